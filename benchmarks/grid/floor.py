@@ -1,0 +1,86 @@
+"""The time below which a row cannot fall on a machine with given constants.
+
+A step of a batch B with weights W takes at least as long as its arithmetic at the machine's peak
+and at least as long as reading W once from the cache that holds it, whichever is longer. Work
+that can be done for all steps at once (the input projection of a sequence, gradients of weights)
+counts as arithmetic only. With B = 1 nothing hides the serial tail between a step's last
+multiply-add and the next step's first, which is added; in a batch, other sequences hide it.
+
+Weights that do not fit L1 are taken to come from L2 as a whole. A kernel that walks them forwards
+and backwards in turn finds the end of the last sweep still in L1, and can come out a little below
+the floor where they are not much larger than L1.
+
+The floor allows nothing for a Python call, for reading inputs or for writing outputs.
+"""
+
+from __future__ import annotations
+
+from benchmarks.grid.probe import Constants
+from benchmarks.grid.rows import VOCABULARY, Row
+
+# Cycles from the last multiply-add of a step to the first of the next: finish it (4), reduce the
+# accumulators (12), tanh as a rational function with a true division (39), store the state and
+# load it back as a broadcast (10).
+TAIL_CYCLES = 65
+
+# Cycles from logits to a character: maximum, exponentials, sum, search in the cumulated sum.
+SAMPLE_CYCLES = 243
+
+# Of L2, the share that a sweep over weights finds again: states, inputs and code take the rest.
+L2_SHARE = 25 / 32
+
+FLOAT_BYTES = 4
+
+
+def floor_seconds(row: Row, constants: Constants, threads: int) -> float:
+    """The floor of one unit of ``row`` in seconds.
+
+    Threads multiply the arithmetic of a batch. One sequence is one core's work: the floor of a
+    row with B = 1 is that of one thread whatever their number.
+    """
+    limit = _Limit(constants, threads if row.batch > 1 else 1)
+    hidden, batch = row.hidden_size, row.batch
+    input_weights, weights = hidden * row.input_size, hidden * hidden
+    readout_weights = hidden * VOCABULARY
+    tail = limit.cycles(TAIL_CYCLES) if batch == 1 else 0.0
+
+    if row.kind == "step":
+        return limit.product(input_weights + weights, batch) + tail
+    if row.kind == "gen":
+        return limit.product(weights + readout_weights, batch) + tail + limit.cycles(SAMPLE_CYCLES)
+    if row.kind == "train":
+        # Forward and backward through time; the gradient of W_hh; three products of the readout.
+        # Characters make the products with W_ih a gather and a scatter.
+        through_time = 2 * (limit.product(weights, batch) + tail)
+        hoisted = limit.arithmetic(2 * batch * (weights + 3 * readout_weights))
+    else:
+        through_time = limit.product(weights, batch) + tail
+        hoisted = limit.arithmetic(2 * batch * input_weights)
+    return row.steps * (through_time + hoisted)
+
+
+class _Limit:
+    """Seconds that pieces of work take at the machine's limit."""
+
+    def __init__(self, constants: Constants, threads: int) -> None:
+        self.constants = constants
+        self.threads = threads
+
+    def cycles(self, count: float) -> float:
+        return count / self.constants.clock_ghz / 1e9
+
+    def arithmetic(self, operations: float) -> float:
+        return operations / self.constants.peak_gflops / 1e9 / self.threads
+
+    def product(self, weights: int, batch: int) -> float:
+        """A product of ``weights`` weights with ``batch`` vectors."""
+        return max(self.arithmetic(2 * batch * weights), self.read(FLOAT_BYTES * weights))
+
+    def read(self, size: int) -> float:
+        """Read ``size`` bytes again that were read a step before."""
+        l1_size, l2_size, _ = self.constants.cache_bytes
+        l1, l2, l3 = (rate * 1e9 for rate in self.constants.read_gbytes)
+        if size < l1_size:
+            return size / l1
+        in_l2 = min(size, int(L2_SHARE * l2_size))
+        return in_l2 / l2 + (size - in_l2) / l3

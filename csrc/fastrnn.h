@@ -1,0 +1,52 @@
+/* The kernel table: everything the Cython loops may call.
+ *
+ * kernels.def lists the kernels once; it is expanded here into two structs of function
+ * pointers (float32 and float64), in targets/ into one const table per ISA, and in the
+ * kernel tests into the list of what must be covered.
+ */
+#ifndef FASTRNN_H
+#define FASTRNN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* f in h_t = f(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh). */
+typedef enum {
+    FR_LINEAR = 0,
+    FR_TANH = 1,
+    FR_RELU = 2,
+    FR_SIGMOID = 3,
+} fr_nonlinearity;
+
+#define REAL float
+typedef struct {
+#define FR_KERNEL(result, name, args) result(*name) args;
+#include "kernels.def"
+#undef FR_KERNEL
+} fr_kernels_f32;
+#undef REAL
+
+#define REAL double
+typedef struct {
+#define FR_KERNEL(result, name, args) result(*name) args;
+#include "kernels.def"
+#undef FR_KERNEL
+} fr_kernels_f64;
+#undef REAL
+
+typedef struct {
+    const char *isa;
+    fr_kernels_f32 f32;
+    fr_kernels_f64 f64;
+} fr_kernels;
+
+/* The ISAs compiled into this build that this processor can run, best last.
+ * Returns how many; writes at most `room` pointers. */
+int fr_available(const fr_kernels **tables, int room);
+
+/* Flush subnormals to zero for the calling thread; returns what fr_fpmode_restore needs.
+ * Vanishing gradients become subnormal, and those cost about a hundred cycles each. */
+uint64_t fr_fpmode_flush(void);
+void fr_fpmode_restore(uint64_t saved);
+
+#endif

@@ -1,0 +1,9 @@
+/* All kernels for one element type; REAL and SUFFIX are defined by the target. */
+#include "names.h"
+
+#include "activation.h"
+#include "gemm.h"
+#include "optim.h"
+#include "rnn.h"
+#include "softmax.h"
+#include "sample.h"

@@ -1,0 +1,26 @@
+/* Gives the vector vocabulary and the kernels of one file the suffix of the element type.
+ * Included once per type: define REAL (float, double) and SUFFIX (f32, f64) before. */
+#define FR_CAT_(a, b) a##_##b
+#define FR_CAT(a, b) FR_CAT_(a, b)
+#define FR_NAME(name) FR_CAT(name, SUFFIX)
+
+#define vec FR_CAT(vec, SUFFIX)
+#define LANES FR_CAT(VEC_LANES, SUFFIX)
+#define v_load FR_NAME(v_load)
+#define v_store FR_NAME(v_store)
+#define v_load_tail FR_NAME(v_load_tail)
+#define v_store_tail FR_NAME(v_store_tail)
+#define v_set1 FR_NAME(v_set1)
+#define v_add FR_NAME(v_add)
+#define v_sub FR_NAME(v_sub)
+#define v_mul FR_NAME(v_mul)
+#define v_div FR_NAME(v_div)
+#define v_sqrt FR_NAME(v_sqrt)
+#define v_fma FR_NAME(v_fma)
+#define v_max FR_NAME(v_max)
+#define v_min FR_NAME(v_min)
+#define v_where_positive FR_NAME(v_where_positive)
+#define v_exp FR_NAME(v_exp)
+#define v_tanh FR_NAME(v_tanh)
+#define v_sigmoid FR_NAME(v_sigmoid)
+#define multiply_derivative FR_NAME(multiply_derivative)

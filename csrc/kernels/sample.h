@@ -1,0 +1,80 @@
+/* Drawing the next token. */
+#define sift_down FR_NAME(sift_down)
+#define sort_descending FR_NAME(sort_descending)
+#define cut_off FR_NAME(cut_off)
+#define draw FR_NAME(draw)
+
+static void sift_down(REAL *heap, ptrdiff_t root, ptrdiff_t size) {
+    for (;;) {
+        ptrdiff_t child = 2 * root + 1;
+        if (child >= size) return;
+        if (child + 1 < size && heap[child + 1] < heap[child]) child++;
+        if (!(heap[child] < heap[root])) return;
+        const REAL moved = heap[root];
+        heap[root] = heap[child];
+        heap[child] = moved;
+        root = child;
+    }
+}
+
+/* Heapsort on a min-heap: in place, and no worse than size log size on any input. */
+static void sort_descending(REAL *x, ptrdiff_t size) {
+    for (ptrdiff_t i = size / 2 - 1; i >= 0; i--) sift_down(x, i, size);
+    for (ptrdiff_t last = size - 1; last > 0; last--) {
+        const REAL smallest = x[0];
+        x[0] = x[last];
+        x[last] = smallest;
+        sift_down(x, 0, last);
+    }
+}
+
+/* Zeroes all but the top_k largest probabilities and, of those (renormalised), all but the
+ * fewest that reach top_p. Ties are kept from the lowest index on. Returns the sum kept. */
+static double cut_off(REAL *p, REAL *sorted, ptrdiff_t size, ptrdiff_t top_k, double top_p) {
+    for (ptrdiff_t i = 0; i < size; i++) sorted[i] = p[i];
+    sort_descending(sorted, size);
+    double total = 0, reached = 0;
+    for (ptrdiff_t i = 0; i < top_k; i++) total += (double)sorted[i];
+    ptrdiff_t kept = 0;
+    while (kept < top_k && (kept == 0 || reached < top_p * total))
+        reached += (double)sorted[kept++];
+    const REAL threshold = sorted[kept - 1];
+    ptrdiff_t ties = 0;
+    for (ptrdiff_t i = 0; i < kept; i++) ties += sorted[i] == threshold;
+    for (ptrdiff_t i = 0; i < size; i++) {
+        if (p[i] == threshold && ties > 0)
+            ties--;
+        else if (p[i] <= threshold)
+            p[i] = 0;
+    }
+    return reached;
+}
+
+/* The index where the running sum of p first exceeds uniform * total. */
+static ptrdiff_t draw(const REAL *p, ptrdiff_t size, double total, double uniform) {
+    const double target = uniform * total;
+    double sum = 0;
+    ptrdiff_t last = 0;
+    for (ptrdiff_t i = 0; i < size; i++) {
+        if (p[i] <= 0) continue;
+        sum += (double)p[i];
+        last = i;
+        if (sum > target) return i;
+    }
+    return last;
+}
+
+static ptrdiff_t FR_NAME(sample)(REAL *logits, REAL *scratch, ptrdiff_t classes, double temperature,
+                                 ptrdiff_t top_k, double top_p, double uniform) {
+    const REAL largest = row_max(logits, classes);
+    if (temperature == 0) {
+        ptrdiff_t best = 0;
+        while (best < classes - 1 && logits[best] != largest) best++;
+        return best;
+    }
+    for (ptrdiff_t i = 0; i < classes; i++) logits[i] -= largest;
+    scale_row(logits, classes, 1.0 / temperature);
+    double total = sum_exp(logits, logits, classes, 0);
+    if (top_k < classes || top_p < 1) total = cut_off(logits, scratch, classes, top_k, top_p);
+    return draw(logits, classes, total, uniform);
+}

@@ -1,0 +1,3 @@
+#define FR_ISA baseline
+#define FR_VEC "../vec/generic.h"
+#include "target.h"

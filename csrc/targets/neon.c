@@ -1,0 +1,3 @@
+#define FR_ISA neon
+#define FR_VEC "../vec/neon.h"
+#include "target.h"

@@ -1,0 +1,62 @@
+/* AVX-512 (F, VL, BW, DQ): 32 registers of 16 floats or 8 doubles; tails by mask. */
+#include <immintrin.h>
+
+typedef __m512 vec_f32;
+typedef __m512d vec_f64;
+enum { VEC_LANES_f32 = 16, VEC_LANES_f64 = 8 };
+/* 14 x 2 accumulators, 2 weights, 1 broadcast: 31 of 32 registers. */
+#define TILE_ROWS 14
+#define TILE_VECS 2
+
+FR_INLINE __mmask16 mask_f32(ptrdiff_t n) {
+    return n >= 16 ? (__mmask16)0xffff : (__mmask16)((1u << n) - 1u);
+}
+FR_INLINE __mmask8 mask_f64(ptrdiff_t n) {
+    return n >= 8 ? (__mmask8)0xff : (__mmask8)((1u << n) - 1u);
+}
+
+FR_INLINE vec_f32 v_load_f32(const float *p) { return _mm512_loadu_ps(p); }
+FR_INLINE void v_store_f32(float *p, vec_f32 a) { _mm512_storeu_ps(p, a); }
+FR_INLINE vec_f32 v_load_tail_f32(const float *p, ptrdiff_t n) {
+    return _mm512_maskz_loadu_ps(mask_f32(n), p);
+}
+FR_INLINE void v_store_tail_f32(float *p, vec_f32 a, ptrdiff_t n) {
+    _mm512_mask_storeu_ps(p, mask_f32(n), a);
+}
+FR_INLINE vec_f32 v_set1_f32(float x) { return _mm512_set1_ps(x); }
+FR_INLINE vec_f32 v_add_f32(vec_f32 a, vec_f32 b) { return _mm512_add_ps(a, b); }
+FR_INLINE vec_f32 v_sub_f32(vec_f32 a, vec_f32 b) { return _mm512_sub_ps(a, b); }
+FR_INLINE vec_f32 v_mul_f32(vec_f32 a, vec_f32 b) { return _mm512_mul_ps(a, b); }
+FR_INLINE vec_f32 v_div_f32(vec_f32 a, vec_f32 b) { return _mm512_div_ps(a, b); }
+FR_INLINE vec_f32 v_sqrt_f32(vec_f32 a) { return _mm512_sqrt_ps(a); }
+FR_INLINE vec_f32 v_fma_f32(vec_f32 a, vec_f32 b, vec_f32 c) { return _mm512_fmadd_ps(a, b, c); }
+FR_INLINE vec_f32 v_max_f32(vec_f32 a, vec_f32 b) { return _mm512_max_ps(a, b); }
+FR_INLINE vec_f32 v_min_f32(vec_f32 a, vec_f32 b) { return _mm512_min_ps(a, b); }
+FR_INLINE vec_f32 v_where_positive_f32(vec_f32 x, vec_f32 a) {
+    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_GT_OQ), a);
+}
+FR_INLINE vec_f32 v_shift_exponent_f32(vec_f32 a, vec_f32 n) {
+    return _mm512_castsi512_ps(
+        _mm512_add_epi32(_mm512_castps_si512(a), _mm512_slli_epi32(_mm512_castps_si512(n), 23)));
+}
+
+FR_INLINE vec_f64 v_load_f64(const double *p) { return _mm512_loadu_pd(p); }
+FR_INLINE void v_store_f64(double *p, vec_f64 a) { _mm512_storeu_pd(p, a); }
+FR_INLINE vec_f64 v_load_tail_f64(const double *p, ptrdiff_t n) {
+    return _mm512_maskz_loadu_pd(mask_f64(n), p);
+}
+FR_INLINE void v_store_tail_f64(double *p, vec_f64 a, ptrdiff_t n) {
+    _mm512_mask_storeu_pd(p, mask_f64(n), a);
+}
+FR_INLINE vec_f64 v_set1_f64(double x) { return _mm512_set1_pd(x); }
+FR_INLINE vec_f64 v_add_f64(vec_f64 a, vec_f64 b) { return _mm512_add_pd(a, b); }
+FR_INLINE vec_f64 v_sub_f64(vec_f64 a, vec_f64 b) { return _mm512_sub_pd(a, b); }
+FR_INLINE vec_f64 v_mul_f64(vec_f64 a, vec_f64 b) { return _mm512_mul_pd(a, b); }
+FR_INLINE vec_f64 v_div_f64(vec_f64 a, vec_f64 b) { return _mm512_div_pd(a, b); }
+FR_INLINE vec_f64 v_sqrt_f64(vec_f64 a) { return _mm512_sqrt_pd(a); }
+FR_INLINE vec_f64 v_fma_f64(vec_f64 a, vec_f64 b, vec_f64 c) { return _mm512_fmadd_pd(a, b, c); }
+FR_INLINE vec_f64 v_max_f64(vec_f64 a, vec_f64 b) { return _mm512_max_pd(a, b); }
+FR_INLINE vec_f64 v_min_f64(vec_f64 a, vec_f64 b) { return _mm512_min_pd(a, b); }
+FR_INLINE vec_f64 v_where_positive_f64(vec_f64 x, vec_f64 a) {
+    return _mm512_maskz_mov_pd(_mm512_cmp_pd_mask(x, _mm512_setzero_pd(), _CMP_GT_OQ), a);
+}

@@ -1,0 +1,90 @@
+"""The compiled parts: one table of instruction sets, one of extension modules."""
+
+import os
+import platform
+from glob import glob
+
+import numpy as np
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+# Instruction set -> compiler flags. csrc/targets/<name>.c is compiled once with each.
+ISA_FLAGS = {"baseline": []}
+if platform.machine().lower() in ("x86_64", "amd64"):
+    ISA_FLAGS["x86_v3"] = ["-mavx2", "-mfma"]
+    ISA_FLAGS["x86_v4"] = ["-mavx512f", "-mavx512vl", "-mavx512bw", "-mavx512dq", "-mfma"]
+elif platform.machine().lower() in ("aarch64", "arm64"):
+    ISA_FLAGS["neon"] = []
+
+# Extension module -> whether it needs NumPy's headers.
+EXTENSIONS = {
+    "fastrnn.cpu": False,
+    "fastrnn._loops": False,
+    "fastrnn._ops": False,
+    "fastrnn._step": True,
+}
+
+# No contraction: a multiply-add is fused where the source says so, on every compiler.
+C_FLAGS = ["-O3", "-std=c11", "-ffp-contract=off", "-fvisibility=hidden", "-Wno-unknown-pragmas"]
+LINK_FLAGS = []
+if os.environ.get("FASTRNN_SANITIZE"):
+    SANITIZE = [f"-fsanitize={os.environ['FASTRNN_SANITIZE']}", "-fno-sanitize-recover=all", "-g"]
+    C_FLAGS = [*C_FLAGS, *SANITIZE]
+    LINK_FLAGS = [*LINK_FLAGS, *SANITIZE]
+
+HEADERS = sorted(glob("csrc/**/*.h", recursive=True) + glob("csrc/*.def"))
+
+
+def kernel_library(name, flags):
+    sources = [f"csrc/targets/{name}.c"]
+    return (
+        f"fastrnn_{name}",
+        {"sources": sources, "cflags": C_FLAGS + flags, "obj_deps": {"": HEADERS}},
+    )
+
+
+def dispatch_library():
+    offered = [f"-DFR_HAVE_{name.upper()}" for name in ISA_FLAGS if name != "baseline"]
+    return (
+        "fastrnn_dispatch",
+        {
+            "sources": ["csrc/dispatch.c", "csrc/fpmode.c"],
+            "cflags": C_FLAGS + offered,
+            "obj_deps": {"": HEADERS},
+        },
+    )
+
+
+def extension(name, needs_numpy):
+    return Extension(
+        name,
+        [f"src/{name.replace('.', '/')}.pyx"],
+        include_dirs=["csrc", *([np.get_include()] if needs_numpy else [])],
+        extra_compile_args=["-O2", "-fvisibility=hidden"],
+        extra_link_args=LINK_FLAGS,
+        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
+        libraries=["m"],
+        depends=HEADERS,
+    )
+
+
+setup(
+    # The linker reads archives in this order: dispatch refers to the tables.
+    libraries=[
+        dispatch_library(),
+        *(kernel_library(name, flags) for name, flags in ISA_FLAGS.items()),
+    ],
+    ext_modules=cythonize(
+        [extension(name, needs_numpy) for name, needs_numpy in EXTENSIONS.items()],
+        include_path=["src"],
+        build_dir="build/cython",
+        compiler_directives={
+            "language_level": 3,
+            "boundscheck": False,
+            "wraparound": False,
+            "cdivision": True,
+            "initializedcheck": False,
+            "freethreading_compatible": False,
+        },
+    ),
+)

@@ -1,0 +1,47 @@
+"""Recurrent neural networks on CPUs.
+
+Data flows one way::
+
+    text.py  sequence.py  cli.py        models: characters, forecasts, the command
+              |
+    network.py  train.py  optim.py      read-out and losses, training loop, updates
+              |
+    layers/                             parameters, whole sequences, streams
+              |
+    _loops.pyx  _ops.pyx  _step.pyx     loops over time: typed, without the GIL
+              |
+    cpu.pyx                             the kernel table, chosen once at import
+              |
+    csrc/                               kernels in C, compiled once per instruction set
+
+``_reference/`` holds the same mathematics in NumPy, written to be read; the tests hold the
+compiled path against it.
+"""
+
+from fastrnn import cpu, data, losses, optim
+from fastrnn._threads import get_num_threads, set_num_threads
+from fastrnn._version import __version__
+from fastrnn.errors import ModelFileError, NonFiniteLossError, UnknownCharacterError
+from fastrnn.layers import RNN, Linear
+from fastrnn.network import Network
+from fastrnn.sequence import Forecaster
+from fastrnn.text import CharRNN, load
+
+__all__ = [
+    "RNN",
+    "CharRNN",
+    "Forecaster",
+    "Linear",
+    "ModelFileError",
+    "Network",
+    "NonFiniteLossError",
+    "UnknownCharacterError",
+    "__version__",
+    "cpu",
+    "data",
+    "get_num_threads",
+    "load",
+    "losses",
+    "optim",
+    "set_num_threads",
+]

@@ -1,0 +1,9 @@
+"""``python -m fastrnn`` is the command ``fastrnn``."""
+
+from __future__ import annotations
+
+import sys
+
+from fastrnn.cli import main
+
+sys.exit(main())

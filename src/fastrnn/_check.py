@@ -1,0 +1,194 @@
+"""The one gate for what users pass in: types, values, dtypes, shapes, sizes.
+
+Every function returns the checked value in the form the library works with or
+raises ``TypeError`` (wrong type or dtype) or ``ValueError`` (wrong value or shape)
+with a sentence naming the argument, what it was and what was expected.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+FLOAT_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+
+# Above this a dimension is a mistake rather than a model; it also keeps every product of
+# two dimensions and an item size inside 64 bits.
+MAX_SIZE = 2**31 - 1
+
+
+def describe(value: object) -> str:
+    """Say what ``value`` is, briefly enough for an error message."""
+    if isinstance(value, np.ndarray):
+        return f"an array of dtype {value.dtype} and shape {value.shape}"
+    text = repr(value)
+    if len(text) > 60:
+        text = text[:57] + "..."
+    return f"{text} ({type(value).__name__})"
+
+
+def integer(name: str, value: Any, minimum: int = 1, maximum: int = MAX_SIZE) -> int:
+    """Return ``value`` as an int in [minimum, maximum]; booleans and floats are refused."""
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be an integer, got {describe(value)}")
+    try:
+        result = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, got {describe(value)}") from None
+    if not minimum <= result <= maximum:
+        raise ValueError(f"{name} must be between {minimum} and {maximum}, got {result}")
+    return result
+
+
+def number(
+    name: str,
+    value: Any,
+    minimum: float = -math.inf,
+    maximum: float = math.inf,
+    *,
+    above: float | None = None,
+    below: float | None = None,
+) -> float:
+    """Return ``value`` as a finite float in [minimum, maximum], strictly above/below if given."""
+    if isinstance(value, (bool, np.bool_, str, bytes)) or np.ndim(value) != 0:
+        raise TypeError(f"{name} must be a number, got {describe(value)}")
+    try:
+        result = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number, got {describe(value)}") from None
+    if not math.isfinite(result):
+        raise ValueError(f"{name} must be finite, got {result}")
+    if above is not None and result <= above:
+        raise ValueError(f"{name} must be greater than {above:g}, got {result:g}")
+    if below is not None and result >= below:
+        raise ValueError(f"{name} must be less than {below:g}, got {result:g}")
+    if result < minimum:
+        raise ValueError(f"{name} must be at least {minimum:g}, got {result:g}")
+    if result > maximum:
+        raise ValueError(f"{name} must be at most {maximum:g}, got {result:g}")
+    return result
+
+
+def choice(name: str, value: Any, options: Sequence[str]) -> str:
+    """Return ``value`` if it is one of ``options``."""
+    listed = ", ".join(repr(option) for option in options)
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be one of {listed}, got {describe(value)}")
+    if value not in options:
+        raise ValueError(f"{name} must be one of {listed}, got {value!r}")
+    return value
+
+
+def float_dtype(name: str, value: Any) -> np.dtype[Any]:
+    """Return ``value`` as ``dtype('float32')`` or ``dtype('float64')``."""
+    try:
+        dtype = np.dtype(value)
+    except TypeError:
+        raise TypeError(f"{name} must be float32 or float64, got {describe(value)}") from None
+    if dtype not in FLOAT_DTYPES:
+        raise TypeError(f"{name} must be float32 or float64, got {dtype}")
+    return dtype
+
+
+def floats(name: str, value: Any, dtype: np.dtype[Any]) -> np.ndarray:
+    """Return ``value`` as a C-contiguous array of ``dtype``, copying only when it must.
+
+    A cast is made only when it loses nothing (float16 to float32, float32 to float64).
+    """
+    array = value if isinstance(value, np.ndarray) else _as_array(name, value)
+    if array.dtype.kind != "f" or not np.can_cast(array.dtype, dtype, "safe"):
+        raise TypeError(
+            f"{name} has dtype {array.dtype}, expected {dtype}; "
+            f"convert it explicitly, for example {name}.astype('{dtype}')"
+        )
+    return np.ascontiguousarray(array, dtype=dtype) if array.ndim else array.astype(dtype)
+
+
+def reals(name: str, value: Any, dtype: np.dtype[Any]) -> np.ndarray:
+    """Return a user's data series as finite numbers of ``dtype``.
+
+    Unlike :func:`floats` this takes integers and rounds to ``dtype``: it is for data that
+    enters an estimator, whose scaling chooses the precision, not for tensors. Numbers that
+    ``dtype`` cannot hold, NaN and infinity are refused.
+    """
+    array = _as_array(name, value)
+    if array.dtype.kind not in "iuf":
+        raise TypeError(f"{name} must hold real numbers, got {describe(array)}")
+    with np.errstate(over="ignore"):
+        result = np.ascontiguousarray(array, dtype=dtype)
+    finite(name, result)
+    return result
+
+
+def finite(name: str, array: np.ndarray) -> None:
+    """Refuse NaN and infinity, saying where the first one is."""
+    bad = ~np.isfinite(array)
+    if bad.any():
+        where = tuple(int(i) for i in np.argwhere(bad)[0])
+        at = where[0] if len(where) == 1 else where
+        raise ValueError(
+            f"{name} must be finite, got {array[where]} at index {at} "
+            f"({int(bad.sum())} of {array.size} values are not finite)"
+        )
+
+
+def token_ids(name: str, value: np.ndarray, size: int) -> np.ndarray:
+    """Return integer ids as C-contiguous int64 in [0, size)."""
+    if value.dtype.kind == "u" and value.dtype.itemsize == 8 and value.size:
+        integer(f"the largest of {name}", int(value.max()), 0, size - 1)
+    ids = np.ascontiguousarray(value, dtype=np.int64)
+    if ids.size:
+        low, high = int(ids.min()), int(ids.max())
+        if low < 0 or high >= size:
+            raise ValueError(
+                f"{name} must hold ids from 0 to {size - 1}, got {low if low < 0 else high}"
+            )
+    return ids
+
+
+def shape(name: str, array: np.ndarray, expected: tuple[int, ...]) -> None:
+    """Require exactly this shape."""
+    if array.shape != expected:
+        raise ValueError(f"{name} has shape {array.shape}, expected {expected}")
+
+
+def not_empty(name: str, array: np.ndarray) -> None:
+    """Require at least one element in every dimension."""
+    if array.size == 0:
+        raise ValueError(
+            f"{name} is empty (shape {array.shape}); at least one step, one sequence "
+            f"and one feature are expected"
+        )
+
+
+def memory(what: str, *counts_and_itemsize: int) -> None:
+    """Refuse a buffer larger than the machine's memory before it is allocated."""
+    needed = math.prod(int(count) for count in counts_and_itemsize)
+    available = _physical_memory()
+    if needed > available:
+        raise MemoryError(
+            f"{what} would take {needed / 2**30:,.1f} GiB, "
+            f"more than the {available / 2**30:,.1f} GiB of memory in this machine"
+        )
+
+
+def _physical_memory() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return 2**40
+
+
+def _as_array(name: str, value: Any) -> np.ndarray:
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} cannot be read as an array: {error}") from None
+    if array.dtype.kind in "OSUV":
+        raise TypeError(f"{name} must hold numbers, got {describe(value)}")
+    return array

@@ -1,0 +1,104 @@
+# The C header (csrc/fastrnn.h, csrc/kernels.def), nothing else.
+
+from libc.stdint cimport int64_t, uint64_t
+
+
+cdef extern from "fastrnn.h" nogil:
+    ctypedef enum fr_nonlinearity:
+        FR_LINEAR
+        FR_TANH
+        FR_RELU
+        FR_SIGMOID
+
+    ctypedef struct fr_kernels_f32:
+        Py_ssize_t (*pack_size)(Py_ssize_t k, Py_ssize_t n) noexcept nogil
+        void (*pack)(float *packed, const float *matrix, Py_ssize_t row_stride,
+                     Py_ssize_t column_stride, Py_ssize_t k, Py_ssize_t n) noexcept nogil
+        void (*gemm)(float *c, Py_ssize_t ldc, const float *a, Py_ssize_t lda,
+                     const float *packed, const float *bias, Py_ssize_t m, Py_ssize_t n,
+                     Py_ssize_t k) noexcept nogil
+        void (*gemm_tn)(float *c, Py_ssize_t ldc, const float *a, Py_ssize_t lda,
+                        const float *b, Py_ssize_t ldb, Py_ssize_t m, Py_ssize_t n,
+                        Py_ssize_t k) noexcept nogil
+        void (*column_sums)(float *sums, const float *a, Py_ssize_t lda, Py_ssize_t m,
+                            Py_ssize_t n) noexcept nogil
+        void (*scatter_rows)(float *table, Py_ssize_t ld_table, const float *a, Py_ssize_t lda,
+                             const int64_t *ids, Py_ssize_t m, Py_ssize_t n) noexcept nogil
+        void (*rnn_forward)(float *h, const float *input, const int64_t *ids,
+                            const float *h_prev, const float *packed_hh, Py_ssize_t batch,
+                            Py_ssize_t hidden, fr_nonlinearity nonlinearity) noexcept nogil
+        void (*rnn_backward)(float *dz, const float *h, const float *dh, const float *dz_next,
+                             const float *packed_hh_t, Py_ssize_t batch, Py_ssize_t hidden,
+                             fr_nonlinearity nonlinearity) noexcept nogil
+        void (*softmax)(float *logits, Py_ssize_t m, Py_ssize_t classes) noexcept nogil
+        double (*cross_entropy)(const float *logits, const int64_t *targets, Py_ssize_t m,
+                                Py_ssize_t classes) noexcept nogil
+        double (*cross_entropy_grad)(float *logits, const int64_t *targets, Py_ssize_t m,
+                                     Py_ssize_t classes, double scale) noexcept nogil
+        Py_ssize_t (*sample)(float *logits, float *scratch, Py_ssize_t classes,
+                             double temperature, Py_ssize_t top_k, double top_p,
+                             double uniform) noexcept nogil
+        double (*sum_of_squares)(const float *x, Py_ssize_t size) noexcept nogil
+        void (*sgd)(float *param, float *momentum_buffer, const float *grad, double lr,
+                    double momentum, double dampening, double weight_decay, int nesterov,
+                    int first, Py_ssize_t size) noexcept nogil
+        void (*rmsprop)(float *param, float *square_avg, float *grad_avg,
+                        float *momentum_buffer, const float *grad, double lr, double alpha,
+                        double eps, double weight_decay, double momentum,
+                        Py_ssize_t size) noexcept nogil
+        void (*adam)(float *param, float *exp_avg, float *exp_avg_sq, const float *grad,
+                     double lr, double beta1, double beta2, double eps, double weight_decay,
+                     int decoupled, int64_t step, Py_ssize_t size) noexcept nogil
+        void (*activate)(float *out, const float *x, Py_ssize_t size,
+                         fr_nonlinearity nonlinearity) noexcept nogil
+
+    ctypedef struct fr_kernels_f64:
+        Py_ssize_t (*pack_size)(Py_ssize_t k, Py_ssize_t n) noexcept nogil
+        void (*pack)(double *packed, const double *matrix, Py_ssize_t row_stride,
+                     Py_ssize_t column_stride, Py_ssize_t k, Py_ssize_t n) noexcept nogil
+        void (*gemm)(double *c, Py_ssize_t ldc, const double *a, Py_ssize_t lda,
+                     const double *packed, const double *bias, Py_ssize_t m, Py_ssize_t n,
+                     Py_ssize_t k) noexcept nogil
+        void (*gemm_tn)(double *c, Py_ssize_t ldc, const double *a, Py_ssize_t lda,
+                        const double *b, Py_ssize_t ldb, Py_ssize_t m, Py_ssize_t n,
+                        Py_ssize_t k) noexcept nogil
+        void (*column_sums)(double *sums, const double *a, Py_ssize_t lda, Py_ssize_t m,
+                            Py_ssize_t n) noexcept nogil
+        void (*scatter_rows)(double *table, Py_ssize_t ld_table, const double *a, Py_ssize_t lda,
+                             const int64_t *ids, Py_ssize_t m, Py_ssize_t n) noexcept nogil
+        void (*rnn_forward)(double *h, const double *input, const int64_t *ids,
+                            const double *h_prev, const double *packed_hh, Py_ssize_t batch,
+                            Py_ssize_t hidden, fr_nonlinearity nonlinearity) noexcept nogil
+        void (*rnn_backward)(double *dz, const double *h, const double *dh, const double *dz_next,
+                             const double *packed_hh_t, Py_ssize_t batch, Py_ssize_t hidden,
+                             fr_nonlinearity nonlinearity) noexcept nogil
+        void (*softmax)(double *logits, Py_ssize_t m, Py_ssize_t classes) noexcept nogil
+        double (*cross_entropy)(const double *logits, const int64_t *targets, Py_ssize_t m,
+                                Py_ssize_t classes) noexcept nogil
+        double (*cross_entropy_grad)(double *logits, const int64_t *targets, Py_ssize_t m,
+                                     Py_ssize_t classes, double scale) noexcept nogil
+        Py_ssize_t (*sample)(double *logits, double *scratch, Py_ssize_t classes,
+                             double temperature, Py_ssize_t top_k, double top_p,
+                             double uniform) noexcept nogil
+        double (*sum_of_squares)(const double *x, Py_ssize_t size) noexcept nogil
+        void (*sgd)(double *param, double *momentum_buffer, const double *grad, double lr,
+                    double momentum, double dampening, double weight_decay, int nesterov,
+                    int first, Py_ssize_t size) noexcept nogil
+        void (*rmsprop)(double *param, double *square_avg, double *grad_avg,
+                        double *momentum_buffer, const double *grad, double lr, double alpha,
+                        double eps, double weight_decay, double momentum,
+                        Py_ssize_t size) noexcept nogil
+        void (*adam)(double *param, double *exp_avg, double *exp_avg_sq, const double *grad,
+                     double lr, double beta1, double beta2, double eps, double weight_decay,
+                     int decoupled, int64_t step, Py_ssize_t size) noexcept nogil
+        void (*activate)(double *out, const double *x, Py_ssize_t size,
+                         fr_nonlinearity nonlinearity) noexcept nogil
+
+    ctypedef struct fr_kernels:
+        const char *isa
+        fr_kernels_f32 f32
+        fr_kernels_f64 f64
+
+    int fr_available(const fr_kernels **tables, int room)
+    uint64_t fr_fpmode_flush()
+    void fr_fpmode_restore(uint64_t saved)

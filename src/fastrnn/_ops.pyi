@@ -1,0 +1,7 @@
+"""Compiled; see _ops.pyx."""
+
+from typing import Any
+
+NONLINEARITIES: dict[str, int]
+
+def __getattr__(name: str) -> Any: ...

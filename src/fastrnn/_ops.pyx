@@ -1,0 +1,158 @@
+"""Single kernels as Python calls on checked, contiguous arrays: packing, products, softmax,
+optimiser sweeps. The GIL is released in each.
+"""
+
+import numpy as np
+
+from cython cimport floating
+from libc.stdint cimport int64_t, uint64_t
+
+from fastrnn._dispatch cimport k_cross_entropy_grad, k_column_sums, k_gemm, k_gemm_tn
+from fastrnn._kernels cimport fr_fpmode_flush, fr_fpmode_restore, fr_nonlinearity
+from fastrnn.cpu cimport table
+
+NONLINEARITIES = {"linear": 0, "tanh": 1, "relu": 2, "sigmoid": 3}
+
+# A cache line, and the width of the widest vector.
+cdef Py_ssize_t ALIGNMENT = 64
+
+
+def empty(shape, dtype):
+    """Return an uninitialised C-contiguous array that starts on a cache line."""
+    dtype = np.dtype(dtype)
+    cdef Py_ssize_t size = dtype.itemsize
+    for length in (shape if isinstance(shape, tuple) else (shape,)):
+        size *= length
+    raw = np.empty(size + ALIGNMENT, np.uint8)
+    cdef Py_ssize_t start = -raw.ctypes.data % ALIGNMENT
+    return raw[start:start + size].view(dtype).reshape(shape)
+
+
+def pack(const floating[:, :] matrix):
+    """Return matrix (K, N), of any strides, packed into the panels of ``gemm``."""
+    cdef Py_ssize_t k = matrix.shape[0], n = matrix.shape[1]
+    cdef Py_ssize_t row_stride = matrix.strides[0] // <Py_ssize_t>sizeof(floating)
+    cdef Py_ssize_t column_stride = matrix.strides[1] // <Py_ssize_t>sizeof(floating)
+    cdef floating[::1] packed
+    if floating is float:
+        packed = empty(table.f32.pack_size(k, n), np.float32)
+        with nogil:
+            table.f32.pack(&packed[0], &matrix[0, 0], row_stride, column_stride, k, n)
+    else:
+        packed = empty(table.f64.pack_size(k, n), np.float64)
+        with nogil:
+            table.f64.pack(&packed[0], &matrix[0, 0], row_stride, column_stride, k, n)
+    return packed.base
+
+
+def gemm(floating[:, ::1] c, const floating[:, ::1] a, const floating[::1] packed,
+         const floating[::1] bias, Py_ssize_t r0, Py_ssize_t r1):
+    """c[r0:r1] = a[r0:r1] @ packed + bias; bias may be None."""
+    cdef const floating *bias_row = NULL if bias is None else &bias[0]
+    cdef uint64_t mode
+    if r0 >= r1:
+        return
+    with nogil:
+        mode = fr_fpmode_flush()
+        k_gemm(&c[r0, 0], c.shape[1], &a[r0, 0], a.shape[1], &packed[0], bias_row, r1 - r0,
+               c.shape[1], a.shape[1])
+        fr_fpmode_restore(mode)
+
+
+def gemm_tn(floating[:, ::1] c, const floating[:, ::1] a, const floating[:, ::1] b,
+            Py_ssize_t m0, Py_ssize_t m1):
+    """c[m0:m1] += a[:, m0:m1]^T @ b."""
+    cdef uint64_t mode
+    if m0 >= m1 or a.shape[0] == 0:
+        return
+    with nogil:
+        mode = fr_fpmode_flush()
+        k_gemm_tn(&c[m0, 0], c.shape[1], &a[0, m0], a.shape[1], &b[0, 0], b.shape[1], m1 - m0,
+                  b.shape[1], a.shape[0])
+        fr_fpmode_restore(mode)
+
+
+def column_sums(floating[::1] sums, const floating[:, ::1] a):
+    """sums += a.sum(axis=0), row after row."""
+    with nogil:
+        k_column_sums(&sums[0], &a[0, 0], a.shape[1], a.shape[0], a.shape[1])
+
+
+def softmax(floating[:, ::1] logits):
+    """Replace each row by its softmax."""
+    with nogil:
+        if floating is float:
+            table.f32.softmax(&logits[0, 0], logits.shape[0], logits.shape[1])
+        else:
+            table.f64.softmax(&logits[0, 0], logits.shape[0], logits.shape[1])
+
+
+def cross_entropy_grad(floating[:, ::1] logits, const int64_t[::1] targets, double scale):
+    """Return the summed loss; logits become scale times its gradient."""
+    cdef double loss
+    with nogil:
+        loss = k_cross_entropy_grad(&logits[0, 0], &targets[0], logits.shape[0],
+                                    logits.shape[1], scale)
+    return loss
+
+
+def activate(const floating[::1] x, int nonlinearity):
+    """Return f(x)."""
+    out = empty(x.shape[0], np.float32 if floating is float else np.float64)
+    cdef floating[::1] y = out
+    with nogil:
+        if floating is float:
+            table.f32.activate(&y[0], &x[0], x.shape[0], <fr_nonlinearity>nonlinearity)
+        else:
+            table.f64.activate(&y[0], &x[0], x.shape[0], <fr_nonlinearity>nonlinearity)
+    return out
+
+
+def sum_of_squares(const floating[::1] x):
+    """Return the sum of x * x in double, in an order that depends on the size alone."""
+    cdef double total
+    with nogil:
+        if floating is float:
+            total = table.f32.sum_of_squares(&x[0], x.shape[0])
+        else:
+            total = table.f64.sum_of_squares(&x[0], x.shape[0])
+    return total
+
+
+def sgd(floating[::1] param, floating[::1] momentum_buffer, const floating[::1] grad,
+        double lr, double momentum, double dampening, double weight_decay, bint nesterov,
+        bint first):
+    cdef floating *buffer = NULL if momentum_buffer is None else &momentum_buffer[0]
+    with nogil:
+        if floating is float:
+            table.f32.sgd(&param[0], buffer, &grad[0], lr, momentum, dampening, weight_decay,
+                          nesterov, first, param.shape[0])
+        else:
+            table.f64.sgd(&param[0], buffer, &grad[0], lr, momentum, dampening, weight_decay,
+                          nesterov, first, param.shape[0])
+
+
+def rmsprop(floating[::1] param, floating[::1] square_avg, floating[::1] grad_avg,
+            floating[::1] momentum_buffer, const floating[::1] grad, double lr, double alpha,
+            double eps, double weight_decay, double momentum):
+    cdef floating *mean = NULL if grad_avg is None else &grad_avg[0]
+    cdef floating *buffer = NULL if momentum_buffer is None else &momentum_buffer[0]
+    with nogil:
+        if floating is float:
+            table.f32.rmsprop(&param[0], &square_avg[0], mean, buffer, &grad[0], lr, alpha, eps,
+                              weight_decay, momentum, param.shape[0])
+        else:
+            table.f64.rmsprop(&param[0], &square_avg[0], mean, buffer, &grad[0], lr, alpha, eps,
+                              weight_decay, momentum, param.shape[0])
+
+
+def adam(floating[::1] param, floating[::1] exp_avg, floating[::1] exp_avg_sq,
+         const floating[::1] grad, double lr, double beta1, double beta2, double eps,
+         double weight_decay, bint decoupled, int64_t step):
+    with nogil:
+        if floating is float:
+            table.f32.adam(&param[0], &exp_avg[0], &exp_avg_sq[0], &grad[0], lr, beta1, beta2,
+                           eps, weight_decay, decoupled, step, param.shape[0])
+        else:
+            table.f64.adam(&param[0], &exp_avg[0], &exp_avg_sq[0], &grad[0], lr, beta1, beta2,
+                           eps, weight_decay, decoupled, step, param.shape[0])

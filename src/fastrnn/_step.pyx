@@ -1,0 +1,210 @@
+"""One step at a time: streams that keep the state, and the loop that writes text."""
+
+import numpy as np
+
+cimport cython
+cimport numpy as cnp
+from cpython.exc cimport PyErr_CheckSignals
+from cpython.pycapsule cimport PyCapsule_GetPointer
+from cython cimport floating
+from libc.stdint cimport int64_t, uint64_t
+from numpy.random cimport bitgen_t
+
+from fastrnn import _check, _ops
+from fastrnn._dispatch cimport k_gemm, k_rnn_forward, k_sample
+from fastrnn._kernels cimport fr_fpmode_flush, fr_fpmode_restore, fr_nonlinearity
+
+cnp.import_array()
+
+
+@cython.final
+cdef class RNNStream:
+    """An Elman layer fed one step at a time; see :meth:`fastrnn.RNN.stream`.
+
+    Holds two states and writes each step into the one that is not the previous, so that
+    ``step`` allocates nothing.
+    """
+
+    cdef readonly Py_ssize_t input_size, hidden_size, batch_size
+    cdef object _dtype, _packed_hh, _packed_ih, _bias, _table, _scratch_ids
+    cdef tuple _states, _rows
+    cdef int _now, _typenum, _nonlinearity
+    cdef bint _is_float
+    cdef void *_hh
+    cdef void *_ih
+    cdef void *_bias_row
+    cdef void *_table_rows
+    cdef void *_state[2]
+
+    def __init__(self, packed_ih, bias, packed_hh, table_rows, int nonlinearity,
+                 Py_ssize_t batch_size):
+        self._packed_ih, self._bias, self._packed_hh = packed_ih, bias, packed_hh
+        self._table = table_rows
+        self._dtype = bias.dtype
+        self.input_size, self.hidden_size = table_rows.shape
+        self.batch_size = batch_size
+        self._nonlinearity = nonlinearity
+        self._is_float = self._dtype == np.float32
+        self._typenum = cnp.NPY_FLOAT32 if self._is_float else cnp.NPY_FLOAT64
+        self._states = tuple(
+            _ops.empty((batch_size, self.hidden_size), self._dtype) for _ in range(2)
+        )
+        self._rows = tuple(state[0] for state in self._states)
+        self._scratch_ids = np.zeros(batch_size, np.int64)
+        self._ih = cnp.PyArray_DATA(packed_ih)
+        self._hh = cnp.PyArray_DATA(packed_hh)
+        self._bias_row = cnp.PyArray_DATA(bias)
+        self._table_rows = cnp.PyArray_DATA(table_rows)
+        self._state[0] = cnp.PyArray_DATA(self._states[0])
+        self._state[1] = cnp.PyArray_DATA(self._states[1])
+        self._now = 0
+        self.reset()
+
+    @property
+    def state(self):
+        """A copy of the state, shaped as a layer's h_0: (1, batch_size, hidden_size)."""
+        return self._states[self._now][None].copy()
+
+    def reset(self, h_0=None):
+        """Start afresh from ``h_0`` of shape (1, batch_size, hidden_size), or from zero."""
+        if h_0 is None:
+            self._states[self._now][...] = 0
+            return
+        h_0 = _check.floats("h_0", h_0, self._dtype)
+        _check.shape("h_0", h_0, (1, self.batch_size, self.hidden_size))
+        self._states[self._now][...] = h_0[0]
+
+    def step(self, x):
+        """Advance by one step and return the new state.
+
+        Parameters
+        ----------
+        x : array_like or int
+            The input of this step: floats of shape (batch_size, input_size), or
+            (input_size,) when batch_size is 1; or token ids: integers of shape
+            (batch_size,), or one integer when batch_size is 1.
+
+        Returns
+        -------
+        ndarray
+            The state, shape (batch_size, hidden_size), or (hidden_size,) for an input without
+            a batch dimension. It is the stream's own memory, valid until the next step:
+            copy it to keep it.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For an input of the wrong dtype or shape, or an id out of range.
+        """
+        cdef cnp.ndarray array
+        cdef int ndim
+        if cnp.PyArray_Check(x):
+            array = <cnp.ndarray>x
+            if cnp.PyArray_TYPE(array) == self._typenum and cnp.PyArray_IS_C_CONTIGUOUS(array):
+                ndim = cnp.PyArray_NDIM(array)
+                if (ndim == 2 and cnp.PyArray_DIM(array, 0) == self.batch_size
+                        and cnp.PyArray_DIM(array, 1) == self.input_size):
+                    self._advance(cnp.PyArray_DATA(array), NULL)
+                    return self._states[self._now]
+                if (ndim == 1 and self.batch_size == 1
+                        and cnp.PyArray_DIM(array, 0) == self.input_size):
+                    self._advance(cnp.PyArray_DATA(array), NULL)
+                    return self._rows[self._now]
+        return self._step_any(x)
+
+    cdef object _step_any(self, x):
+        """The cases that need a conversion, or end in an error."""
+        array = np.asarray(x)
+        if array.dtype.kind in "iu" and array.ndim <= 1:
+            if self.batch_size == 1 and array.ndim == 0:
+                self._scratch_ids[0] = _check.integer("x", int(array), 0, self.input_size - 1)
+            else:
+                _check.shape("x", array, (self.batch_size,))
+                self._scratch_ids[...] = _check.token_ids("x", array, self.input_size)
+            self._advance(NULL, <const int64_t *>cnp.PyArray_DATA(self._scratch_ids))
+            return (self._states if array.ndim else self._rows)[self._now]
+        converted = _check.floats("x", array, self._dtype)
+        unbatched = self.batch_size == 1 and converted.ndim == 1
+        expected = [self.batch_size, self.input_size]
+        _check.shape("x", converted, tuple(expected[1:] if unbatched else expected))
+        self._advance(cnp.PyArray_DATA(converted), NULL)
+        return (self._rows if unbatched else self._states)[self._now]
+
+    cdef void _advance(self, const void *x, const int64_t *ids) noexcept:
+        if self._is_float:
+            self._advance_typed(<float *>NULL, x, ids)
+        else:
+            self._advance_typed(<double *>NULL, x, ids)
+        self._now = 1 - self._now
+
+    cdef void _advance_typed(self, floating *tag, const void *x,
+                             const int64_t *ids) noexcept:
+        cdef floating *new = <floating *>self._state[1 - self._now]
+        cdef const floating *old = <const floating *>self._state[self._now]
+        cdef const floating *projection = new
+        cdef uint64_t mode
+        # The GIL is kept: releasing it costs more than most steps take.
+        mode = fr_fpmode_flush()
+        if ids == NULL:
+            k_gemm(new, self.hidden_size, <const floating *>x, self.input_size,
+                   <const floating *>self._ih, <const floating *>self._bias_row,
+                   self.batch_size, self.hidden_size, self.input_size)
+        else:
+            projection = <const floating *>self._table_rows
+        k_rnn_forward(new, projection, ids, old, <const floating *>self._hh, self.batch_size,
+                      self.hidden_size, <fr_nonlinearity>self._nonlinearity)
+        fr_fpmode_restore(mode)
+
+
+# Characters written between two looks at the signals.
+cdef Py_ssize_t SIGNAL_STEPS = 256
+
+
+def generate(floating[:, ::1] state, floating[:, ::1] other_state,
+             const floating[:, ::1] table_rows, const floating[::1] packed_hh,
+             int nonlinearity, const floating[::1] packed_out, const floating[::1] bias_out,
+             floating[:, ::1] scratch_logits, floating[::1] scratch_sorted,
+             int64_t[:, ::1] tokens, int64_t[::1] previous, list generators,
+             double temperature, Py_ssize_t top_k, double top_p):
+    """Fill tokens (length, samples), each row drawn after feeding the row before it.
+
+    ``state`` (samples, H) is that after all of the prompt but its last token, which is in
+    ``previous`` (samples). Sample s draws from generators[s], one number a step (none at
+    temperature 0), so that its text does not depend on the samples beside it.
+    """
+    cdef Py_ssize_t length = tokens.shape[0], samples = tokens.shape[1]
+    cdef Py_ssize_t hidden = state.shape[1], classes = scratch_logits.shape[1]
+    cdef Py_ssize_t t, start, stop, s
+    cdef floating *old = &state[0, 0]
+    cdef floating *new = &other_state[0, 0]
+    cdef const int64_t *fed = &previous[0]
+    cdef double uniform
+    cdef uint64_t mode
+    cdef uint64_t[::1] addresses = np.array(
+        [_bitgen_address(generator) for generator in generators], np.uint64
+    )
+    cdef bitgen_t *source
+    for start in range(0, length, SIGNAL_STEPS):
+        stop = min(start + SIGNAL_STEPS, length)
+        PyErr_CheckSignals()
+        with nogil:
+            mode = fr_fpmode_flush()
+            for t in range(start, stop):
+                k_rnn_forward(new, &table_rows[0, 0], fed, <const floating *>old, &packed_hh[0],
+                              samples, hidden, <fr_nonlinearity>nonlinearity)
+                old, new = new, old
+                k_gemm(&scratch_logits[0, 0], classes, <const floating *>old, hidden,
+                       &packed_out[0], &bias_out[0], samples, classes, hidden)
+                for s in range(samples):
+                    uniform = 0
+                    if temperature != 0:
+                        source = <bitgen_t *>addresses[s]
+                        uniform = source.next_double(source.state)
+                    tokens[t, s] = k_sample(&scratch_logits[s, 0], &scratch_sorted[0], classes,
+                                            temperature, top_k, top_p, uniform)
+                fed = &tokens[t, 0]
+            fr_fpmode_restore(mode)
+
+
+cdef uint64_t _bitgen_address(generator) except 0:
+    return <uint64_t>PyCapsule_GetPointer(generator.bit_generator.capsule, "BitGenerator")

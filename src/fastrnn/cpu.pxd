@@ -1,0 +1,4 @@
+from fastrnn._kernels cimport fr_kernels
+
+# The kernels every compiled module of the package calls; chosen once, when cpu is imported.
+cdef const fr_kernels *table

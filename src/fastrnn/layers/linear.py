@@ -1,0 +1,156 @@
+"""The read-out: an affine map of the last dimension."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from fastrnn import _check, _ops, _threads
+from fastrnn.layers.module import STRIPE, Module, product
+
+
+class Linear(Module):
+    """Affine map of the last dimension: y = x W^T + b.
+
+    Parameters
+    ----------
+    in_features, out_features : int
+        Sizes of the last dimension before and after.
+    dtype : {numpy.float32, numpy.float64}
+        Of parameters and gradients.
+    seed : int, optional
+        Makes the initial parameters reproducible, U(-1/sqrt(in), 1/sqrt(in)).
+
+    Attributes
+    ----------
+    weight : ndarray of shape (out_features, in_features)
+    bias : ndarray of shape (out_features,)
+
+    Raises
+    ------
+    TypeError, ValueError, MemoryError
+        As :class:`RNN` does.
+
+    Examples
+    --------
+    >>> import numpy as np, fastrnn
+    >>> fastrnn.Linear(5, 2, seed=0)(np.zeros((7, 3, 5), np.float32)).shape
+    (7, 3, 2)
+    """
+
+    def __init__(
+        self, in_features: int, out_features: int, *, dtype: Any = np.float32, seed: Any = None
+    ) -> None:
+        self.in_features = _check.integer("in_features", in_features)
+        self.out_features = _check.integer("out_features", out_features)
+        self._saved: np.ndarray | None = None
+        self._pack_now: tuple[np.ndarray, np.ndarray] | None = None
+        self._make_arena(
+            {
+                "weight": (self.out_features, self.in_features),
+                "bias": (self.out_features,),
+            },
+            _check.float_dtype("dtype", dtype),
+        )
+        self._init_uniform(1 / math.sqrt(self.in_features), seed)
+
+    def __repr__(self) -> str:
+        return f"Linear({self.in_features}, {self.out_features}, dtype={self.dtype})"
+
+    def invalidate(self) -> None:  # noqa: D102
+        self._pack_now = None
+
+    def _forget(self) -> None:
+        self._saved = None
+
+    def _packed(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the weights packed for x W^T and for dy W."""
+        packed = self._pack_now
+        if packed is None:
+            weight = self._views["weight"]
+            packed = self._pack_now = _ops.pack(weight.T), _ops.pack(weight)
+        return packed
+
+    def __call__(self, x: Any, *, num_threads: int | None = None) -> np.ndarray:
+        """Return x W^T + b.
+
+        Parameters
+        ----------
+        x : array_like
+            Shape (..., in_features). Must not be changed before ``backward``.
+        num_threads : int, optional
+            Threads for this call, at most.
+
+        Returns
+        -------
+        ndarray
+            Shape (..., out_features).
+
+        Raises
+        ------
+        TypeError, ValueError
+            For a wrong dtype or shape.
+        """
+        x = _check.floats("x", x, self.dtype)
+        if x.ndim == 0 or x.shape[-1] != self.in_features:
+            raise ValueError(f"x has shape {x.shape}, expected (..., {self.in_features})")
+        _check.not_empty("x", x)
+        if self.training:
+            self._saved = x
+        return self._forward(x, num_threads)
+
+    def backward(self, grad_y: Any, *, num_threads: int | None = None) -> np.ndarray:
+        """Add to ``self.grad`` from the last call: dW = dy^T x, db = sum dy; return dy W.
+
+        Parameters
+        ----------
+        grad_y : array_like
+            Gradient with respect to the result of the last call, of its shape.
+        num_threads : int, optional
+            Threads for this call, at most.
+
+        Returns
+        -------
+        ndarray
+            Gradient with respect to x, of its shape.
+
+        Raises
+        ------
+        RuntimeError
+            If there was no call in training mode before.
+        TypeError, ValueError
+            For a wrong dtype or shape.
+        """
+        if self._saved is None:
+            raise RuntimeError(
+                "backward needs a call of the layer in training mode before it; "
+                "there was none (see Module.train)"
+            )
+        x = self._saved
+        grad_y = _check.floats("grad_y", grad_y, self.dtype)
+        _check.shape("grad_y", grad_y, (*x.shape[:-1], self.out_features))
+        return self._backward(x, grad_y, num_threads)
+
+    def _forward(self, x: np.ndarray, num_threads: int | None) -> np.ndarray:
+        rows = x.size // self.in_features
+        _check.memory("the output", rows, self.out_features, self.dtype.itemsize)
+        y = _ops.empty((*x.shape[:-1], self.out_features), self.dtype)
+        product(y, x, self._packed()[0], num_threads, self._views["bias"])
+        return y
+
+    def _backward(self, x: np.ndarray, grad_y: np.ndarray, num_threads: int | None) -> np.ndarray:
+        rows_x, rows_y = x.reshape(-1, self.in_features), grad_y.reshape(-1, self.out_features)
+        grad_x = _ops.empty(x.shape, self.dtype)
+        product(grad_x, grad_y, self._packed()[1], num_threads)
+
+        def stripe(first: int, last: int) -> None:
+            m0, m1 = first * STRIPE, min(last * STRIPE, self.out_features)
+            _ops.gemm_tn(self.grad["weight"], rows_y, rows_x, m0, m1)
+
+        stripes = -(-self.out_features // STRIPE)
+        work = len(rows_x) * self.in_features * self.out_features
+        _threads.run(stripe, stripes, _threads.threads_for(work, stripes, num_threads))
+        _ops.column_sums(self.grad["bias"], rows_y)
+        return grad_x

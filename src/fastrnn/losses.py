@@ -1,0 +1,121 @@
+"""Losses and their gradients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastrnn import _check, _ops
+
+REDUCTIONS = ("mean", "sum")
+
+
+def cross_entropy(logits: Any, target: Any, reduction: str = "mean") -> tuple[float, np.ndarray]:
+    r"""Cross-entropy of the softmax of logits with target ids, fused with its gradient.
+
+    .. math::
+
+        L = \sum_i -\log \mathrm{softmax}(z_i)_{t_i}, \quad
+        \partial L / \partial z_i = \mathrm{softmax}(z_i) - \mathrm{onehot}(t_i)
+
+    divided by the number of targets when the reduction is ``"mean"``.
+
+    Parameters
+    ----------
+    logits : array_like
+        float32 or float64, shape (..., classes).
+    target : array_like of int
+        Ids from 0 to classes - 1, shape (...).
+    reduction : {"mean", "sum"}
+        Over all targets.
+
+    Returns
+    -------
+    loss : float
+        In nats.
+    grad_logits : ndarray
+        Its gradient, shaped as logits.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a wrong dtype or shape, an id out of range, no targets or an unknown reduction.
+
+    Examples
+    --------
+    >>> import numpy as np, fastrnn
+    >>> loss, grad = fastrnn.losses.cross_entropy(np.zeros((1, 4)), [2])
+    >>> round(loss, 4), grad.tolist()
+    (1.3863, [[0.25, 0.25, -0.75, 0.25]])
+    """
+    _check.choice("reduction", reduction, REDUCTIONS)
+    logits = _floats("logits", logits)
+    if logits.ndim == 0:
+        raise ValueError("logits has shape (), expected (..., classes)")
+    target = target_ids(target, logits.shape[:-1], logits.shape[-1])
+    grad = _ops.empty(logits.shape, logits.dtype)
+    grad[...] = logits
+    scale = 1.0 / target.size if reduction == "mean" else 1.0
+    flat = grad.reshape(-1, logits.shape[-1])
+    loss = _ops.cross_entropy_grad(flat, target.reshape(-1), scale)
+    return loss * scale, grad
+
+
+def mse(prediction: Any, target: Any, reduction: str = "mean") -> tuple[float, np.ndarray]:
+    """Squared error and its gradient: sum (p - t)^2, or its mean over all elements.
+
+    Parameters
+    ----------
+    prediction : array_like
+        float32 or float64, any shape.
+    target : array_like
+        Of the same shape, and castable to the dtype of prediction without loss.
+    reduction : {"mean", "sum"}
+        Over all elements.
+
+    Returns
+    -------
+    loss : float
+        In squared units of the prediction.
+    grad_prediction : ndarray
+        Its gradient, 2 (p - t), divided by their number for the mean.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a wrong dtype or shape, no elements or an unknown reduction.
+
+    Examples
+    --------
+    >>> import fastrnn
+    >>> loss, grad = fastrnn.losses.mse([1.0, 2.0], [0.0, 4.0])
+    >>> loss, grad.tolist()
+    (2.5, [1.0, -2.0])
+    """
+    _check.choice("reduction", reduction, REDUCTIONS)
+    prediction = _floats("prediction", prediction)
+    target = _check.floats("target", target, prediction.dtype)
+    _check.shape("target", target, prediction.shape)
+    _check.not_empty("target", target)
+    difference = prediction - target
+    flat = difference.reshape(-1).astype(np.float64)
+    scale = 1.0 / target.size if reduction == "mean" else 1.0
+    gradient = difference * prediction.dtype.type(2 * scale)
+    return float(np.sum(flat * flat)) * scale, gradient
+
+
+def target_ids(target: Any, shape: tuple[int, ...], classes: int) -> np.ndarray:
+    """Return target ids as int64 of this shape, checked."""
+    ids = np.asarray(target)
+    if ids.dtype.kind not in "iu":
+        raise TypeError(f"target must hold integer ids, got {_check.describe(ids)}")
+    _check.shape("target", ids, shape)
+    if ids.size == 0:
+        raise ValueError(f"target is empty (shape {ids.shape}), expected at least one id")
+    return _check.token_ids("target", ids, classes)
+
+
+def _floats(name: str, value: Any) -> np.ndarray:
+    array = np.asarray(value)
+    return _check.floats(name, array, _check.float_dtype(f"the dtype of {name}", array.dtype))

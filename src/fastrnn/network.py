@@ -1,0 +1,321 @@
+"""A recurrent layer with a read-out, and its losses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from fastrnn import _check, _loops, _ops, _threads, losses
+from fastrnn.layers import RNN, Linear, Module
+
+OUTPUTS = ("all", "last")
+LOSSES = ("cross_entropy", "mse")
+
+# Rows of logits that exist at a time: with 65 classes and 256 hidden units, logits and states
+# of a block take 80 KB.
+_BLOCK_ROWS = 64
+
+# Rows are cut into at most this many slices, each with its own sum of gradients, added up in
+# order: a number of slices that does not depend on threads gives bits that do not either.
+_SLICES = 8
+_SLICE_ROWS = 256
+
+
+class Network:
+    """Recurrent layer and read-out: y_t = g(W_hy h_t + b_y).
+
+    Parameters
+    ----------
+    layer : RNN
+        Gives the states h_t.
+    readout : Linear
+        W_hy and b_y; ``readout.in_features`` is ``layer.hidden_size``.
+    output : {"linear", "softmax"}
+        g.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the parts do not fit together.
+
+    Examples
+    --------
+    >>> import numpy as np, fastrnn
+    >>> net = fastrnn.Network(fastrnn.RNN(4, 8, seed=0), fastrnn.Linear(8, 4, seed=1),
+    ...                       output="softmax")
+    >>> y, h_n = net(np.array([[0], [1], [3]]))
+    >>> y.shape, bool(np.allclose(y.sum(axis=-1), 1))
+    ((3, 1, 4), True)
+    """
+
+    def __init__(self, layer: RNN, readout: Linear, *, output: str = "linear") -> None:
+        if not isinstance(layer, RNN):
+            raise TypeError(f"layer must be a recurrent layer, got {_check.describe(layer)}")
+        if not isinstance(readout, Linear):
+            raise TypeError(f"readout must be a Linear, got {_check.describe(readout)}")
+        if readout.in_features != layer.hidden_size:
+            raise ValueError(
+                f"readout takes {readout.in_features} features, "
+                f"expected the layer's hidden_size = {layer.hidden_size}"
+            )
+        if readout.dtype != layer.dtype:
+            raise TypeError(f"readout has dtype {readout.dtype}, expected {layer.dtype}")
+        self.layer, self.readout = layer, readout
+        self.output = _check.choice("output", output, ("linear", "softmax"))
+
+    def __repr__(self) -> str:
+        return f"Network({self.layer!r}, {self.readout!r}, output={self.output!r})"
+
+    @property
+    def modules(self) -> tuple[Module, ...]:
+        """The layer and the read-out."""
+        return self.layer, self.readout
+
+    @property
+    def num_parameters(self) -> int:
+        """How many numbers the parameters hold."""
+        return sum(module.num_parameters for module in self.modules)
+
+    def zero_grad(self) -> None:
+        """Set all gradients to zero."""
+        for module in self.modules:
+            module.zero_grad()
+
+    def invalidate(self) -> None:
+        """Have the packed copies of the weights made anew at the next use."""
+        for module in self.modules:
+            module.invalidate()
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Return copies of all parameters, named ``rnn.…`` and ``readout.…``."""
+        return {
+            f"{prefix}.{name}": value
+            for prefix, module in self._named_modules()
+            for name, value in module.state_dict().items()
+        }
+
+    def load_state_dict(self, state_dict: Mapping[str, np.ndarray]) -> None:
+        """Take all parameters from ``state_dict``; all or, on an error, none of them.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a name is missing or unknown, or a dtype, a shape or a value does not fit.
+        """
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(f"state_dict must be a mapping, got {_check.describe(state_dict)}")
+        parts: dict[str, dict[str, np.ndarray]] = {
+            prefix: {} for prefix, _ in self._named_modules()
+        }
+        for name, value in state_dict.items():
+            prefix, _, rest = str(name).partition(".")
+            if prefix not in parts:
+                raise ValueError(f"state_dict has an unknown name {name!r}")
+            parts[prefix][rest] = value
+        checked = [
+            (module, module._checked_state_dict(parts[prefix]))
+            for prefix, module in self._named_modules()
+        ]
+        for module, values in checked:
+            module._take(values)
+
+    def _named_modules(self) -> tuple[tuple[str, Module], ...]:
+        return ("rnn", self.layer), ("readout", self.readout)
+
+    def __call__(
+        self, x: Any, h_0: Any = None, *, outputs: str = "all", num_threads: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the outputs and the final state; nothing is kept for gradients.
+
+        Parameters
+        ----------
+        x, h_0, num_threads
+            As :class:`fastrnn.RNN` takes them.
+        outputs : {"all", "last"}
+            The output of every step, or of the last one.
+
+        Returns
+        -------
+        y : ndarray
+            Shape (seq_len, batch, out_features), without batch for unbatched x, and without
+            seq_len when ``outputs`` is ``"last"``.
+        h_n : ndarray
+            The final state, shape (1, batch, hidden_size) or (1, hidden_size).
+
+        Raises
+        ------
+        TypeError, ValueError, MemoryError
+            As :class:`fastrnn.RNN` does; an unknown ``outputs``.
+        """
+        _check.choice("outputs", outputs, OUTPUTS)
+        saved = self.layer._forward(x, h_0, num_threads)
+        h = saved.h[1:] if outputs == "all" else saved.h[-1]
+        y = self.readout._forward(h, num_threads)
+        if self.output == "softmax":
+            _ops.softmax(y.reshape(-1, y.shape[-1]))
+        h_n = saved.h[-1:].copy()
+        return (y, h_n) if saved.batched else (y[..., 0, :], h_n[:, 0])
+
+    def loss(
+        self,
+        x: Any,
+        target: Any,
+        h_0: Any = None,
+        *,
+        loss: str = "cross_entropy",
+        reduction: str = "mean",
+        outputs: str = "all",
+        num_threads: int | None = None,
+    ) -> tuple[float, np.ndarray]:
+        """Return the loss and the final state.
+
+        Parameters
+        ----------
+        x, h_0, num_threads
+            As :class:`fastrnn.RNN` takes them.
+        target : array_like
+            For cross-entropy token ids shaped as the outputs without their last dimension; for
+            the squared error floats shaped as the outputs.
+        loss : {"cross_entropy", "mse"}
+            Cross-entropy in nats, of the softmax of the read-out, whatever ``output`` is; or
+            the squared error of a linear output.
+        reduction : {"mean", "sum"}
+            Mean over targets (cross-entropy) or elements (mse), or sum.
+        outputs : {"all", "last"}
+            Which outputs have targets.
+
+        Returns
+        -------
+        loss : float
+            In nats, or in squared units of the output.
+        h_n : ndarray
+            The final state, to be carried to the next chunk.
+
+        Raises
+        ------
+        TypeError, ValueError, MemoryError
+            For a wrong dtype, shape or option.
+        """
+        return self._run(x, target, h_0, loss, reduction, outputs, num_threads, False)
+
+    def loss_and_grad(
+        self,
+        x: Any,
+        target: Any,
+        h_0: Any = None,
+        *,
+        loss: str = "cross_entropy",
+        reduction: str = "mean",
+        outputs: str = "all",
+        num_threads: int | None = None,
+    ) -> tuple[float, np.ndarray]:
+        """Return the loss and the final state, and add to the gradients of all parameters.
+
+        Takes, returns and raises what :meth:`loss` does. The gradient stops at h_0: chunk after
+        chunk with the state carried over, this is truncated BPTT.
+
+        Examples
+        --------
+        >>> import numpy as np, fastrnn
+        >>> net = fastrnn.Network(fastrnn.RNN(4, 8, seed=0), fastrnn.Linear(8, 4, seed=1))
+        >>> loss, h_n = net.loss_and_grad(np.array([[0], [1]]), np.array([[1], [2]]))
+        >>> net.readout.grad["bias"].shape
+        (4,)
+        """
+        return self._run(x, target, h_0, loss, reduction, outputs, num_threads, True)
+
+    def _run(
+        self,
+        x: Any,
+        target: Any,
+        h_0: Any,
+        loss: str,
+        reduction: str,
+        outputs: str,
+        num_threads: int | None,
+        with_grad: bool,
+    ) -> tuple[float, np.ndarray]:
+        _check.choice("loss", loss, LOSSES)
+        _check.choice("reduction", reduction, losses.REDUCTIONS)
+        _check.choice("outputs", outputs, OUTPUTS)
+        if loss == "mse" and self.output == "softmax":
+            raise ValueError('loss "mse" needs output "linear", got output "softmax"')
+        saved = self.layer._forward(x, h_0, num_threads)
+        h = saved.h[1:] if outputs == "all" else saved.h[-1]
+        target = self._checked_target(target, h.shape[:-1], saved.batched, loss)
+        if loss == "cross_entropy":
+            value, grad_h = self._cross_entropy(h, target, reduction, num_threads, with_grad)
+        else:
+            y = self.readout._forward(h, num_threads)
+            value, grad_y = losses.mse(y, target, reduction)
+            grad_h = self.readout._backward(h, grad_y, num_threads) if with_grad else None
+        if grad_h is not None:
+            grad_output, grad_h_n = (grad_h, None) if outputs == "all" else (None, grad_h)
+            self.layer._backward(saved, grad_output, grad_h_n, num_threads, need_grad_x=False)
+        h_n = saved.h[-1:].copy()
+        return value, (h_n if saved.batched else h_n[:, 0])
+
+    def _checked_target(
+        self, target: Any, leading: tuple[int, ...], batched: bool, loss: str
+    ) -> np.ndarray:
+        """Return target with a batch dimension, (T, B[, O]) or (B[, O])."""
+        given = leading if batched else leading[:-1]
+        if loss == "cross_entropy":
+            return losses.target_ids(target, given, self.readout.out_features).reshape(leading)
+        target = _check.floats("target", target, self.layer.dtype)
+        _check.shape("target", target, (*given, self.readout.out_features))
+        return target.reshape(*leading, -1)
+
+    def _cross_entropy(
+        self,
+        h: np.ndarray,
+        target: np.ndarray,
+        reduction: str,
+        num_threads: int | None,
+        with_grad: bool,
+    ) -> tuple[float, np.ndarray | None]:
+        """Read-out, softmax, loss and their gradients, block by block of rows."""
+        rows, hidden, classes = target.size, h.shape[-1], self.readout.out_features
+        shape = h.shape
+        h, target = h.reshape(rows, hidden), target.reshape(rows)
+        bias, (packed, packed_back) = self.readout._views["bias"], self.readout._packed()
+        scale = 1.0 / rows if reduction == "mean" else 1.0
+        slices = max(1, min(_SLICES, rows // _SLICE_ROWS))
+        grad_h = _ops.empty(h.shape, h.dtype) if with_grad else None
+        grad_w = np.zeros((slices, classes, hidden), h.dtype) if with_grad else None
+        grad_b = np.zeros((slices, classes), h.dtype) if with_grad else None
+
+        def some(first: int, last: int) -> list[float]:
+            scratch = _ops.empty((min(_BLOCK_ROWS, rows), classes), h.dtype)
+            values = []
+            for s in range(first, last):
+                r0, r1 = rows * s // slices, rows * (s + 1) // slices
+                if grad_h is None or grad_w is None or grad_b is None:
+                    value = _loops.readout_cross_entropy(h, target, packed, bias, scratch, r0, r1)
+                else:
+                    value = _loops.readout_cross_entropy_grads(
+                        grad_h,
+                        grad_w[s],
+                        grad_b[s],
+                        h,
+                        target,
+                        packed,
+                        packed_back,
+                        bias,
+                        scratch,
+                        scale,
+                        r0,
+                        r1,
+                    )
+                values.append(value)
+            return values
+
+        threads = _threads.threads_for(rows * hidden * classes, slices, num_threads)
+        parts = _threads.run(some, slices, threads)
+        value = sum(value for part in parts for value in part)  # type: ignore[attr-defined]
+        if grad_w is not None and grad_b is not None:
+            self.readout.grad["weight"] += grad_w.sum(axis=0)
+            self.readout.grad["bias"] += grad_b.sum(axis=0)
+        return value * scale, None if grad_h is None else grad_h.reshape(shape)

@@ -1,0 +1,352 @@
+"""Optimisers in PyTorch's equations and defaults, and gradient clipping.
+
+Each update is one compiled sweep over a module's parameter arena.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from fastrnn import _check, _ops
+from fastrnn.layers import Module
+from fastrnn.network import Network
+
+Modules: TypeAlias = Module | Network | Iterable[Module]
+
+
+def _as_modules(modules: Any) -> tuple[Module, ...]:
+    if isinstance(modules, Module):
+        return (modules,)
+    if isinstance(modules, Network):
+        return modules.modules
+    listed = tuple(modules) if isinstance(modules, Iterable) else ()
+    if not listed or not all(isinstance(module, Module) for module in listed):
+        raise TypeError(
+            f"modules must be a layer, a Network or a list of layers, "
+            f"got {_check.describe(modules)}"
+        )
+    return listed
+
+
+class Optimizer:
+    """Base: which modules, the learning rate, and state arrays beside each arena.
+
+    Parameters
+    ----------
+    modules : Module, Network or list of Module
+        Whose parameters are updated; a layer left out is frozen.
+    lr : float
+        Learning rate, at least 0; may be assigned between steps.
+    """
+
+    def __init__(self, modules: Modules, lr: float) -> None:
+        self.modules = _as_modules(modules)
+        self.lr = lr
+        self._steps = 0
+
+    @property
+    def lr(self) -> float:
+        """The learning rate."""
+        return self._lr
+
+    @lr.setter
+    def lr(self, value: float) -> None:
+        self._lr = _check.number("lr", value, minimum=0)
+
+    def zero_grad(self) -> None:
+        """Set the gradients of all modules to zero."""
+        for module in self.modules:
+            module.zero_grad()
+
+    def step(self) -> None:
+        """Update all parameters from their gradients."""
+        self._steps += 1
+        for index, module in enumerate(self.modules):
+            self._update(index, module)
+            module.invalidate()
+
+    def _update(self, index: int, module: Module) -> None:
+        raise NotImplementedError
+
+    def _zeros(self, wanted: bool = True) -> list[np.ndarray | None]:
+        """Return an array of zeros beside each arena, or None for each."""
+        return [np.zeros_like(module._arena) if wanted else None for module in self.modules]
+
+
+class SGD(Optimizer):
+    r"""Gradient descent with momentum.
+
+    .. math::
+
+        g \leftarrow g + \lambda \theta, \quad b \leftarrow \mu b + (1 - \tau) g
+        \ (b \leftarrow g \text{ at first}), \quad \theta \leftarrow \theta - \gamma b
+
+    and with Nesterov's, g + mu b in place of b.
+
+    Parameters
+    ----------
+    modules : Module, Network or list of Module
+    lr : float
+    momentum, dampening, weight_decay : float
+        mu, tau and lambda.
+    nesterov : bool
+        Needs momentum above 0 and no dampening.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a value out of its range.
+
+    References
+    ----------
+    Equations and defaults are those of ``torch.optim.SGD``.
+
+    Examples
+    --------
+    >>> import fastrnn
+    >>> layer = fastrnn.RNN(2, 3, seed=0)
+    >>> optimizer = fastrnn.optim.SGD(layer, lr=0.1, momentum=0.9)
+    >>> optimizer.step()
+    """
+
+    def __init__(
+        self,
+        modules: Modules,
+        lr: float = 1e-3,
+        momentum: float = 0.0,
+        dampening: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+    ) -> None:
+        super().__init__(modules, lr)
+        self.momentum = _check.number("momentum", momentum, minimum=0)
+        self.dampening = _check.number("dampening", dampening)
+        self.weight_decay = _check.number("weight_decay", weight_decay, minimum=0)
+        self.nesterov = bool(nesterov)
+        if self.nesterov and (self.momentum == 0 or self.dampening != 0):
+            raise ValueError(
+                f"nesterov needs momentum above 0 and dampening 0, "
+                f"got momentum={self.momentum:g} and dampening={self.dampening:g}"
+            )
+        self._buffers = self._zeros(self.momentum != 0)
+
+    def _update(self, index: int, module: Module) -> None:
+        _ops.sgd(
+            module._arena, self._buffers[index], module._grad_arena, self.lr, self.momentum,
+            self.dampening, self.weight_decay, self.nesterov, self._steps == 1,
+        )  # fmt: skip
+
+
+class RMSprop(Optimizer):
+    r"""Divide the gradient by a running root mean square of it.
+
+    .. math::
+
+        g \leftarrow g + \lambda \theta, \quad v \leftarrow \alpha v + (1 - \alpha) g^2,
+        \quad \theta \leftarrow \theta - \gamma g / (\sqrt{v} + \epsilon)
+
+    centered: v less the square of a running mean of g; with momentum, the quotient is
+    accumulated in b = mu b + quotient, which is the update.
+
+    Parameters
+    ----------
+    modules : Module, Network or list of Module
+    lr, alpha, eps, weight_decay, momentum : float
+    centered : bool
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a value out of its range.
+
+    References
+    ----------
+    T. Tieleman and G. Hinton, lecture 6.5, 2012; centered: A. Graves, arXiv:1308.0850.
+    Equations and defaults are those of ``torch.optim.RMSprop``.
+    """
+
+    def __init__(
+        self,
+        modules: Modules,
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum: float = 0.0,
+        centered: bool = False,
+    ) -> None:
+        super().__init__(modules, lr)
+        self.alpha = _check.number("alpha", alpha, minimum=0)
+        self.eps = _check.number("eps", eps, minimum=0)
+        self.weight_decay = _check.number("weight_decay", weight_decay, minimum=0)
+        self.momentum = _check.number("momentum", momentum, minimum=0)
+        self.centered = bool(centered)
+        self._square_avg = self._zeros()
+        self._grad_avg = self._zeros(self.centered)
+        self._buffers = self._zeros(self.momentum != 0)
+
+    def _update(self, index: int, module: Module) -> None:
+        _ops.rmsprop(
+            module._arena, self._square_avg[index], self._grad_avg[index],
+            self._buffers[index], module._grad_arena, self.lr, self.alpha, self.eps,
+            self.weight_decay, self.momentum,
+        )  # fmt: skip
+
+
+class Adam(Optimizer):
+    r"""Adam, with weight decay added to the gradient.
+
+    .. math::
+
+        g \leftarrow g + \lambda \theta, \quad
+        m \leftarrow \beta_1 m + (1 - \beta_1) g, \quad
+        v \leftarrow \beta_2 v + (1 - \beta_2) g^2, \quad
+        \theta \leftarrow \theta - \gamma
+        \frac{m / (1 - \beta_1^t)}{\sqrt{v / (1 - \beta_2^t)} + \epsilon}
+
+    Parameters
+    ----------
+    modules : Module, Network or list of Module
+    lr : float
+    betas : tuple of two float
+        In [0, 1).
+    eps, weight_decay : float
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a value out of its range.
+
+    References
+    ----------
+    D. P. Kingma and J. Ba, arXiv:1412.6980. Defaults are those of ``torch.optim.Adam``.
+    """
+
+    _decoupled = False
+
+    def __init__(
+        self,
+        modules: Modules,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(modules, lr)
+        if not isinstance(betas, (tuple, list)) or len(betas) != 2:
+            raise TypeError(f"betas must be two numbers, got {_check.describe(betas)}")
+        self.betas = (
+            _check.number("betas[0]", betas[0], minimum=0, below=1),
+            _check.number("betas[1]", betas[1], minimum=0, below=1),
+        )
+        self.eps = _check.number("eps", eps, minimum=0)
+        self.weight_decay = _check.number("weight_decay", weight_decay, minimum=0)
+        self._exp_avg = self._zeros()
+        self._exp_avg_sq = self._zeros()
+
+    def _update(self, index: int, module: Module) -> None:
+        _ops.adam(
+            module._arena, self._exp_avg[index], self._exp_avg_sq[index], module._grad_arena,
+            self.lr, *self.betas, self.eps, self.weight_decay, self._decoupled, self._steps,
+        )  # fmt: skip
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay: theta is first multiplied by 1 - lr * weight_decay.
+
+    Parameters
+    ----------
+    modules, lr, betas, eps
+        As for :class:`Adam`.
+    weight_decay : float
+
+    References
+    ----------
+    I. Loshchilov and F. Hutter, arXiv:1711.05101. Defaults are those of ``torch.optim.AdamW``.
+    """
+
+    _decoupled = True
+
+    def __init__(
+        self,
+        modules: Modules,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+    ) -> None:
+        super().__init__(modules, lr, betas, eps, weight_decay)
+
+
+# By the name that fit() and the command line take.
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    "sgd": SGD,
+    "rmsprop": RMSprop,
+    "adam": Adam,
+    "adamw": AdamW,
+}
+
+
+def clip_grad_norm(modules: Modules, max_norm: float) -> float:
+    """Scale all gradients so that their common Euclidean norm is at most ``max_norm``.
+
+    Parameters
+    ----------
+    modules : Module, Network or list of Module
+    max_norm : float
+        Above 0.
+
+    Returns
+    -------
+    float
+        The norm before.
+
+    Raises
+    ------
+    FloatingPointError
+        If the norm is not finite; the gradients are left as they are.
+    TypeError, ValueError
+        For a wrong argument.
+
+    References
+    ----------
+    R. Pascanu, T. Mikolov, Y. Bengio, arXiv:1211.5063. As ``torch.nn.utils.clip_grad_norm_``,
+    the factor is max_norm / (norm + 1e-6).
+    """
+    listed = _as_modules(modules)
+    max_norm = _check.number("max_norm", max_norm, above=0)
+    norm = math.sqrt(sum(_ops.sum_of_squares(module._grad_arena) for module in listed))
+    if not math.isfinite(norm):
+        raise FloatingPointError(f"the norm of the gradients is {norm}; try a lower learning rate")
+    factor = max_norm / (norm + 1e-6)
+    if factor < 1:
+        for module in listed:
+            module._grad_arena *= module.dtype.type(factor)
+    return norm
+
+
+def clip_grad_value(modules: Modules, clip_value: float) -> None:
+    """Limit every element of the gradients to [-clip_value, clip_value].
+
+    Parameters
+    ----------
+    modules : Module, Network or list of Module
+    clip_value : float
+        Above 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a wrong argument.
+
+    References
+    ----------
+    As ``torch.nn.utils.clip_grad_value_``.
+    """
+    clip_value = _check.number("clip_value", clip_value, above=0)
+    for module in _as_modules(modules):
+        np.clip(module._grad_arena, -clip_value, clip_value, out=module._grad_arena)

@@ -1,0 +1,112 @@
+"""Drawing token sequences from a network, one compiled loop for all steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastrnn import _check, _ops, _step
+from fastrnn.network import Network
+
+
+def generate_ids(
+    network: Network,
+    prompt_ids: Any,
+    length: int,
+    *,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    seed: Any = 0,
+    num_samples: int = 1,
+) -> np.ndarray:
+    """Continue a sequence of tokens by feeding back what is drawn.
+
+    Each token is drawn from softmax(logits / temperature), of which first the ``top_k`` most
+    likely are kept, and of those (renormalised) the fewest that together reach ``top_p``.
+
+    Parameters
+    ----------
+    network : Network
+        Takes token ids and puts out as many logits as there are ids.
+    prompt_ids : array_like of int
+        At least one token, shape (prompt_len,).
+    length : int
+        How many tokens to draw.
+    temperature : float
+        At 0 the most likely token is taken (the lowest id among equals).
+    top_k : int, optional
+        At least 1; no limit unless given.
+    top_p : float, optional
+        In (0, 1]; no limit unless given.
+    seed : int, optional
+        Of the random numbers; sample i is the same for any ``num_samples``. None draws a new
+        one.
+    num_samples : int
+        How many independent continuations to draw together.
+
+    Returns
+    -------
+    ndarray
+        int64, shape (num_samples, length).
+
+    Raises
+    ------
+    TypeError, ValueError
+        For an argument of the wrong type or out of its range.
+
+    Examples
+    --------
+    >>> import fastrnn
+    >>> from fastrnn.sampling import generate_ids
+    >>> net = fastrnn.Network(fastrnn.RNN(4, 8, seed=0), fastrnn.Linear(8, 4, seed=1))
+    >>> generate_ids(net, [0], 5, num_samples=2).shape
+    (2, 5)
+    """
+    layer, readout = network.layer, network.readout
+    classes = readout.out_features
+    if layer.input_size != classes:
+        raise ValueError(
+            f"network must put out one logit per input token, "
+            f"got {classes} outputs for {layer.input_size} tokens"
+        )
+    length = _check.integer("length", length)
+    num_samples = _check.integer("num_samples", num_samples)
+    temperature = _check.number("temperature", temperature, minimum=0)
+    top_k = classes if top_k is None else min(_check.integer("top_k", top_k), classes)
+    top_p = 1.0 if top_p is None else _check.number("top_p", top_p, above=0, maximum=1)
+    _check.memory("the generated tokens", num_samples, length, 8)
+    prompt = np.asarray(prompt_ids)
+    if prompt.dtype.kind not in "iu" or prompt.ndim != 1 or prompt.size == 0:
+        raise ValueError(
+            f"prompt_ids must be at least one integer id in one dimension, "
+            f"got {_check.describe(prompt)}"
+        )
+    prompt = _check.token_ids("prompt_ids", prompt, classes)
+
+    dtype, packed = layer.dtype, layer._packed()
+    state = _ops.empty((num_samples, layer.hidden_size), dtype)
+    state[...] = 0
+    if len(prompt) > 1:
+        state[...] = layer._forward(prompt[:-1], None, None).h[-1]
+    tokens = np.empty((length, num_samples), np.int64)
+    seeds = np.random.SeedSequence(seed).spawn(num_samples)
+    _step.generate(
+        state,
+        _ops.empty(state.shape, dtype),
+        packed.table,
+        packed.hh,
+        layer._f,
+        readout._packed()[0],
+        readout._views["bias"],
+        _ops.empty((num_samples, classes), dtype),
+        _ops.empty(classes, dtype),
+        tokens,
+        np.full(num_samples, prompt[-1], np.int64),
+        [np.random.Generator(np.random.PCG64(child)) for child in seeds],
+        temperature,
+        top_k,
+        top_p,
+    )
+    return np.ascontiguousarray(tokens.T)

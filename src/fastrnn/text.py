@@ -1,0 +1,444 @@
+"""Character models: learn to continue a text, one Unicode character after another."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from typing import Any
+
+import numpy as np
+
+from fastrnn import _check, checkpoint
+from fastrnn._version import __version__
+from fastrnn.cells import CELLS, make_layer
+from fastrnn.errors import ModelFileError, NonFiniteLossError
+from fastrnn.layers import Linear
+from fastrnn.network import Network
+from fastrnn.sampling import generate_ids
+from fastrnn.train import Options, Streams, train
+from fastrnn.vocabulary import Vocabulary, check_text
+
+_KIND = "CharRNN"
+
+# Evaluation walks a text in chunks of this many characters: the loss does not depend on it,
+# the memory that the logits take does.
+_EVALUATION_CHUNK = 1024
+
+_LARGEST_SEED = 2**63 - 1
+_LARGEST_EXPONENT = math.log(sys.float_info.max)
+
+
+class CharRNN:
+    """A recurrent network that models text character by character.
+
+    The characters of the vocabulary enter as ids, pass one recurrent layer, and a linear
+    readout followed by a softmax gives the probability of every character to come next.
+
+    Parameters
+    ----------
+    cell : {"rnn"}
+        The recurrent layer; ``"rnn"`` is :class:`fastrnn.RNN`.
+    hidden_size : int
+        Number of hidden units.
+    nonlinearity : {"tanh", "relu", "sigmoid", "linear"}
+        The layer's activation function.
+    dtype : {float32, float64}
+        Type of weights and arithmetic.
+    seed : int
+        Seed of the initial weights, at least 0. The same seed, text and options give the same
+        model bit for bit, whatever the number of threads.
+    vocabulary : str, optional
+        A text that holds every character the model shall know. Without it these are the
+        characters of the text that :meth:`fit` first gets.
+
+    Attributes
+    ----------
+    network : Network or None
+        The layer and the readout; None as long as the vocabulary is unknown.
+    vocabulary : str
+        The distinct characters the model knows, in code point order; empty at first.
+    history : list of dict
+        One record for each training step: its number ``step`` from 1, the mean ``loss`` over
+        the step's characters before the update in nats, and ``chars``, the number of
+        characters trained on so far.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has the wrong type or value.
+
+    Examples
+    --------
+    >>> model = CharRNN(hidden_size=32).fit("to be or not to be. " * 40, steps=200, lr=0.01)
+    >>> model.generate("to be", length=15, temperature=0)
+    'to be or not to be. '
+    """
+
+    def __init__(
+        self,
+        cell: str = "rnn",
+        hidden_size: int = 256,
+        *,
+        nonlinearity: str = "tanh",
+        dtype: Any = np.float32,
+        seed: int = 0,
+        vocabulary: str | None = None,
+    ) -> None:
+        self.cell = _check.choice("cell", cell, tuple(CELLS))
+        self.hidden_size = _check.integer("hidden_size", hidden_size)
+        self.nonlinearity = nonlinearity
+        self.dtype = _check.float_dtype("dtype", dtype)
+        self.seed = _check.integer("seed", seed, 0, _LARGEST_SEED)
+        self.network: Network | None = None
+        self.history: list[dict[str, Any]] = []
+        self._vocabulary: Vocabulary | None = None
+        if vocabulary is None:
+            # The layer is built when the text is known; its options are checked now.
+            make_layer(cell, 1, 1, nonlinearity=nonlinearity, dtype=self.dtype, seed=0)
+        else:
+            check_text("vocabulary", vocabulary, 1)
+            self._build(Vocabulary(vocabulary))
+
+    @property
+    def vocabulary(self) -> str:
+        """The distinct characters the model knows, in code point order."""
+        return "" if self._vocabulary is None else self._vocabulary.characters
+
+    def __repr__(self) -> str:
+        return (
+            f"CharRNN(cell={self.cell!r}, hidden_size={self.hidden_size}, "
+            f"nonlinearity={self.nonlinearity!r}, dtype={self.dtype.name!r}, "
+            f"vocabulary of {len(self.vocabulary)})"
+        )
+
+    def fit(
+        self,
+        text: str,
+        *,
+        epochs: int | None = None,
+        steps: int | None = None,
+        batch_size: int = 32,
+        seq_len: int = 64,
+        optimizer: str = "adam",
+        lr: float = 2e-3,
+        schedule: str = "cosine",
+        clip_norm: float | None = 5.0,
+        clip_value: float | None = None,
+        progress: bool = False,
+        num_threads: int | None = None,
+    ) -> CharRNN:
+        """Train on a text by truncated backpropagation through time.
+
+        The text is cut into ``batch_size`` streams of equal length that run side by side. Each
+        step learns the next ``seq_len`` characters of every stream, from the hidden state that
+        the step before ended with. A text too short for that many streams of at least
+        ``seq_len`` characters is cut into fewer. Fitting again continues with the weights and
+        the vocabulary as they are, and a fresh optimizer.
+
+        A KeyboardInterrupt leaves the model as it was after the last complete step.
+
+        Parameters
+        ----------
+        text : str
+            At least ``seq_len`` + 1 characters.
+        epochs : int, optional
+            Passes over the text; 1 if ``steps`` is not given either.
+        steps : int, optional
+            Number of updates, instead of ``epochs``.
+        batch_size : int
+            Number of streams.
+        seq_len : int
+            Characters per stream and step, through which gradients flow back.
+        optimizer : {"adam", "adamw", "rmsprop", "sgd"}
+            See :mod:`fastrnn.optim`.
+        lr : float
+            Learning rate, above 0.
+        schedule : {"cosine", "constant"}
+            Whether the learning rate falls to 0 along half a cosine or stays.
+        clip_norm : float or None
+            Largest Euclidean norm of the gradient as a whole; None does not clip.
+        clip_value : float or None
+            Largest absolute value of any gradient entry, applied before ``clip_norm``.
+        progress : bool
+            Show a tqdm bar with loss, characters per second and time left.
+        num_threads : int, optional
+            Threads to use, :func:`fastrnn.get_num_threads` by default.
+
+        Returns
+        -------
+        CharRNN
+            The model itself.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument has the wrong type or value, or the text is shorter than a window.
+        UnknownCharacterError
+            If the vocabulary is fixed already and lacks a character of the text.
+        NonFiniteLossError
+            If loss, gradient or update overflow. The model keeps its last usable weights.
+        """
+        options = Options(
+            epochs=epochs,
+            steps=steps,
+            batch_size=batch_size,
+            seq_len=seq_len,
+            optimizer=optimizer,
+            lr=lr,
+            schedule=schedule,
+            clip_norm=clip_norm,
+            clip_value=clip_value,
+        )
+        check_text("text", text, 2)
+        if len(text) < seq_len + 1:
+            raise ValueError(
+                f"text has {len(text):,} characters, fewer than one window of seq_len + 1 = "
+                f"{seq_len + 1:,}; use a longer text or a smaller seq_len"
+            )
+        if self._vocabulary is None:
+            self._build(Vocabulary(text))
+        network, vocabulary = self._ready()
+        train(
+            network,
+            Streams.split(vocabulary.encode(text), batch_size, seq_len),
+            options,
+            history=self.history,
+            progress=progress,
+            num_threads=num_threads,
+        )
+        return self
+
+    def generate(
+        self,
+        prompt: str = "",
+        length: int = 500,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int = 0,
+        num_samples: int = 1,
+        unknown: str = "error",
+    ) -> str | list[str]:
+        """Continue a prompt with characters drawn one by one from the model's prediction.
+
+        Parameters
+        ----------
+        prompt : str
+            The text to continue. The model starts an empty prompt as if after a newline, or
+            after the first character of its vocabulary if that has no newline.
+        length : int
+            Number of characters to generate, not counting the prompt.
+        temperature : float
+            Divides the logits: below 1 is more cautious, above 1 more daring; 0 always takes
+            the most likely character.
+        top_k : int, optional
+            Draw from the ``top_k`` most likely characters only.
+        top_p : float, optional
+            Draw from the fewest most likely characters whose probabilities sum to ``top_p``,
+            in (0, 1], only. Applied after ``top_k``.
+        seed : int
+            Seed of the draws. The same seed gives the same text.
+        num_samples : int
+            Number of texts to generate.
+        unknown : str
+            ``"error"``, or a character of the vocabulary to stand in for each character of the
+            prompt that the model does not know.
+
+        Returns
+        -------
+        str or list of str
+            The prompt as given followed by ``length`` characters; a list of such texts if
+            ``num_samples`` is above 1.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument has the wrong type or value.
+        UnknownCharacterError
+            If the prompt holds a character the model does not know.
+        RuntimeError
+            If the model has no vocabulary yet.
+        """
+        network, vocabulary = self._ready()
+        start = prompt if prompt != "" else self._start_character()
+        prompt_ids = vocabulary.encode(start, name="prompt", unknown=unknown)
+        samples = generate_ids(
+            network,
+            prompt_ids,
+            length,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            seed=_check.integer("seed", seed, 0, _LARGEST_SEED),
+            num_samples=num_samples,
+        )
+        texts = [prompt + vocabulary.decode(ids) for ids in samples]
+        return texts[0] if num_samples == 1 else texts
+
+    def evaluate(
+        self, text: str, *, unknown: str = "error", num_threads: int | None = None
+    ) -> dict[str, float]:
+        """Measure how well the model predicts a text, reading it from beginning to end.
+
+        Every character but the first is predicted from all those before it.
+
+        Parameters
+        ----------
+        text : str
+            At least two characters.
+        unknown : str
+            ``"error"``, or a character of the vocabulary to stand in for each unknown one.
+        num_threads : int, optional
+            Threads to use, :func:`fastrnn.get_num_threads` by default.
+
+        Returns
+        -------
+        dict
+            ``loss``: mean negative log-likelihood of a character, in nats;
+            ``bits_per_char``: the same in bits, loss / ln 2;
+            ``perplexity``: e to the loss, the number of characters an equally uncertain
+            uniform guess would choose among.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument has the wrong type or value.
+        UnknownCharacterError
+            If the text holds a character the model does not know.
+        NonFiniteLossError
+            If the loss is too large for the model's dtype.
+        RuntimeError
+            If the model has no vocabulary yet.
+        """
+        network, vocabulary = self._ready()
+        check_text("text", text, 2)
+        ids = vocabulary.encode(text, unknown=unknown)[:, np.newaxis]
+        total, state = 0.0, None
+        for start in range(0, len(ids) - 1, _EVALUATION_CHUNK):
+            stop = min(start + _EVALUATION_CHUNK, len(ids) - 1)
+            chunk_loss, state = network.loss(
+                ids[start:stop],
+                ids[start + 1 : stop + 1],
+                state,
+                reduction="sum",
+                num_threads=num_threads,
+            )
+            total += chunk_loss
+        loss = total / (len(ids) - 1)
+        if not math.isfinite(loss):
+            raise NonFiniteLossError(
+                f"the loss over text is {loss}: the model's outputs exceed the range of "
+                f"{self.dtype.name}; train it again with a lower learning rate"
+            )
+        return {
+            "loss": loss,
+            "bits_per_char": loss / math.log(2.0),
+            "perplexity": math.exp(loss) if loss < _LARGEST_EXPONENT else math.inf,
+        }
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write weights, configuration and vocabulary to one safetensors file.
+
+        The file appears whole or not at all: a failure on the way leaves an older file as it
+        was. :func:`fastrnn.load` reads it.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+        RuntimeError
+            If the model has no vocabulary yet.
+        """
+        network, vocabulary = self._ready()
+        description = {
+            "kind": _KIND,
+            "written_by": f"fastrnn {__version__}",
+            "config": {
+                "cell": self.cell,
+                "hidden_size": self.hidden_size,
+                "nonlinearity": self.nonlinearity,
+                "dtype": self.dtype.name,
+                "seed": self.seed,
+            },
+            "vocabulary": vocabulary.characters,
+        }
+        checkpoint.write(path, description, network.state_dict())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> CharRNN:
+        """Read a model that :meth:`save` wrote. No code from the file is run.
+
+        Raises
+        ------
+        OSError
+            If there is no such file or it cannot be read.
+        ModelFileError
+            If it is no fastrnn model, is damaged or cut short, its parts do not fit each
+            other, or it holds weights that are not finite.
+        """
+        description, tensors = checkpoint.read(path)
+        try:
+            model = _described(description, tensors)
+            network, _ = model._ready()
+            network.load_state_dict(tensors)
+        except (KeyError, TypeError, ValueError, MemoryError) as error:
+            raise ModelFileError(
+                f"{os.fspath(path)!r} cannot be used as a model: {error}"
+            ) from None
+        return model
+
+    def _build(self, vocabulary: Vocabulary) -> None:
+        layer_seed, readout_seed = np.random.SeedSequence(self.seed).generate_state(2)
+        layer = make_layer(
+            self.cell,
+            len(vocabulary),
+            self.hidden_size,
+            nonlinearity=self.nonlinearity,
+            dtype=self.dtype,
+            seed=int(layer_seed),
+        )
+        readout = Linear(
+            self.hidden_size, len(vocabulary), dtype=self.dtype, seed=int(readout_seed)
+        )
+        self.network = Network(layer, readout)
+        self._vocabulary = vocabulary
+
+    def _ready(self) -> tuple[Network, Vocabulary]:
+        if self.network is None or self._vocabulary is None:
+            raise RuntimeError(
+                "this CharRNN has no vocabulary yet; call fit(text) first, or fastrnn.load(path)"
+            )
+        return self.network, self._vocabulary
+
+    def _start_character(self) -> str:
+        return "\n" if "\n" in self.vocabulary else self.vocabulary[0]
+
+
+def load(path: str | os.PathLike[str]) -> CharRNN:
+    """Read a model file; see :meth:`CharRNN.load`."""
+    return CharRNN.load(path)
+
+
+def _described(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> CharRNN:
+    """Return a new model as described, after checking the description against the tensors."""
+    _check.choice("its kind", description.get("kind"), (_KIND,))
+    config, vocabulary = description["config"], description["vocabulary"]
+    check_text("its vocabulary", vocabulary, 1)
+    if vocabulary != Vocabulary(vocabulary).characters:
+        raise ValueError("its vocabulary is not a sorted set of distinct characters")
+    expected = {"cell", "hidden_size", "nonlinearity", "dtype", "seed"}
+    if not isinstance(config, dict) or set(config) != expected:
+        raise ValueError(f"its config must hold exactly {', '.join(sorted(expected))}")
+    hidden_size = _check.integer("hidden_size", config["hidden_size"])
+    largest = max((tensor.size for tensor in tensors.values()), default=0)
+    if hidden_size * max(hidden_size, len(vocabulary)) > largest:
+        raise ValueError(
+            f"its largest tensor has {largest:,} numbers, too few for hidden_size {hidden_size:,} "
+            f"and {len(vocabulary):,} characters"
+        )
+    dtype = _check.float_dtype("dtype", config["dtype"])
+    for name, tensor in tensors.items():
+        if tensor.dtype != dtype:
+            raise TypeError(f"{name} has dtype {tensor.dtype}, expected {dtype}")
+    return CharRNN(vocabulary=vocabulary, **config)

@@ -1,0 +1,208 @@
+/* The cases of test_kernels.c for one precision: REAL, SUFFIX and TOLERANCE are defined. The
+ * tolerance is relative to 1 + |expected|; sums of up to 97 products of numbers below 1 stay
+ * well under a hundred roundings. */
+#define CAT_(a, b) a##_##b
+#define CAT(a, b) CAT_(a, b)
+#define NAME(x) CAT(x, SUFFIX)
+#define TABLE CAT(fr_kernels, SUFFIX)
+
+static REAL *NAME(make)(ptrdiff_t size) {
+    REAL *x = malloc((size_t)size * sizeof(REAL));
+    for (ptrdiff_t i = 0; i < size; i++) x[i] = (REAL)uniform();
+    return x;
+}
+
+static REAL *NAME(copy)(const REAL *x, ptrdiff_t size) {
+    REAL *y = malloc((size_t)size * sizeof(REAL));
+    memcpy(y, x, (size_t)size * sizeof(REAL));
+    return y;
+}
+
+static void NAME(gemm_case)(const char *isa, const TABLE *k, ptrdiff_t m, ptrdiff_t n,
+                            ptrdiff_t depth) {
+    REAL *a = NAME(make)(m * depth), *b = NAME(make)(depth * n), *bias = NAME(make)(n);
+    REAL *packed = NAME(make)(k->pack_size(depth, n)), *c = NAME(make)(m * n);
+    k->pack(packed, b, n, 1, depth, n);
+    k->gemm(c, n, a, depth, packed, bias, m, n, depth);
+    for (ptrdiff_t i = 0; i < m; i++) {
+        for (ptrdiff_t j = 0; j < n; j++) {
+            double sum = bias[j];
+            for (ptrdiff_t l = 0; l < depth; l++)
+                sum += (double)a[i * depth + l] * (double)b[l * n + j];
+            check(isa, "gemm", m, n, c[i * n + j], sum, TOLERANCE);
+        }
+    }
+    free(a), free(b), free(bias), free(packed), free(c);
+}
+
+static void NAME(gemm_tn_case)(const char *isa, const TABLE *k, ptrdiff_t m, ptrdiff_t n,
+                               ptrdiff_t depth) {
+    REAL *a = NAME(make)(depth * m), *b = NAME(make)(depth * n), *c = NAME(make)(m * n);
+    REAL *before = NAME(copy)(c, m * n), *sums = NAME(make)(n);
+    REAL *sums_before = NAME(copy)(sums, n);
+    k->gemm_tn(c, n, a, m, b, n, m, n, depth);
+    k->column_sums(sums, b, n, depth, n);
+    for (ptrdiff_t j = 0; j < n; j++) {
+        for (ptrdiff_t i = 0; i < m; i++) {
+            double sum = before[i * n + j];
+            for (ptrdiff_t l = 0; l < depth; l++)
+                sum += (double)a[l * m + i] * (double)b[l * n + j];
+            check(isa, "gemm_tn", m, n, c[i * n + j], sum, 4 * TOLERANCE);
+        }
+        double sum = sums_before[j];
+        for (ptrdiff_t l = 0; l < depth; l++) sum += (double)b[l * n + j];
+        check(isa, "column_sums", depth, n, sums[j], sum, 4 * TOLERANCE);
+    }
+    free(a), free(b), free(c), free(before), free(sums), free(sums_before);
+}
+
+static void NAME(rnn_case)(const char *isa, const TABLE *k, ptrdiff_t batch, ptrdiff_t hidden,
+                           fr_nonlinearity f, int with_ids) {
+    const ptrdiff_t size = batch * hidden, tokens = 3;
+    REAL *w = NAME(make)(hidden * hidden), *prev = NAME(make)(size), *h = NAME(make)(size);
+    REAL *input = NAME(make)(with_ids ? tokens * hidden : size);
+    int64_t *ids = malloc((size_t)batch * sizeof(int64_t));
+    for (ptrdiff_t i = 0; i < batch; i++) ids[i] = (i * 2 + 1) % tokens;
+    REAL *packed = NAME(make)(k->pack_size(hidden, hidden));
+    REAL *packed_back = NAME(make)(k->pack_size(hidden, hidden));
+    k->pack(packed, w, 1, hidden, hidden, hidden);
+    k->pack(packed_back, w, hidden, 1, hidden, hidden);
+    k->rnn_forward(h, input, with_ids ? ids : NULL, prev, packed, batch, hidden, f);
+    REAL *dh = NAME(make)(size), *next = NAME(make)(size), *dz = NAME(make)(size);
+    REAL *dz_last = NAME(copy)(dh, size), *dz_silent = NAME(make)(size);
+    k->rnn_backward(dz, h, dh, next, packed_back, batch, hidden, f);
+    k->rnn_backward(dz_last, h, dz_last, NULL, packed_back, batch, hidden, f);
+    k->rnn_backward(dz_silent, h, NULL, next, packed_back, batch, hidden, f);
+    for (ptrdiff_t i = 0; i < batch; i++) {
+        for (ptrdiff_t j = 0; j < hidden; j++) {
+            const ptrdiff_t at = i * hidden + j;
+            double z = input[(with_ids ? ids[i] : i) * hidden + j], back = 0;
+            for (ptrdiff_t l = 0; l < hidden; l++) {
+                z += (double)prev[i * hidden + l] * (double)w[j * hidden + l];
+                back += (double)next[i * hidden + l] * (double)w[l * hidden + j];
+            }
+            const double slope = reference_derivative(h[at], f);
+            check(isa, "rnn_forward", batch, hidden, h[at], reference_f(z, f), TOLERANCE);
+            check(isa, "rnn_backward", batch, hidden, dz[at], ((double)dh[at] + back) * slope,
+                  TOLERANCE);
+            check(isa, "rnn_backward, last step", batch, hidden, dz_last[at],
+                  (double)dh[at] * slope, TOLERANCE);
+            check(isa, "rnn_backward, no output", batch, hidden, dz_silent[at], back * slope,
+                  TOLERANCE);
+        }
+    }
+    free(w), free(prev), free(h), free(input), free(ids), free(packed), free(packed_back);
+    free(dh), free(next), free(dz), free(dz_last), free(dz_silent);
+}
+
+static void NAME(row_cases)(const char *isa, const TABLE *k, ptrdiff_t m, ptrdiff_t n) {
+    REAL *logits = NAME(make)(m * n), *probabilities = NAME(copy)(logits, m * n);
+    REAL *grad = NAME(copy)(logits, m * n), *scratch = NAME(make)(n);
+    REAL *table = NAME(make)(m * n), *before = NAME(copy)(table, m * n);
+    int64_t *targets = malloc((size_t)m * sizeof(int64_t));
+    int64_t *rows = malloc((size_t)m * sizeof(int64_t));
+    for (ptrdiff_t i = 0; i < m; i++) targets[i] = (i * 7) % n, rows[i] = m - 1 - i;
+    k->softmax(probabilities, m, n);
+    const double loss = k->cross_entropy(logits, targets, m, n);
+    const double loss_again = k->cross_entropy_grad(grad, targets, m, n, 0.5);
+    k->scatter_rows(table, n, logits, n, rows, m, n);
+    double expected_loss = 0;
+    for (ptrdiff_t i = 0; i < m; i++) {
+        double sum = 0;
+        for (ptrdiff_t j = 0; j < n; j++) sum += exp(logits[i * n + j]);
+        expected_loss += log(sum) - (double)logits[i * n + targets[i]];
+        for (ptrdiff_t j = 0; j < n; j++) {
+            const double p = exp(logits[i * n + j]) / sum;
+            check(isa, "softmax", m, n, probabilities[i * n + j], p, TOLERANCE);
+            check(isa, "cross_entropy_grad", m, n, grad[i * n + j], 0.5 * (p - (j == targets[i])),
+                  TOLERANCE);
+            check(isa, "scatter_rows", m, n, table[rows[i] * n + j],
+                  (double)before[rows[i] * n + j] + (double)logits[i * n + j], TOLERANCE);
+        }
+    }
+    check(isa, "cross_entropy", m, n, loss, expected_loss, TOLERANCE);
+    check(isa, "cross_entropy_grad, loss", m, n, loss_again, expected_loss, TOLERANCE);
+
+    /* Greedy takes the largest; top_k = 1 and a tiny top_p do too, wherever uniform falls. */
+    ptrdiff_t best = 0;
+    for (ptrdiff_t j = 1; j < n; j++)
+        if (logits[j] > logits[best]) best = j;
+    REAL *row = NAME(copy)(logits, n);
+    check(isa, "sample, greedy", 1, n, k->sample(row, scratch, n, 0, n, 1, 0.99), best, 0);
+    memcpy(row, logits, (size_t)n * sizeof(REAL));
+    check(isa, "sample, top_k", 1, n, k->sample(row, scratch, n, 1, 1, 1, 0.99), best, 0);
+    memcpy(row, logits, (size_t)n * sizeof(REAL));
+    check(isa, "sample, top_p", 1, n, k->sample(row, scratch, n, 1, n, 1e-6, 0.99), best, 0);
+    /* The middle of each slice of the cumulative distribution gives its index. */
+    double below = 0;
+    for (ptrdiff_t j = 0; j < n; j++) {
+        const double p = probabilities[j];
+        memcpy(row, logits, (size_t)n * sizeof(REAL));
+        check(isa, "sample", 1, n, k->sample(row, scratch, n, 1, n, 1, below + p / 2), j, 0);
+        below += p;
+    }
+    free(logits), free(probabilities), free(grad), free(scratch), free(table), free(before);
+    free(targets), free(rows), free(row);
+}
+
+static void NAME(sweep_cases)(const char *isa, const TABLE *k, ptrdiff_t size) {
+    REAL *p = NAME(make)(size), *g = NAME(make)(size), *m = NAME(make)(size);
+    REAL *p0 = NAME(copy)(p, size), *m0 = NAME(copy)(m, size);
+    k->sgd(p, m, g, 0.1, 0.9, 0.2, 0.01, 0, 0, size);
+    for (ptrdiff_t i = 0; i < size; i++) {
+        const double grad = (double)g[i] + 0.01 * (double)p0[i];
+        const double buffer = 0.9 * (double)m0[i] + 0.8 * grad;
+        check(isa, "sgd", 1, size, p[i], (double)p0[i] - 0.1 * buffer, TOLERANCE);
+    }
+    REAL *v = NAME(make)(size);
+    for (ptrdiff_t i = 0; i < size; i++) v[i] = (REAL)fabs((double)v[i]) + (REAL)0.1;
+    REAL *v0 = NAME(copy)(v, size);
+    memcpy(p0, p, (size_t)size * sizeof(REAL));
+    k->rmsprop(p, v, NULL, NULL, g, 0.1, 0.9, 1e-8, 0, 0, size);
+    for (ptrdiff_t i = 0; i < size; i++) {
+        const double square = 0.9 * (double)v0[i] + 0.1 * (double)g[i] * (double)g[i];
+        check(isa, "rmsprop", 1, size, p[i],
+              (double)p0[i] - 0.1 * (double)g[i] / (sqrt(square) + 1e-8), TOLERANCE);
+    }
+    memcpy(p0, p, (size_t)size * sizeof(REAL));
+    memcpy(m0, m, (size_t)size * sizeof(REAL));
+    memcpy(v0, v, (size_t)size * sizeof(REAL));
+    k->adam(p, m, v, g, 0.1, 0.9, 0.99, 1e-8, 0.01, 1, 3, size);
+    double squares = 0;
+    for (ptrdiff_t i = 0; i < size; i++) {
+        const double mean = 0.9 * (double)m0[i] + 0.1 * (double)g[i];
+        const double square = 0.99 * (double)v0[i] + 0.01 * (double)g[i] * (double)g[i];
+        const double update = mean / (1 - pow(0.9, 3)) / (sqrt(square / (1 - pow(0.99, 3))) + 1e-8);
+        check(isa, "adam", 1, size, p[i], (double)p0[i] * 0.999 - 0.1 * update, 4 * TOLERANCE);
+        squares += (double)g[i] * (double)g[i];
+    }
+    check(isa, "sum_of_squares", 1, size, k->sum_of_squares(g, size), squares, 1e-13);
+    for (int f = FR_LINEAR; f <= FR_SIGMOID; f++) {
+        k->activate(p, g, size, (fr_nonlinearity)f);
+        for (ptrdiff_t i = 0; i < size; i++)
+            check(isa, "activate", 1, size, p[i], reference_f(g[i], (fr_nonlinearity)f), TOLERANCE);
+    }
+    free(p), free(g), free(m), free(p0), free(m0), free(v), free(v0);
+}
+
+static void NAME(run)(const char *isa, const TABLE *k) {
+    for (int i = 0; i < NUM_SIZES; i++) {
+        NAME(sweep_cases)(isa, k, SIZES[i]);
+        for (int j = 0; j < NUM_SIZES; j++) {
+            NAME(row_cases)(isa, k, SIZES[i], SIZES[j]);
+            const ptrdiff_t depth = SIZES[(i * 5 + j * 3) % NUM_SIZES];
+            NAME(gemm_case)(isa, k, SIZES[i], SIZES[j], depth);
+            NAME(gemm_tn_case)(isa, k, SIZES[i], SIZES[j], depth);
+            NAME(rnn_case)(isa, k, SIZES[i], SIZES[j], (fr_nonlinearity)((i + j) % 4), j % 2);
+        }
+    }
+    /* Deeper than one slice of gemm_tn, and every nonlinearity at one size. */
+    NAME(gemm_tn_case)(isa, k, 17, 33, 600);
+    for (int f = FR_LINEAR; f <= FR_SIGMOID; f++)
+        NAME(rnn_case)(isa, k, 17, 33, (fr_nonlinearity)f, 0);
+}
+
+#undef CAT_
+#undef CAT
+#undef NAME
+#undef TABLE

@@ -1,0 +1,1 @@
+"""Independent ways to obtain a number that the library must reproduce."""

@@ -1,0 +1,355 @@
+"""Wrong input to layers, networks, losses and optimisers gets an exception that explains it."""
+
+import numpy as np
+import pytest
+
+import fastrnn
+
+F32 = np.float32
+
+
+def layer(**options):
+    return fastrnn.RNN(3, 4, seed=0, **options)
+
+
+def zeros(*shape, dtype=F32):
+    return np.zeros(shape, dtype)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "error", "message"),
+    [
+        ((0, 4), {}, ValueError, "input_size must be between 1 and"),
+        ((3, -1), {}, ValueError, "hidden_size must be between 1 and .*, got -1"),
+        ((3.0, 4), {}, TypeError, "input_size must be an integer, got 3.0"),
+        ((True, 4), {}, TypeError, "input_size must be an integer, got True"),
+        (("3", 4), {}, TypeError, "input_size must be an integer, got '3'"),
+        ((3, 2**40), {}, ValueError, "hidden_size must be between 1 and 2147483647"),
+        ((3, 2**31 - 1), {}, MemoryError, "parameters and their gradients would take"),
+        ((3, 4), {"nonlinearity": "swish"}, ValueError, "nonlinearity must be one of 'linear'"),
+        ((3, 4), {"nonlinearity": None}, TypeError, "nonlinearity must be one of"),
+        ((3, 4), {"dtype": np.float16}, TypeError, "dtype must be float32 or float64, got float16"),
+        ((3, 4), {"dtype": "rubbish"}, TypeError, "dtype must be float32 or float64"),
+        ((3, 4), {"seed": -1}, ValueError, "seed cannot be used, got -1"),
+        ((3, 4), {"seed": "a"}, TypeError, "seed cannot be used, got 'a'"),
+    ],
+)
+def test_an_impossible_layer_is_refused(arguments, options, error, message):
+    with pytest.raises(error, match=message):
+        fastrnn.RNN(*arguments, **options)
+
+
+@pytest.mark.parametrize(
+    ("x", "error", "message"),
+    [
+        (
+            zeros(5, 2, 2),
+            ValueError,
+            r"x has 2 features \(shape \(5, 2, 2\)\), expected input_size",
+        ),
+        (zeros(5), ValueError, r"x has shape \(5,\), expected \(seq_len, batch, 3\)"),
+        (zeros(1, 5, 2, 3), ValueError, r"x has shape \(1, 5, 2, 3\), expected"),
+        (F32(1), ValueError, r"x has shape \(\), expected"),
+        (zeros(0, 2, 3), ValueError, "x is empty"),
+        (zeros(5, 0, 3), ValueError, "x is empty"),
+        (zeros(5, 2, 3, dtype=np.float64), TypeError, "x has dtype float64, expected float32"),
+        (zeros(5, 2, 3, dtype=np.complex64), TypeError, "x has dtype complex64, expected float32"),
+        (zeros(5, 2, 3, dtype=np.int64), TypeError, "x has dtype int64, expected float32"),
+        (zeros(5, 2, 3, dtype=bool), TypeError, "x has dtype bool, expected float32"),
+        ([["a", "b", "c"]], TypeError, "dtype <U1, expected float32"),
+        (None, ValueError, r"x has shape \(\)"),
+        (np.array([[0, 3]]), ValueError, "x must hold ids from 0 to 2, got 3"),
+        (np.array([[0, -1]]), ValueError, "x must hold ids from 0 to 2, got -1"),
+        (np.array([2**63], np.uint64), ValueError, "the largest of x must be between 0 and 2"),
+        (np.zeros((0, 2), np.int64), ValueError, "x is empty"),
+    ],
+)
+def test_an_input_that_does_not_fit_is_refused(x, error, message):
+    with pytest.raises(error, match=message):
+        layer()(x)
+
+
+@pytest.mark.parametrize(
+    ("h_0", "error", "message"),
+    [
+        (zeros(2, 4), ValueError, r"h_0 has shape \(2, 4\), expected \(1, 2, 4\)"),
+        (zeros(1, 2, 5), ValueError, r"h_0 has shape \(1, 2, 5\), expected \(1, 2, 4\)"),
+        (zeros(1, 2, 4, dtype=np.float64), TypeError, "h_0 has dtype float64, expected float32"),
+        (zeros(1, 2, 4, dtype=np.int32), TypeError, "h_0 has dtype int32, expected float32"),
+    ],
+)
+def test_an_initial_state_that_does_not_fit_is_refused(h_0, error, message):
+    with pytest.raises(error, match=message):
+        layer()(zeros(5, 2, 3), h_0)
+
+
+def test_a_cast_that_loses_nothing_is_made():
+    x = np.arange(30).reshape(5, 2, 3)
+    wide = fastrnn.RNN(3, 4, dtype=np.float64, seed=0)
+    np.testing.assert_array_equal(wide(x.astype(F32))[0], wide(x.astype(np.float64))[0])
+    np.testing.assert_array_equal(layer()(x.astype(np.float16))[0], layer()(x.astype(F32))[0])
+
+
+def test_a_result_larger_than_memory_is_refused_before_it_is_allocated():
+    # 64 MiB of ids ask for an output of 1 TiB.
+    with pytest.raises(MemoryError, match="the output would take"):
+        fastrnn.RNN(1, 4096)(np.zeros((2**26, 1), np.int8))
+
+
+def test_backward_before_a_call_is_refused():
+    with pytest.raises(RuntimeError, match="needs a call of the layer in training mode"):
+        layer().backward(zeros(5, 2, 4))
+    evaluated = layer().eval()
+    evaluated(zeros(5, 2, 3))
+    with pytest.raises(RuntimeError, match="needs a call of the layer in training mode"):
+        evaluated.backward(zeros(5, 2, 4))
+    with pytest.raises(RuntimeError, match="needs a call of the layer in training mode"):
+        fastrnn.Linear(3, 4).backward(zeros(5, 4))
+
+
+@pytest.mark.parametrize(
+    ("gradients", "error", "message"),
+    [
+        ((None, None), ValueError, "grad_output and grad_h_n are both None"),
+        ((zeros(5, 2, 3), None), ValueError, r"grad_output has shape \(5, 2, 3\), expected"),
+        ((zeros(5, 2, 4, dtype=np.float64), None), TypeError, "grad_output has dtype float64"),
+        ((None, zeros(2, 4)), ValueError, r"grad_h_n has shape \(2, 4\), expected \(1, 2, 4\)"),
+    ],
+)
+def test_a_gradient_that_does_not_fit_is_refused(gradients, error, message):
+    rnn = layer()
+    rnn(zeros(5, 2, 3))
+    with pytest.raises(error, match=message):
+        rnn.backward(*gradients)
+
+
+def test_an_output_that_backward_needs_cannot_be_overwritten():
+    output, h_n = layer()(zeros(5, 2, 3))
+    with pytest.raises(ValueError, match="read-only"):
+        output[0] = 1
+    h_n[...] = 1
+    assert layer().eval()(zeros(5, 2, 3))[0].flags.writeable
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error", "message"),
+    [
+        ("weight_hh_l0", zeros(4, 3), ValueError, r"weight_hh_l0 has shape \(4, 3\)"),
+        (
+            "weight_hh_l0",
+            zeros(4, 4, dtype=np.float64),
+            TypeError,
+            "weight_hh_l0 has dtype float64",
+        ),
+        ("bias_ih_l0", np.full(4, np.nan, F32), ValueError, "bias_ih_l0 must be finite, got nan"),
+    ],
+)
+def test_a_parameter_that_does_not_fit_is_refused(name, value, error, message):
+    rnn = layer()
+    before = rnn.state_dict()
+    with pytest.raises(error, match=message):
+        setattr(rnn, name, value)
+    with pytest.raises(error, match=message):
+        rnn.load_state_dict({**before, name: value})
+    for key, array in rnn.state_dict().items():
+        np.testing.assert_array_equal(array, before[key])
+
+
+def test_a_state_dict_with_wrong_names_is_refused():
+    rnn = layer()
+    state = rnn.state_dict()
+    missing = {name: value for name, value in state.items() if name != "bias_hh_l0"}
+    with pytest.raises(ValueError, match="missing: bias_hh_l0; unknown: none"):
+        rnn.load_state_dict(missing)
+    with pytest.raises(ValueError, match="missing: none; unknown: extra"):
+        rnn.load_state_dict({**state, "extra": zeros(1)})
+    with pytest.raises(TypeError, match="state_dict must be a mapping"):
+        rnn.load_state_dict([1, 2])
+
+
+def test_parameters_cannot_be_changed_behind_the_packed_weights():
+    rnn = layer()
+    with pytest.raises(ValueError, match="read-only"):
+        rnn.weight_hh_l0[0, 0] = 1
+    with pytest.raises(ValueError, match="read-only"):
+        rnn.parameters()["weight_hh_l0"][0, 0] = 1
+    with pytest.raises(AttributeError, match="no attribute 'weight_hh_l1'"):
+        _ = rnn.weight_hh_l1
+
+
+def test_a_changed_parameter_changes_the_next_result():
+    rnn, x = layer(), np.ones((5, 2, 3), F32)
+    first, _ = rnn(x)
+    rnn.weight_hh_l0 = 2 * rnn.weight_hh_l0
+    second, _ = rnn(x)
+    assert not np.array_equal(first, second)
+    rnn.load_state_dict(layer().state_dict())
+    np.testing.assert_array_equal(rnn(x)[0], first)
+
+
+def test_nan_and_infinity_spread_and_are_not_swallowed():
+    for nonlinearity in ("tanh", "relu", "sigmoid", "linear"):
+        rnn = layer(nonlinearity=nonlinearity)
+        for bad in (np.nan, np.inf):
+            x = zeros(5, 2, 3)
+            x[2, 0, 1] = bad
+            output, _ = rnn(x)
+            assert np.isfinite(output[:2]).all()
+            assert np.isfinite(output[:, 1]).all()
+            if np.isnan(bad):
+                assert np.isnan(output[2:, 0]).all()
+
+
+@pytest.mark.parametrize(
+    ("x", "error", "message"),
+    [
+        (zeros(2, 5), ValueError, r"x has shape \(2, 5\), expected \(\.\.\., 4\)"),
+        (F32(0), ValueError, r"x has shape \(\), expected"),
+        (zeros(0, 4), ValueError, "x is empty"),
+        (zeros(2, 4, dtype=np.int8), TypeError, "x has dtype int8, expected float32"),
+    ],
+)
+def test_a_linear_layer_refuses_what_does_not_fit(x, error, message):
+    with pytest.raises(error, match=message):
+        fastrnn.Linear(4, 2)(x)
+
+
+@pytest.mark.parametrize(
+    ("x", "error", "message"),
+    [
+        (zeros(4), ValueError, r"x has shape \(4,\), expected \(3,\)"),
+        (zeros(2, 3), ValueError, r"x has shape \(2, 3\), expected \(1, 3\)"),
+        (zeros(3, dtype=np.float64), TypeError, "x has dtype float64, expected float32"),
+        (3, ValueError, "x must be between 0 and 2, got 3"),
+        (-1, ValueError, "x must be between 0 and 2, got -1"),
+        ("a", TypeError, "expected float32"),
+    ],
+)
+def test_a_stream_refuses_what_does_not_fit_and_keeps_its_state(x, error, message):
+    stream = layer().stream()
+    stream.step(np.ones(3, F32))
+    before = stream.state
+    with pytest.raises(error, match=message):
+        stream.step(x)
+    np.testing.assert_array_equal(stream.state, before)
+
+
+def test_a_stream_refuses_a_state_or_size_that_does_not_fit():
+    with pytest.raises(ValueError, match=r"h_0 has shape \(4,\), expected \(1, 1, 4\)"):
+        layer().stream().reset(zeros(4))
+    with pytest.raises(ValueError, match="batch_size must be between 1"):
+        layer().stream(0)
+    with pytest.raises(MemoryError, match="the states would take"):
+        fastrnn.RNN(3, 8192).stream(2**31 - 1)
+
+
+def test_parts_that_do_not_fit_make_no_network():
+    with pytest.raises(ValueError, match=r"readout takes 5 features, expected .* hidden_size = 4"):
+        fastrnn.Network(layer(), fastrnn.Linear(5, 2))
+    with pytest.raises(TypeError, match="readout has dtype float64, expected float32"):
+        fastrnn.Network(layer(), fastrnn.Linear(4, 2, dtype=np.float64))
+    with pytest.raises(TypeError, match="layer must be a recurrent layer"):
+        fastrnn.Network(fastrnn.Linear(4, 2), fastrnn.Linear(4, 2))
+    with pytest.raises(TypeError, match="readout must be a Linear"):
+        fastrnn.Network(layer(), layer())
+    with pytest.raises(ValueError, match="output must be one of 'linear', 'softmax'"):
+        fastrnn.Network(layer(), fastrnn.Linear(4, 2), output="sigmoid")
+
+
+def network(**options):
+    return fastrnn.Network(layer(), fastrnn.Linear(4, 2, seed=1), **options)
+
+
+@pytest.mark.parametrize(
+    ("target", "options", "error", "message"),
+    [
+        (zeros(5, 2), {}, TypeError, "target must hold integer ids"),
+        (np.zeros((5, 3), int), {}, ValueError, r"target has shape \(5, 3\), expected \(5, 2\)"),
+        (np.full((5, 2), 2), {}, ValueError, "target must hold ids from 0 to 1, got 2"),
+        (np.zeros((5, 2), int), {"loss": "hinge"}, ValueError, "loss must be one of"),
+        (np.zeros((5, 2), int), {"reduction": "none"}, ValueError, "reduction must be one of"),
+        (np.zeros((5, 2), int), {"outputs": "first"}, ValueError, "outputs must be one of"),
+        (zeros(5, 2), {"loss": "mse"}, ValueError, r"expected \(5, 2, 2\)"),
+        (zeros(5, 2, 2, dtype=np.float64), {"loss": "mse"}, TypeError, "target has dtype float64"),
+        (np.zeros((5, 2), int), {"num_threads": 0}, ValueError, "num_threads must be between 1"),
+    ],
+)
+def test_a_target_or_option_that_does_not_fit_is_refused(target, options, error, message):
+    with pytest.raises(error, match=message):
+        network().loss_and_grad(zeros(5, 2, 3), target, **options)
+
+
+def test_a_squared_error_of_probabilities_is_refused():
+    with pytest.raises(ValueError, match='"mse" needs output "linear"'):
+        network(output="softmax").loss(zeros(5, 2, 3), zeros(5, 2, 2), loss="mse")
+
+
+def test_a_network_loads_all_parameters_or_none():
+    net = network()
+    state = net.state_dict()
+    bad = {**state, "rnn.bias_ih_l0": state["rnn.bias_ih_l0"] + 1, "readout.bias": zeros(3)}
+    with pytest.raises(ValueError, match=r"bias has shape \(3,\), expected \(2,\)"):
+        net.load_state_dict(bad)
+    with pytest.raises(ValueError, match=r"unknown name 'other\.weight'"):
+        net.load_state_dict({**state, "other.weight": zeros(1)})
+    for name, value in net.state_dict().items():
+        np.testing.assert_array_equal(value, state[name])
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: fastrnn.losses.cross_entropy(zeros(2, 3), [0]), ValueError, "target has shape"),
+        (lambda: fastrnn.losses.cross_entropy(zeros(2, 3), [0, 3]), ValueError, "from 0 to 2"),
+        (lambda: fastrnn.losses.cross_entropy(F32(1), 0), ValueError, r"logits has shape \(\)"),
+        (lambda: fastrnn.losses.cross_entropy(zeros(0, 3), np.zeros(0, int)), ValueError, "empty"),
+        (lambda: fastrnn.losses.cross_entropy([1, 2], 0), TypeError, "dtype of logits must be"),
+        (lambda: fastrnn.losses.mse(zeros(2), zeros(3)), ValueError, "target has shape"),
+        (lambda: fastrnn.losses.mse(zeros(2), zeros(2), "max"), ValueError, "reduction must be"),
+    ],
+)
+def test_a_loss_refuses_what_does_not_fit(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: fastrnn.optim.SGD([], 0.1), TypeError, "modules must be a layer, a Network"),
+        (lambda: fastrnn.optim.SGD([1]), TypeError, "modules must be a layer, a Network"),
+        (lambda: fastrnn.optim.SGD(layer(), -1), ValueError, "lr must be at least 0, got -1"),
+        (lambda: fastrnn.optim.SGD(layer(), "fast"), TypeError, "lr must be a number"),
+        (lambda: fastrnn.optim.SGD(layer(), momentum=-1), ValueError, "momentum must be at least"),
+        (lambda: fastrnn.optim.SGD(layer(), nesterov=True), ValueError, "nesterov needs momentum"),
+        (lambda: fastrnn.optim.RMSprop(layer(), alpha=-1), ValueError, "alpha must be at least 0"),
+        (lambda: fastrnn.optim.Adam(layer(), betas=(0.9, 1)), ValueError, "less than 1"),
+        (lambda: fastrnn.optim.Adam(layer(), betas=0.9), TypeError, "betas must be two numbers"),
+        (lambda: fastrnn.optim.AdamW(layer(), eps=float("nan")), ValueError, "eps must be finite"),
+        (lambda: fastrnn.optim.clip_grad_norm(layer(), 0), ValueError, "max_norm must be greater"),
+        (lambda: fastrnn.optim.clip_grad_value(layer(), -1), ValueError, "clip_value must be"),
+    ],
+)
+def test_an_optimiser_refuses_what_does_not_fit(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
+
+
+def test_clipping_refuses_gradients_that_are_not_finite_and_leaves_them():
+    rnn = layer()
+    rnn.grad["bias_ih_l0"][0] = np.inf
+    rnn.grad["bias_ih_l0"][1] = 1
+    with pytest.raises(FloatingPointError, match="norm of the gradients is inf"):
+        fastrnn.optim.clip_grad_norm(rnn, 1.0)
+    assert rnn.grad["bias_ih_l0"][1] == 1
+
+
+def test_threads_are_a_positive_integer(monkeypatch):
+    for bad in (0, -1):
+        with pytest.raises(ValueError, match="num_threads must be between 1"):
+            fastrnn.set_num_threads(bad)
+    with pytest.raises(TypeError, match="num_threads must be an integer"):
+        fastrnn.set_num_threads(1.5)
+    monkeypatch.setenv("FASTRNN_NUM_THREADS", "many")
+    with pytest.raises(ValueError, match="FASTRNN_NUM_THREADS must be a positive integer, got 'm"):
+        fastrnn.get_num_threads()

@@ -1,0 +1,304 @@
+"""The command line: what it prints, what it refuses, and its exit status."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import fastrnn
+from fastrnn import cli
+
+VERSE = "the cat sat on the mat\nthe dog sat on the log\n" * 40
+SMALL = ["--hidden-size", "16", "--epochs", "3", "--lr", "0.01", "--quiet"]
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def text() -> str:
+    Path("verse.txt").write_text(VERSE)
+    return "verse.txt"
+
+
+@pytest.fixture
+def model() -> str:
+    fastrnn.CharRNN(hidden_size=8, vocabulary=VERSE).save("model")
+    return "model"
+
+
+def run(capsys, *arguments: str) -> tuple[int, str, str]:
+    status = cli.main(arguments)
+    return (status, *capsys.readouterr())
+
+
+def refused(capsys, *arguments: str) -> str:
+    """Run a command that must fail with one line on standard error, and return that line."""
+    status, _, errors = run(capsys, *arguments)
+    assert status == 1
+    assert errors.startswith("fastrnn: error: ")
+    assert errors.count("\n") == 1
+    assert errors.endswith("\n")
+    return errors
+
+
+# train
+
+
+def test_train_reports_held_out_scores_a_sample_and_the_next_command(capsys, text) -> None:
+    status, output, errors = run(capsys, "train", text, *SMALL)
+    assert (status, errors) == (0, "")
+    assert "1,840 characters, 14 distinct; the last 184 are held out" in output
+    losses = [float(loss) for loss in re.findall(r"([\d.]+) nats", output)]
+    bits = [float(bits) for bits in re.findall(r"([\d.]+) bits per character", output)]
+    assert losses[1] < 0.95 * losses[0]
+    assert bits == pytest.approx([loss * 1.4427 for loss in losses], rel=1e-3)
+    assert "saved      fastrnn-model.safetensors" in output
+    assert output.endswith("next       fastrnn generate fastrnn-model.safetensors --prompt=the\n")
+
+
+def test_what_train_reports_is_what_evaluate_measures(capsys, text) -> None:
+    _, output, _ = run(capsys, "train", text, *SMALL, "--out", "m")
+    after = re.findall(r"([\d.]+) nats", output)[1]
+    held_out = fastrnn.load("m").evaluate(VERSE[-184:])
+    assert f"{held_out['loss']:.4f}" == after
+
+
+@pytest.mark.parametrize("start", ["the", "---", "it's", "\u3000"])
+def test_the_suggested_command_runs(capsys, start: str) -> None:
+    Path("a text").write_text(start + " " + VERSE, encoding="utf-8")
+    _, output, _ = run(capsys, "train", "a text", *SMALL, "--out", "a model")
+    command = shlex.split(output.splitlines()[-1])[2:]
+    status, output, _ = run(capsys, *command)
+    assert status == 0
+    assert output.startswith(start.strip())
+    assert len(output) == len(command[-1].removeprefix("--prompt=")) + 501
+
+
+def test_train_options_reach_the_model(capsys, text) -> None:
+    options = ["--nonlinearity", "relu", "--seed", "5", "--threads", "1", "--batch-size", "2"]
+    options += ["--seq-len", "20", "--optimizer", "rmsprop", "--schedule", "constant"]
+    assert run(capsys, "train", text, *SMALL, *options, "--clip", "0", "--out", "m")[0] == 0
+    expected = fastrnn.CharRNN(hidden_size=16, nonlinearity="relu", seed=5, vocabulary=VERSE)
+    expected.fit(
+        VERSE[:-184],
+        epochs=3,
+        lr=0.01,
+        batch_size=2,
+        seq_len=20,
+        optimizer="rmsprop",
+        schedule="constant",
+        clip_norm=None,
+    )
+    expected.save("expected")
+    assert Path("m").read_bytes() == Path("expected").read_bytes()
+
+
+def test_train_without_a_file_learns_from_python_s_help(capsys, monkeypatch) -> None:
+    monkeypatch.setattr(cli, "python_help", lambda: VERSE)
+    status, output, _ = run(capsys, "train", *SMALL)
+    assert status == 0
+    assert "Python's help (pydoc_data.topics): 1,840 characters" in output
+
+
+def test_train_reads_standard_input(capsys, monkeypatch) -> None:
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(VERSE.encode())))
+    status, output, _ = run(capsys, "train", "-", *SMALL)
+    assert status == 0
+    assert "1,840 characters" in output
+
+
+def test_train_shows_progress_unless_quiet(capsys, text) -> None:
+    _, _, errors = run(capsys, "train", text, *SMALL[:-1])
+    assert "char/s" in errors
+
+
+def test_held_out_characters_are_known_even_if_the_rest_lacks_them(capsys) -> None:
+    Path("text").write_text("abc" * 100 + "é", encoding="utf-8")
+    assert run(capsys, "train", "text", *SMALL)[0] == 0
+
+
+def test_train_replaces_an_older_model_but_nothing_else(capsys, text, model) -> None:
+    assert run(capsys, "train", text, *SMALL, "--out", model)[0] == 0
+    message = refused(capsys, "train", text, *SMALL, "--out", text)
+    assert "'verse.txt' exists and is not a fastrnn model" in message
+    assert Path(text).read_text() == VERSE
+    assert run(capsys, "train", text, *SMALL, "--out", text, "--force")[0] == 0
+    assert fastrnn.load(text).hidden_size == 16
+
+
+@pytest.mark.parametrize("out", ["absent/model", ".", os.devnull])
+def test_an_output_that_cannot_be_written_is_refused_before_training(
+    capsys, text, monkeypatch, out
+) -> None:
+    monkeypatch.setattr(fastrnn.CharRNN, "fit", lambda *_, **__: pytest.fail("it trained"))
+    assert out in refused(capsys, "train", text, "--out", out, "--force")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"\0\1\2", "binary"),
+        (b"\xff\xfe", "not text in UTF-8"),
+        (b"short", "5 characters, of which 3 are left to learn from"),
+        (b"a", "1 characters, of which 0 are left"),
+    ],
+)
+def test_a_text_that_cannot_be_learned_is_refused(capsys, content, message) -> None:
+    Path("text").write_bytes(content)
+    assert message in refused(capsys, "train", "text")
+    assert os.listdir() == ["text"]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--hidden-size", "0", "hidden_size must be between 1"),
+        ("--hidden-size", "2000000000", "GiB"),
+        ("--epochs", "0", "epochs must be between 1"),
+        ("--lr", "-1", "lr must be greater than 0"),
+        ("--lr", "1e300", "is not finite"),
+        ("--clip", "-1", "clip_norm must be greater than 0"),
+        ("--seed", "-1", "seed must be between 0"),
+        ("--threads", "0", "num_threads"),
+        ("--seq-len", "5000", "needs at least 5,001"),
+    ],
+)
+def test_train_refuses_a_bad_value_in_one_line(capsys, text, option, value, message) -> None:
+    assert message in refused(capsys, "train", text, *SMALL, option, value)
+    assert os.listdir() == ["verse.txt"]
+
+
+# generate
+
+
+def test_generate_prints_the_prompt_and_its_continuation(capsys, model) -> None:
+    arguments = ("generate", model, "--prompt", "the ", "--length", "30", "--seed", "3")
+    status, output, _ = run(capsys, *arguments, "--temperature", "0.5", "--top-k", "4")
+    expected = fastrnn.load(model).generate("the ", 30, temperature=0.5, top_k=4, seed=3)
+    assert (status, output) == (0, expected + "\n")
+
+
+def test_generate_prints_several_samples_with_their_numbers(capsys, model) -> None:
+    _, output, _ = run(capsys, "generate", model, "--length", "5", "--num-samples", "3")
+    assert [f"--- sample {n} of 3 ---\n" in output for n in (1, 2, 3)] == [True] * 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--prompt", "thé"], "'é' (U+00E9) at position 2"),
+        (["--temperature", "-1"], "temperature must be at least 0"),
+        (["--top-p", "2"], "top_p must be at most 1"),
+        (["--top-k", "0"], "top_k must be between 1"),
+        (["--length", "0"], "length must be between 1"),
+        (["--unknown", "xyz"], "unknown must be 'error' or one character"),
+    ],
+)
+def test_generate_refuses_a_bad_value_in_one_line(capsys, model, arguments, message) -> None:
+    assert message in refused(capsys, "generate", model, *arguments)
+
+
+def test_generate_takes_a_character_to_stand_in_for_unknown_ones(capsys, model) -> None:
+    _, output, _ = run(capsys, "generate", model, "--prompt", "thé", "--unknown", "e")
+    assert output.startswith("thé")
+
+
+# evaluate and info
+
+
+def test_evaluate_prints_loss_bits_and_perplexity(capsys, model, text) -> None:
+    status, output, _ = run(capsys, "evaluate", model, text)
+    scores = fastrnn.load(model).evaluate(VERSE)
+    assert status == 0
+    assert f"{scores['loss']:.4f} nats" in output
+    assert f"{scores['bits_per_char']:.4f} bits per character" in output
+    assert f"perplexity {scores['perplexity']:.4g}" in output
+
+
+def test_evaluate_names_an_unknown_character_or_replaces_it(capsys, model) -> None:
+    Path("other").write_text("the cow")
+    assert "'w' (U+0077) at position 6" in refused(capsys, "evaluate", model, "other")
+    assert run(capsys, "evaluate", model, "other", "--unknown", " ")[0] == 0
+
+
+def test_info_describes_the_installation(capsys) -> None:
+    status, output, _ = run(capsys, "info")
+    assert status == 0
+    for fact in (fastrnn.__version__, *fastrnn.cpu.available(), "threads", "NumPy"):
+        assert fact in output
+
+
+def test_info_describes_a_model(capsys, model) -> None:
+    status, output, _ = run(capsys, "info", model)
+    assert status == 0
+    assert "rnn, 8 hidden units, tanh, float32: 318 parameters" in output
+    assert "14 characters: '\\n acdeghlmnost'" in output
+
+
+@pytest.mark.parametrize("command", [["generate"], ["info"], ["evaluate", "verse.txt"]])
+def test_a_file_that_is_no_model_is_refused_in_one_line(capsys, text, command) -> None:
+    command.insert(1, text)
+    assert "'verse.txt' is not a fastrnn model" in refused(capsys, *command)
+    command[1] = "nowhere"
+    assert "'nowhere': No such file" in refused(capsys, *command)
+
+
+# The process
+
+
+def process(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "fastrnn", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", **options)
+
+
+def test_python_m_fastrnn_is_the_command(model) -> None:
+    done = process("--version")
+    assert (done.returncode, done.stdout) == (0, f"fastrnn {fastrnn.__version__}\n")
+    assert process("generate", "nowhere").returncode == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["fly"], ["train", "--epochs", "many"], ["generate"], ["train", "--cell", "x"]],
+)
+def test_a_wrong_command_line_exits_with_2_and_the_usage(capsys, arguments) -> None:
+    with pytest.raises(SystemExit) as left:
+        cli.main(arguments)
+    assert left.value.code == 2
+    assert capsys.readouterr().err.startswith("usage: fastrnn")
+
+
+@pytest.mark.parametrize("command", [[], ["train"], ["generate"], ["evaluate"], ["info"]])
+def test_every_command_has_help_with_an_example(capsys, command) -> None:
+    with pytest.raises(SystemExit) as left:
+        cli.main([*command, "--help"])
+    assert left.value.code == 0
+    assert "example" in capsys.readouterr().out
+
+
+def test_a_terminal_without_unicode_shows_escapes(model) -> None:
+    fastrnn.CharRNN(hidden_size=4, vocabulary="é").save("model")
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    done = process("generate", "model", "--length", "3", env=environment)
+    assert (done.returncode, done.stdout) == (0, "\\xe9" * 3 + "\n")
+
+
+def test_a_reader_that_leaves_early_is_no_traceback(model) -> None:
+    command = [sys.executable, "-m", "fastrnn", "generate", model, "--length", "150000"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as writer:
+        writer.stdout.read(5)
+        writer.stdout.close()
+        assert writer.stderr.read() == b""
+    assert writer.returncode == 1

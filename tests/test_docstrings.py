@@ -1,0 +1,48 @@
+"""Every example in a public docstring runs and gives what it says."""
+
+import doctest
+import importlib
+import inspect
+import pkgutil
+
+import pytest
+
+import fastrnn
+
+MODULES = [
+    module.name
+    for module in pkgutil.walk_packages(fastrnn.__path__, "fastrnn.")
+    if not module.name.endswith("__main__")
+]
+
+
+@pytest.mark.parametrize("name", ["fastrnn", *MODULES])
+def test_examples_give_what_they_say(name):
+    module = importlib.import_module(name)
+    results = doctest.testmod(module)
+    assert results.failed == 0
+
+
+@pytest.mark.parametrize("name", [name for name in fastrnn.__all__ if not name.startswith("__")])
+def test_every_public_name_has_a_docstring(name):
+    assert inspect.getdoc(getattr(fastrnn, name))
+
+
+@pytest.mark.parametrize(
+    "owner",
+    [
+        fastrnn.RNN,
+        fastrnn.Linear,
+        fastrnn.Network,
+        fastrnn.CharRNN,
+        fastrnn.Forecaster,
+        fastrnn.optim.SGD,
+        fastrnn.optim.RMSprop,
+        fastrnn.optim.Adam,
+        fastrnn.optim.AdamW,
+    ],
+)
+def test_every_public_method_has_a_docstring(owner):
+    for name, member in inspect.getmembers(owner):
+        if not name.startswith("_") and callable(member):
+            assert inspect.getdoc(member), f"{owner.__name__}.{name}"

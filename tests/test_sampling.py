@@ -1,0 +1,105 @@
+"""Tokens are drawn as the reference draws them, and as the options say."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import fastrnn
+from fastrnn import _reference
+from fastrnn.sampling import generate_ids
+
+VOCABULARY = 11
+
+
+def network(seed: int = 0) -> fastrnn.Network:
+    layer = fastrnn.RNN(VOCABULARY, 19, dtype=np.float64, seed=seed)
+    readout = fastrnn.Linear(19, VOCABULARY, dtype=np.float64, seed=seed + 1)
+    readout.weight = 4 * readout.weight
+    return fastrnn.Network(layer, readout)
+
+
+def generate_slowly(
+    net: fastrnn.Network, prompt: list[int], length: int, seed: int, **options: float | None
+) -> list[int]:
+    """The same text by the reference: one layer call, one draw, one token at a time."""
+    child = np.random.SeedSequence(seed).spawn(1)[0]
+    numbers = np.random.Generator(np.random.PCG64(child))
+    h = np.zeros((1, 1, net.layer.hidden_size))
+    tokens: list[int] = []
+    for token in prompt[:-1]:
+        _, h = net(np.array([[token]]), h)
+    token = prompt[-1]
+    for _ in range(length):
+        y, h = net(np.array([[token]]), h)
+        u = numbers.random() if options["temperature"] else 0.0
+        token = _reference.sample(y[0, 0], u=u, **options)
+        tokens.append(token)
+    return tokens
+
+
+@given(
+    seed=st.integers(0, 1000),
+    temperature=st.sampled_from([0, 0.3, 1.0, 2.5]),
+    top_k=st.sampled_from([None, 1, 2, 5, VOCABULARY, 1000]),
+    top_p=st.sampled_from([None, 1e-9, 0.3, 0.9, 1.0]),
+)
+def test_the_compiled_loop_draws_what_the_reference_draws(seed, temperature, top_k, top_p):
+    net, prompt = network(seed), [3, 1, 4]
+    options = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
+    drawn = generate_ids(net, prompt, 30, seed=seed, **options)
+    assert drawn[0].tolist() == generate_slowly(net, prompt, 30, seed, **options)
+
+
+def test_a_sample_does_not_depend_on_its_neighbours():
+    net = network()
+    many = generate_ids(net, [5], 40, seed=7, num_samples=5)
+    assert many[0].tolist() == generate_ids(net, [5], 40, seed=7)[0].tolist()
+    assert len({tuple(row) for row in many.tolist()}) == 5
+
+
+def test_frequencies_follow_the_softmax():
+    net = network()
+    y, _ = net(np.array([[2]]))
+    expected = _reference.softmax(y[0, 0])
+    drawn = generate_ids(net, [2], 1, seed=1, num_samples=20_000)[:, 0]
+    measured = np.bincount(drawn, minlength=VOCABULARY) / drawn.size
+    # Five standard errors of a frequency.
+    assert np.all(np.abs(measured - expected) <= 5 * np.sqrt(expected / drawn.size) + 1e-12)
+
+
+def test_top_k_keeps_the_lowest_of_equal_tokens():
+    net = network()
+    net.readout.weight = np.zeros_like(net.readout.weight)
+    net.readout.bias = np.zeros(VOCABULARY)
+    drawn = generate_ids(net, [0], 200, top_k=3, seed=0)
+    assert set(drawn[0].tolist()) == {0, 1, 2}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"length": 0}, ValueError, "length must be between 1"),
+        ({"length": 2.5}, TypeError, "length must be an integer"),
+        ({"length": 2**31 - 1, "num_samples": 2**31 - 1}, MemoryError, "generated tokens"),
+        ({"temperature": -1}, ValueError, "temperature must be at least 0"),
+        ({"temperature": float("nan")}, ValueError, "temperature must be finite"),
+        ({"top_k": 0}, ValueError, "top_k must be between 1"),
+        ({"top_p": 0}, ValueError, "top_p must be greater than 0"),
+        ({"top_p": 1.5}, ValueError, "top_p must be at most 1"),
+        ({"num_samples": 0}, ValueError, "num_samples must be between 1"),
+        ({"prompt_ids": []}, ValueError, "prompt_ids must be at least one"),
+        ({"prompt_ids": [0.5]}, ValueError, "prompt_ids must be at least one integer"),
+        ({"prompt_ids": [VOCABULARY]}, ValueError, "ids from 0 to 10, got 11"),
+    ],
+)
+def test_bad_arguments_are_refused_with_a_sentence(arguments, error, message):
+    given_arguments = {"prompt_ids": [0], "length": 5, **arguments}
+    with pytest.raises(error, match=message):
+        generate_ids(network(), **given_arguments)
+
+
+def test_a_network_that_does_not_map_tokens_to_tokens_is_refused():
+    net = fastrnn.Network(fastrnn.RNN(4, 3), fastrnn.Linear(3, 5))
+    with pytest.raises(ValueError, match="one logit per input token, got 5 outputs for 4 tokens"):
+        generate_ids(net, [0], 1)

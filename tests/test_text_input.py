@@ -1,0 +1,147 @@
+"""Text is Unicode; what a model cannot read is refused with a sentence that says where."""
+
+from __future__ import annotations
+
+import io
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastrnn import CharRNN, UnknownCharacterError
+from fastrnn.corpus import python_help, read_text
+from fastrnn.vocabulary import Vocabulary
+
+ANY_CHARACTER = st.characters(exclude_categories=())  # lone surrogates too
+
+
+# Vocabulary
+
+
+@given(st.text(ANY_CHARACTER, min_size=1))
+def test_every_text_is_spelled_by_its_own_vocabulary(text: str) -> None:
+    vocabulary = Vocabulary(text)
+    assert vocabulary.decode(vocabulary.encode(text)) == text
+    assert vocabulary.characters == "".join(sorted(set(text)))
+
+
+@given(st.text(ANY_CHARACTER, min_size=1), st.text(ANY_CHARACTER))
+def test_the_first_unknown_character_is_named_with_its_position(known: str, text: str) -> None:
+    unknown = [i for i, character in enumerate(text) if character not in known]
+    if not unknown:
+        assert Vocabulary(known).decode(Vocabulary(known).encode(text)) == text
+        return
+    with pytest.raises(UnknownCharacterError) as caught:
+        Vocabulary(known).encode(text)
+    character = text[unknown[0]]
+    assert f"{character!r} (U+{ord(character):04X}) at position {unknown[0]}," in str(caught.value)
+
+
+def test_ids_are_places_in_code_point_order() -> None:
+    np.testing.assert_array_equal(Vocabulary("zebra 🦓").encode("🦓 abez"), [6, 0, 1, 2, 3, 5])
+
+
+@pytest.fixture(scope="module")
+def model() -> CharRNN:
+    return CharRNN(hidden_size=8, vocabulary="naïve 日本語 🦓\n")
+
+
+def test_any_script_is_text(model: CharRNN) -> None:
+    text = model.generate("日本語 🦓", length=20)
+    assert len(text) == 25
+    assert model.evaluate(text)["loss"] > 0
+
+
+@pytest.mark.parametrize("use", ["generate", "evaluate"])
+def test_an_unknown_character_is_an_error_unless_a_replacement_is_chosen(model, use) -> None:
+    call = getattr(model, use)
+    with pytest.raises(UnknownCharacterError, match=r"'x' \(U\+0078\) at position 2.*unknown="):
+        call("naxve")
+    replaced, chosen = call("naxve", unknown="ï"), call("naïve")
+    if use == "generate":  # the prompt stays as it was written
+        assert (replaced[:5], replaced[5:]) == ("naxve", chosen[5:])
+    else:
+        assert replaced == chosen
+
+
+@pytest.mark.parametrize(
+    ("unknown", "error"),
+    [("?", ValueError), ("", ValueError), ("na", ValueError), (None, TypeError)],
+)
+def test_a_replacement_is_one_character_of_the_vocabulary(model, unknown, error) -> None:
+    with pytest.raises(error, match="unknown must be 'error' or"):
+        model.evaluate("naive", unknown=unknown)
+
+
+# Short texts and other types
+
+
+@pytest.mark.parametrize("text", ["", "n"])
+def test_a_text_without_anything_to_predict_is_refused(model: CharRNN, text: str) -> None:
+    with pytest.raises(ValueError, match="at least 2 are expected"):
+        model.evaluate(text)
+    with pytest.raises(ValueError, match="at least 2 are expected"):
+        CharRNN().fit(text, seq_len=1)
+
+
+def test_a_text_shorter_than_a_window_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"text has 64 characters, .* seq_len \+ 1 = 65"):
+        CharRNN().fit("ab" * 32)
+
+
+@pytest.mark.parametrize("text", [b"bytes", None, 5, ["a", "b"]])
+def test_only_a_str_is_text(model: CharRNN, text: object) -> None:
+    with pytest.raises(TypeError, match="text must be a str, got"):
+        model.evaluate(text)
+    with pytest.raises(TypeError, match="text must be a str, got"):
+        CharRNN().fit(text)
+
+
+# Files
+
+
+def test_a_file_is_read_as_utf_8_with_newlines_only(tmp_path) -> None:
+    (tmp_path / "text").write_bytes("\ufeffnaïve\r\n日本\r語".encode())
+    assert read_text(tmp_path / "text") == "naïve\n日本\n語"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"\x7fELF\x02\x00\x01", "is a binary file"),
+        ("utf-16".encode("utf-16"), "is a binary file"),
+        (b"caf\xe9!", "not text in UTF-8: byte 3 is 0xe9"),
+    ],
+)
+def test_a_file_that_is_not_text_is_refused(tmp_path, content: bytes, message: str) -> None:
+    (tmp_path / "file").write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        read_text(tmp_path / "file")
+
+
+def test_a_missing_file_or_a_folder_is_an_os_error_that_names_it(tmp_path) -> None:
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        read_text(tmp_path / "nowhere")
+    with pytest.raises(OSError, match=tmp_path.name):
+        read_text(tmp_path)
+
+
+def test_a_dash_is_standard_input(monkeypatch) -> None:
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO("é\r\n".encode())))
+    assert read_text("-") == "é\n"
+
+
+def test_python_carries_a_text_to_learn_from() -> None:
+    text = python_help()
+    assert len(text) > 300_000
+    assert 80 < len(set(text)) < 300
+
+
+def test_a_python_without_its_help_says_what_to_do(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "pydoc_data.topics", None)
+    with pytest.raises(ValueError, match="name a text file instead"):
+        python_help()

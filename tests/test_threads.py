@@ -1,0 +1,158 @@
+"""Calls from, into and across threads and processes behave."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import fastrnn
+from fastrnn import _threads
+
+
+@pytest.fixture
+def always_split(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let small problems use several threads too."""
+    monkeypatch.setattr(_threads, "MINIMUM_SHARE", 1)
+
+
+def problem() -> tuple[fastrnn.Network, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    net = fastrnn.Network(fastrnn.RNN(7, 33, seed=0), fastrnn.Linear(33, 7, seed=1))
+    return net, rng.integers(0, 7, (40, 13)), rng.integers(0, 7, (40, 13))
+
+
+def train_step(threads: int) -> list[np.ndarray]:
+    net, ids, targets = problem()
+    loss, h_n = net.loss_and_grad(ids, targets, num_threads=threads)
+    return [np.array(loss), h_n, *net.layer.grad.values(), *net.readout.grad.values()]
+
+
+@pytest.mark.usefixtures("always_split")
+def test_any_number_of_threads_gives_the_same_bits() -> None:
+    expected = train_step(1)
+    for threads in (2, 3, 5, 8):
+        for got, wanted in zip(train_step(threads), expected, strict=True):
+            np.testing.assert_array_equal(got, wanted)
+
+
+@pytest.mark.usefixtures("always_split")
+def test_several_python_threads_may_call_at_once() -> None:
+    layer = fastrnn.RNN(5, 40, seed=0).eval()
+    inputs = [np.random.default_rng(i).normal(size=(50, 9, 5)).astype(np.float32) for i in range(8)]
+    expected = [layer(x, num_threads=1)[0] for x in inputs]
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(lambda x: layer(x, num_threads=3)[0], inputs * 5))
+    for got, wanted in zip(results, expected * 5, strict=True):
+        np.testing.assert_array_equal(got, wanted)
+
+
+@pytest.mark.usefixtures("always_split")
+def test_an_error_in_a_part_reaches_the_caller_when_all_parts_are_done() -> None:
+    finished = []
+
+    def part(start: int, stop: int) -> None:
+        if start:
+            time.sleep(0.05)
+            finished.append(start)
+        else:
+            raise ZeroDivisionError("in the first part")
+
+    with pytest.raises(ZeroDivisionError, match="in the first part"):
+        _threads.run(part, 3, 3)
+    assert sorted(finished) == [1, 2]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.usefixtures("always_split")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_computes_the_same() -> None:
+    expected = train_step(3)
+    child = os.fork()
+    if child == 0:
+        same = all(
+            np.array_equal(got, wanted) for got, wanted in zip(train_step(3), expected, strict=True)
+        )
+        os._exit(0 if same else 1)
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            assert os.waitstatus_to_exitcode(status) == 0
+            return
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    pytest.fail("the forked child hung")
+
+
+def test_other_python_threads_run_during_a_call() -> None:
+    layer = fastrnn.RNN(64, 512, seed=0).eval()
+    x = np.zeros((300, 16, 64), np.float32)
+    ticks = 0
+    stop = threading.Event()
+
+    def tick() -> None:
+        nonlocal ticks
+        while not stop.is_set():
+            ticks += 1
+            time.sleep(0.0005)
+
+    thread = threading.Thread(target=tick)
+    thread.start()
+    while ticks == 0:
+        time.sleep(0.001)
+    before = ticks
+    layer(x, num_threads=1)
+    during = ticks - before
+    stop.set()
+    thread.join()
+    assert during >= 3
+
+
+def test_nothing_spins_after_a_call() -> None:
+    layer = fastrnn.RNN(64, 256, seed=0).eval()
+    layer(np.zeros((200, 32, 64), np.float32), num_threads=2)
+    before = time.process_time()
+    time.sleep(0.3)
+    assert time.process_time() - before < 0.1
+
+
+def test_the_floating_point_mode_is_as_it_was() -> None:
+    layer = fastrnn.RNN(3, 4, seed=0)
+    layer(np.ones((5, 2, 3), np.float32))
+    layer.backward(np.ones((5, 2, 4), np.float32))
+    layer.stream().step(np.ones(3, np.float32))
+    tiny = np.array([1e-310])
+    assert (tiny / 2)[0] > 0
+
+
+LONG_CALL = """
+import numpy as np, fastrnn, sys
+layer = fastrnn.RNN(8, 1024, seed=0).eval()
+ids = np.zeros((20000, 64), np.int8)
+layer(ids[:2])
+print("running", flush=True)
+try:
+    layer(ids)
+except KeyboardInterrupt:
+    print("interrupted", layer(ids[:2])[1].shape)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
+def test_ctrl_c_ends_a_long_call_within_a_second_and_the_layer_lives_on() -> None:
+    process = subprocess.Popen([sys.executable, "-c", LONG_CALL], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "running\n"
+    time.sleep(0.5)
+    start = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert output == "interrupted (1, 64, 1024)\n"
+    assert time.monotonic() - start < 1.5
