@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from tolerances import ACTIVATION_ULPS
 
 from fastrnn import _ops
-from tolerances import ACTIVATION_ULPS
 
 EXACT = {
     "tanh": np.tanh,

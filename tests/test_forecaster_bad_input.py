@@ -44,6 +44,7 @@ def test_an_impossible_forecaster_is_refused(options, error, message):
         ([], ValueError, "series has 0 values, too short for a window of 5"),
         ([1, 2, 3, 4, 5], ValueError, "series has 5 values, too short .* at least 6"),
         (np.zeros((10, 1)), ValueError, r"series must be one-dimensional, got shape \(10, 1\)"),
+        (3.0, ValueError, r"series must be one-dimensional, got shape \(\)"),
         ([1, 2, np.nan, 4, 5, 6, 7], ValueError, "series must be finite, got nan at index 2"),
         ([1, 2, 3, 4, 5, 6, -np.inf], ValueError, "series must be finite, got -inf at index 6"),
         (np.zeros(10, complex), TypeError, "series must hold real numbers"),
@@ -138,6 +139,7 @@ def fitted():
     ("windows", "error", "message"),
     [
         ([], ValueError, r"windows has shape \(1, 0\), expected \(N, 5\)"),
+        (1.0, ValueError, r"windows has shape \(\), expected \(N, 5\)"),
         ([1, 2, 3, 4], ValueError, r"windows has shape \(1, 4\), expected \(N, 5\)"),
         (np.zeros((2, 6)), ValueError, r"windows has shape \(2, 6\), expected \(N, 5\)"),
         (np.zeros((0, 5)), ValueError, "N at least 1"),

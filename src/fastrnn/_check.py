@@ -106,7 +106,7 @@ def floats(name: str, value: Any, dtype: np.dtype[Any]) -> np.ndarray:
             f"{name} has dtype {array.dtype}, expected {dtype}; "
             f"convert it explicitly, for example {name}.astype('{dtype}')"
         )
-    return np.ascontiguousarray(array, dtype=dtype) if array.ndim else array.astype(dtype)
+    return np.asarray(array, dtype=dtype, order="C")
 
 
 def reals(name: str, value: Any, dtype: np.dtype[Any]) -> np.ndarray:
@@ -120,7 +120,7 @@ def reals(name: str, value: Any, dtype: np.dtype[Any]) -> np.ndarray:
     if array.dtype.kind not in "iuf":
         raise TypeError(f"{name} must hold real numbers, got {describe(array)}")
     with np.errstate(over="ignore"):
-        result = np.ascontiguousarray(array, dtype=dtype)
+        result = np.asarray(array, dtype=dtype, order="C")
     finite(name, result)
     return result
 

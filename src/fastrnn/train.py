@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from fastrnn import _check
-from fastrnn.errors import NonFiniteLossError
 from fastrnn.network import Network
-from fastrnn.optim import OPTIMIZERS, Optimizer, clip_grad_norm, clip_grad_value
+from fastrnn.optim import OPTIMIZERS
+from fastrnn.updates import Updates
 
 SCHEDULES = ("cosine", "constant")
 
@@ -146,56 +146,21 @@ def train(
         steps = options.steps
     optimizer = OPTIMIZERS[options.optimizer](network, lr=options.lr)
     done, chars = (history[-1]["step"], history[-1]["chars"]) if history else (0, 0)
-    weights = network.state_dict()
+    updates = Updates(
+        network, optimizer, clip_norm=options.clip_norm, clip_value=options.clip_value
+    )
     state = None
     with _progress_bar(progress, streams.target_count(steps, options.seq_len)) as bar:
         chunks = itertools.islice(streams.walk(options.seq_len), steps)
         for step, (inputs, targets, first) in enumerate(chunks):
-            optimizer.zero_grad()
-            loss, state = network.loss_and_grad(
+            optimizer.lr = learning_rate(options.schedule, options.lr, step, steps)
+            loss, state = updates.make(
                 inputs, targets, None if first else state, num_threads=num_threads
             )
-            if not math.isfinite(loss):
-                network.load_state_dict(weights)
-                raise _not_finite("the loss", done + step, options)
-            weights = network.state_dict()
-            try:
-                optimizer.lr = learning_rate(options.schedule, options.lr, step, steps)
-                _update(network, optimizer, options)
-            except BaseException as error:  # also an interrupt between two modules' updates
-                network.load_state_dict(weights)
-                if isinstance(error, FloatingPointError):
-                    raise _not_finite("the update", done + step, options) from None
-                raise
             chars += inputs.size
             history.append({"step": done + step + 1, "loss": loss, "chars": chars})
             bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
             bar.update(inputs.size)
-
-
-def _update(network: Network, optimizer: Optimizer, options: Options) -> None:
-    """Clip the gradients and make one step; FloatingPointError if a weight is not finite then."""
-    if options.clip_value is not None:
-        clip_grad_value(network, options.clip_value)
-    if options.clip_norm is not None:
-        clip_grad_norm(network, options.clip_norm)
-    optimizer.step()
-    for module in network.modules:
-        for name, weight in module.parameters().items():
-            if not np.isfinite(weight).all():
-                raise FloatingPointError(f"{name} is not finite")
-
-
-def _not_finite(what: str, steps_done: int, options: Options) -> NonFiniteLossError:
-    if options.clip_norm is None:
-        clip = "set clip_norm, for example to 5.0"
-    else:
-        clip = f"a smaller clip_norm than {options.clip_norm:g}"
-    return NonFiniteLossError(
-        f"{what} of training step {steps_done + 1} is not finite, so training stopped and the "
-        f"model keeps the weights of the step before; try a learning rate well below "
-        f"lr={options.lr:g}, {clip}, or the nonlinearity 'tanh'"
-    )
 
 
 def _progress_bar(progress: bool, total: int) -> Any:
