@@ -128,17 +128,29 @@ static void tile_of(const gemm_args *g, ptrdiff_t row, ptrdiff_t panel, int rows
     }
 }
 
-/* `rows` <= WIDE_ROWS rows of MAX_PANELS panels: so few rows of one panel would leave the
- * multipliers waiting for each other. */
-static void wide_tile_of(const gemm_args *g, ptrdiff_t row, ptrdiff_t panel, int rows) {
-    switch (rows) {
-        FR_TILE(1, MAX_PANELS);
+/* `rows` <= WIDE_ROWS rows of 2 or 4 panels: so few rows of one panel would leave the multipliers
+ * waiting for each other. */
+static void wide_tile_of(const gemm_args *g, ptrdiff_t row, ptrdiff_t panel, int rows, int panels) {
+    if (panels == MAX_PANELS) {
+        switch (rows) {
+            FR_TILE(1, MAX_PANELS);
 #if TILE_ROWS >= 2 * MAX_PANELS
-        FR_TILE(2, MAX_PANELS);
+            FR_TILE(2, MAX_PANELS);
 #endif
 #if TILE_ROWS >= 3 * MAX_PANELS
-        FR_TILE(3, MAX_PANELS);
+            FR_TILE(3, MAX_PANELS);
 #endif
+        }
+    } else {
+        switch (rows) {
+            FR_TILE(1, 2);
+#if TILE_ROWS >= 2 * MAX_PANELS
+            FR_TILE(2, 2);
+#endif
+#if TILE_ROWS >= 3 * MAX_PANELS
+            FR_TILE(3, 2);
+#endif
+        }
     }
 }
 #undef FR_TILE
@@ -150,13 +162,13 @@ static void gemm_run(const gemm_args *g) {
     const ptrdiff_t tiles = (g->m + TILE_ROWS - 1) / TILE_ROWS;
     const int finished = g->nonlinearity == FR_LINEAR;
     for (ptrdiff_t panel = 0; panel < panels;) {
-        const int wide = g->m <= WIDE_ROWS && panels - panel >= MAX_PANELS;
-        const int step = wide ? MAX_PANELS : 1;
+        const ptrdiff_t left = g->m <= WIDE_ROWS ? panels - panel : 1;
+        const int step = left >= MAX_PANELS ? MAX_PANELS : left >= 2 ? 2 : 1;
         for (ptrdiff_t t = 0; t < tiles; t++) {
             const ptrdiff_t row = g->m * t / tiles;
             const int rows = (int)(g->m * (t + 1) / tiles - row);
-            if (wide)
-                wide_tile_of(g, row, panel, rows);
+            if (step > 1)
+                wide_tile_of(g, row, panel, rows, step);
             else
                 tile_of(g, row, panel, rows);
             if (!finished) finish(g, row, panel, rows, step);

@@ -14,8 +14,8 @@ from threading import Lock
 
 from fastrnn import _check
 
-# Waking a sleeping thread and waiting for it took 30 to 60 microseconds on the machine of the
-# README's figures; below this many multiply-adds a thread's share is not worth that.
+# Waking a sleeping thread and waiting for it takes 10 to 20 microseconds; a share of this many
+# multiply-adds takes about 30 at 250 GFLOP/s, so that it is worth waking one for.
 MINIMUM_SHARE = 4_000_000
 
 _lock = Lock()
