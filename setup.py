@@ -20,26 +20,27 @@ elif platform.machine().lower() in ("aarch64", "arm64"):
 EXTENSIONS = {
     "fastrnn.cpu": False,
     "fastrnn._loops": False,
-    "fastrnn._ops": False,
+    "fastrnn._ops": True,
     "fastrnn._step": True,
 }
 
 # No contraction: a multiply-add is fused where the source says so, on every compiler.
 C_FLAGS = ["-O3", "-std=c11", "-ffp-contract=off", "-fvisibility=hidden", "-Wno-unknown-pragmas"]
-LINK_FLAGS = []
+SANITIZE = []
+BUILD_FOLDER = "build/plain"
 if os.environ.get("FASTRNN_SANITIZE"):
     SANITIZE = [f"-fsanitize={os.environ['FASTRNN_SANITIZE']}", "-fno-sanitize-recover=all", "-g"]
-    C_FLAGS = [*C_FLAGS, *SANITIZE]
-    LINK_FLAGS = [*LINK_FLAGS, *SANITIZE]
+    BUILD_FOLDER = "build/sanitize"
 
-HEADERS = sorted(glob("csrc/**/*.h", recursive=True) + glob("csrc/*.def"))
+# What all objects depend on; this file holds their flags.
+DEPENDS = [*sorted(glob("csrc/**/*.h", recursive=True) + glob("csrc/*.def")), "setup.py"]
 
 
 def kernel_library(name, flags):
     sources = [f"csrc/targets/{name}.c"]
     return (
         f"fastrnn_{name}",
-        {"sources": sources, "cflags": C_FLAGS + flags, "obj_deps": {"": HEADERS}},
+        {"sources": sources, "cflags": C_FLAGS + SANITIZE + flags, "obj_deps": {"": DEPENDS}},
     )
 
 
@@ -49,8 +50,8 @@ def dispatch_library():
         "fastrnn_dispatch",
         {
             "sources": ["csrc/dispatch.c", "csrc/fpmode.c"],
-            "cflags": C_FLAGS + offered,
-            "obj_deps": {"": HEADERS},
+            "cflags": C_FLAGS + SANITIZE + offered,
+            "obj_deps": {"": DEPENDS},
         },
     )
 
@@ -60,15 +61,17 @@ def extension(name, needs_numpy):
         name,
         [f"src/{name.replace('.', '/')}.pyx"],
         include_dirs=["csrc", *([np.get_include()] if needs_numpy else [])],
-        extra_compile_args=["-O2", "-fvisibility=hidden"],
-        extra_link_args=LINK_FLAGS,
+        extra_compile_args=["-O2", "-fvisibility=hidden", *SANITIZE],
+        extra_link_args=SANITIZE,
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
         libraries=["m"],
-        depends=HEADERS,
+        depends=DEPENDS,
     )
 
 
 setup(
+    # Objects built with other flags are never linked together.
+    options={"build": {"build_base": BUILD_FOLDER}},
     # The linker reads archives in this order: dispatch refers to the tables.
     libraries=[
         dispatch_library(),

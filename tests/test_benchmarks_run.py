@@ -40,7 +40,8 @@ def test_small_rows_of_every_kind_are_checked_timed_and_written_as_json(tmp_path
     document = json.loads(file.read_text())
     assert document["machine"]["isa"] == cpu.active()
     assert document["machine"]["threads"] == 1
-    assert {"cpu", "versions", "commit", "date"} <= document["machine"].keys()
+    assert {"cpu", "load_average", "versions", "commit", "date"} <= document["machine"].keys()
+    assert "Load average at the start" in done.stdout
     assert [row["name"] for row in document["rows"]] == names
     for row in document["rows"]:
         assert list(row["microseconds"]) == ["fastrnn"]

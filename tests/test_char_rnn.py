@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 
 import numpy as np
@@ -11,7 +12,8 @@ from tolerances import assert_within, rounding
 import fastrnn
 from fastrnn import CharRNN
 from fastrnn._reference import losses, rnn
-from fastrnn.train import Streams, learning_rate
+from fastrnn.train import Streams
+from fastrnn.updates import learning_rate
 
 VERSE = "the cat sat on the mat\nthe dog sat on the log\n" * 20
 
@@ -121,6 +123,39 @@ def test_clipping_bounds_the_update_of_plain_gradient_descent(clip) -> None:
     assert 0 < moved < 2e-6
 
 
+def test_values_are_clipped_before_the_norm() -> None:
+    model = untrained(dtype="float64")
+    streams = Streams.split(np.array([model.vocabulary.index(c) for c in VERSE]), 16, 64)
+    model.network.loss_and_grad(streams.inputs[:64], streams.targets[:64])
+    grads = np.concatenate([g.ravel() for m in model.network.modules for g in m.grad.values()])
+    value = float(np.quantile(np.abs(grads), 0.9))
+    clipped = np.clip(grads, -value, value)
+    norm = float(np.linalg.norm(clipped))
+    before = flat(model.network.state_dict())
+    model.fit(VERSE, steps=1, optimizer="sgd", lr=1.0, clip_norm=norm / 2, clip_value=value)
+    moved = before - flat(model.network.state_dict())
+    expected = clipped * (norm / 2) / (norm + 1e-6)  # PyTorch's clip_grad_norm_ adds the 1e-6
+    assert_within(moved, expected, rounding(np.float64))
+
+
+def flat(weights: dict[str, np.ndarray]) -> np.ndarray:
+    return np.concatenate([weight.ravel() for weight in weights.values()])
+
+
+def test_the_threads_asked_for_are_those_used(monkeypatch) -> None:
+    asked = []
+    original = fastrnn.Network._run
+
+    def watched(*arguments, **options):
+        asked.append(inspect.signature(original).bind(*arguments, **options))
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(fastrnn.Network, "_run", watched)
+    model = CharRNN(hidden_size=4).fit(VERSE, steps=1, num_threads=3)
+    model.evaluate(VERSE, num_threads=5)
+    assert [call.arguments["num_threads"] for call in asked] == [3, 5]
+
+
 def test_progress_shows_loss_speed_and_time_left(capsys) -> None:
     CharRNN(hidden_size=4).fit(VERSE, epochs=3, progress=True)
     shown = capsys.readouterr().err
@@ -152,6 +187,26 @@ def test_a_loss_that_overflows_stops_training_and_leaves_a_usable_model(options)
     assert math.isfinite(model.evaluate(VERSE)["loss"])
     assert len(model.generate("the", 10)) == 13
     model.fit(VERSE, steps=2, lr=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("clip_norm", "advice"),
+    [
+        (None, "well below lr=1e+300, clip_norm=5.0, or the nonlinearity 'tanh'"),
+        (2.5, "well below lr=1e+300, a smaller clip_norm than 2.5, or the nonlinearity 'tanh'"),
+    ],
+)
+def test_the_advice_names_the_rate_and_the_limit_that_were_used(clip_norm, advice) -> None:
+    with pytest.raises(fastrnn.NonFiniteLossError) as caught:
+        untrained().fit(VERSE, steps=1, lr=1e300, clip_norm=clip_norm)
+    assert str(caught.value).endswith(advice)
+
+
+def test_a_step_that_fails_is_numbered_as_in_the_history() -> None:
+    model = untrained().fit(VERSE, steps=4)
+    with pytest.raises(fastrnn.NonFiniteLossError, match="of training step 5 is not finite"):
+        model.fit(VERSE, steps=4, lr=1e300)
+    assert model.history[-1]["step"] == 4
 
 
 def test_an_evaluation_that_overflows_says_so() -> None:
@@ -241,6 +296,8 @@ def test_the_most_likely_character_is_all_that_top_k_1_or_a_tiny_top_p_leave(mod
         ({"nonlinearity": "gelu"}, ValueError, "nonlinearity"),
         ({"dtype": "int32"}, TypeError, "dtype must be float32 or float64"),
         ({"seed": -1}, ValueError, "seed must be between 0"),
+        ({"seed": 2**63}, ValueError, "seed must be between 0 and 9223372036854775807"),
+        ({"seed": True}, TypeError, "seed must be an integer, got True"),
         ({"vocabulary": ""}, ValueError, "vocabulary has 0 characters"),
         ({"vocabulary": b"abc"}, TypeError, "vocabulary must be a str"),
         ({"vocabulary": "ab", "hidden_size": 2**31 - 1}, MemoryError, "GiB"),
@@ -268,12 +325,34 @@ def test_a_model_refuses_bad_settings(options, error, message) -> None:
         ({"schedule": "linear"}, ValueError, "schedule must be one of 'cosine', 'constant'"),
         ({"clip_norm": 0}, ValueError, "clip_norm must be greater than 0"),
         ({"clip_value": -1}, ValueError, "clip_value must be greater than 0"),
-        ({"num_threads": 0}, ValueError, "num_threads"),
+        ({"num_threads": 0}, ValueError, "num_threads must be between 1"),
+        ({"num_threads": True}, TypeError, "num_threads must be an integer"),
+        ({"progress": "no"}, TypeError, "progress must be True or False, got 'no'"),
     ],
 )
-def test_fit_refuses_bad_options(options, error, message) -> None:
+def test_fit_refuses_bad_options_and_leaves_the_vocabulary_open(options, error, message) -> None:
+    model = CharRNN(hidden_size=4)
     with pytest.raises(error, match=message):
-        CharRNN(hidden_size=4).fit(VERSE, **options)
+        model.fit(VERSE, **options)
+    assert (model.network, model.vocabulary, model.history) == (None, "", [])
+    assert model.fit("another text " * 10, steps=1).vocabulary == " aehnortx"
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_a_first_fit_that_completes_no_step_leaves_the_vocabulary_open(monkeypatch, step) -> None:
+    model = CharRNN(hidden_size=4)
+    original = fastrnn.Network.loss_and_grad
+
+    def interrupted(*arguments, **options):
+        if len(model.history) == step - 1:
+            raise KeyboardInterrupt
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(fastrnn.Network, "loss_and_grad", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(VERSE)
+    assert len(model.history) == step - 1
+    assert (model.network is None) == (model.vocabulary == "") == (step == 1)
 
 
 @pytest.mark.parametrize(
@@ -288,6 +367,8 @@ def test_fit_refuses_bad_options(options, error, message) -> None:
         ({"top_p": 0.0}, ValueError, "top_p must be greater than 0"),
         ({"top_p": 1.5}, ValueError, "top_p must be at most 1"),
         ({"seed": -1}, ValueError, "seed must be between 0"),
+        ({"seed": True}, TypeError, "seed must be an integer"),
+        ({"seed": None}, TypeError, "seed must be an integer"),
         ({"num_samples": 0}, ValueError, "num_samples must be between 1"),
         ({"num_samples": 2**31 - 1, "length": 2**31 - 1}, MemoryError, "GiB"),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import io
 import os
 import re
@@ -104,6 +106,58 @@ def test_train_options_reach_the_model(capsys, text) -> None:
     assert Path("m").read_bytes() == Path("expected").read_bytes()
 
 
+@pytest.fixture
+def threads_used(monkeypatch) -> list[tuple[str, object]]:
+    """What the models' methods are told about threads, in the order of the calls."""
+    told: list[tuple[str, object]] = []
+    for name in ("fit", "evaluate"):
+        original = getattr(fastrnn.CharRNN, name)
+
+        @functools.wraps(original)
+        def watched(self, *arguments, name=name, original=original, **options):
+            told.append((name, options.get("num_threads")))
+            return original(self, *arguments, **options)
+
+        monkeypatch.setattr(fastrnn.CharRNN, name, watched)
+    return told
+
+
+def test_the_threads_asked_for_are_those_used(capsys, text, model, threads_used) -> None:
+    run(capsys, "train", text, *SMALL, "--threads", "3")
+    run(capsys, "evaluate", model, text, "--threads", "5")
+    assert threads_used == [("evaluate", 3), ("fit", 3), ("evaluate", 3), ("evaluate", 5)]
+
+
+def test_train_has_the_defaults_of_the_model_and_of_fit(capsys, text, monkeypatch) -> None:
+    given = {}
+
+    @functools.wraps(fastrnn.CharRNN.fit)
+    def watched(model, text, **options):
+        given.update(options, model=model)
+        raise KeyboardInterrupt
+
+    signature = inspect.signature(fastrnn.CharRNN.fit)
+    monkeypatch.setattr(fastrnn.CharRNN, "fit", watched)
+    assert run(capsys, "train", text)[0] == 130
+    assert repr(given.pop("model")) == repr(fastrnn.CharRNN(vocabulary=VERSE))
+    own = {"epochs": 20, "progress": True}
+    for name, value in given.items():
+        assert value == own.get(name, signature.parameters[name].default), name
+
+
+def test_every_nonlinearity_can_be_trained(capsys, text) -> None:
+    for nonlinearity in fastrnn._ops.NONLINEARITIES:
+        arguments = ("train", text, *SMALL, "--nonlinearity", nonlinearity)
+        assert run(capsys, *arguments)[0] == 0
+
+
+def test_the_suggested_prompt_is_the_first_word_up_to_twenty_characters(capsys) -> None:
+    for word in ("abc", "x" * 20, "x" * 30):
+        Path("text").write_text(f"\n {word} " + VERSE)
+        _, output, _ = run(capsys, "train", "text", *SMALL)
+        assert output.endswith(f" --prompt={word[:20]}\n")
+
+
 def test_train_without_a_file_learns_from_python_s_help(capsys, monkeypatch) -> None:
     monkeypatch.setattr(cli, "python_help", lambda: VERSE)
     status, output, _ = run(capsys, "train", *SMALL)
@@ -141,7 +195,7 @@ def test_train_replaces_an_older_model_but_nothing_else(capsys, text, model) -> 
 def test_an_output_that_cannot_be_written_is_refused_before_training(
     capsys, text, monkeypatch, out
 ) -> None:
-    monkeypatch.setattr(fastrnn.CharRNN, "fit", lambda *_, **__: pytest.fail("it trained"))
+    monkeypatch.setattr("fastrnn.text.train", lambda *_, **__: pytest.fail("it trained"))
     assert out in refused(capsys, "train", text, "--out", out, "--force")
 
 
@@ -198,7 +252,7 @@ def test_generate_prints_several_samples_with_their_numbers(capsys, model) -> No
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--prompt", "thé"], "'é' (U+00E9) at position 2"),
+        (["--prompt", "thé"], "prompt holds the character 'é' (U+00E9) at position 2"),
         (["--temperature", "-1"], "temperature must be at least 0"),
         (["--top-p", "2"], "top_p must be at most 1"),
         (["--top-k", "0"], "top_k must be between 1"),

@@ -7,6 +7,8 @@ import pytest
 
 from fastrnn import data
 
+MASKED = np.ma.masked_equal(np.arange(6.0), 3)
+
 
 def test_fibonacci_numbers_are_exact_to_the_last_one_offered():
     series = data.fibonacci(79)
@@ -76,6 +78,12 @@ def test_windows_are_copies_of_the_series():
     assert series.tolist() == [0, 1, 2, 3, 4, 5]
 
 
+def test_a_masked_array_without_masked_values_is_a_series():
+    windows, _ = data.windows(np.ma.masked_equal(np.arange(4.0), 7), window=2)
+    assert type(windows) is np.ndarray
+    assert windows.tolist() == [[0, 1], [1, 2]]
+
+
 @pytest.mark.parametrize(
     "series",
     [
@@ -108,6 +116,8 @@ def test_everything_is_contiguous_float64(series):
         (lambda: data.sine(10, periods=0), ValueError, "periods must be greater than 0, got 0"),
         (lambda: data.sine(2**31 - 1), MemoryError, "the series would take"),
         (lambda: data.counting_windows([], 3), ValueError, "at least one integer"),
+        (lambda: data.counting_windows([[1], [1, 2]], 3), ValueError, "starts cannot be read as"),
+        (lambda: data.counting_windows(MASKED.astype(int), 3), ValueError, "starts has masked"),
         (lambda: data.counting_windows([[1]], 3), ValueError, r"got shape \(1, 1\)"),
         (lambda: data.counting_windows([0.5], 3), TypeError, "starts must hold integers"),
         (lambda: data.counting_windows([2**60], 3), ValueError, "every start must be between"),
@@ -115,6 +125,9 @@ def test_everything_is_contiguous_float64(series):
         (lambda: data.counting_windows([1], 2**31 - 1), MemoryError, "the windows would take"),
         (lambda: data.windows([1, 2], 2), ValueError, "series has 2 values, too short"),
         (lambda: data.windows([], 2), ValueError, "series has 0 values, too short"),
+        (lambda: data.windows([[1], [1, 2]], 1), ValueError, "series cannot be read as an array"),
+        (lambda: data.windows(MASKED, 1), ValueError, "series has masked values"),
+        (lambda: data.linear(2, step=10**400), ValueError, "step must be finite"),
         (lambda: data.windows([[1, 2]], 1), ValueError, "series must be one-dimensional"),
         (lambda: data.windows([1, np.inf, 2], 1), ValueError, "series must be finite, got inf"),
         (lambda: data.windows(["a", "b"], 1), TypeError, "series must hold numbers"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fastrnn import Forecaster, data
+from fastrnn import CharRNN, Forecaster, data
 
 SERIES = data.sine(30)
 
@@ -31,6 +31,8 @@ SERIES = data.sine(30)
         ({"dtype": "nothing"}, TypeError, "dtype must be float32 or float64, got 'nothing'"),
         ({"seed": -1}, ValueError, "seed must be between 0 and"),
         ({"seed": 0.5}, TypeError, "seed must be an integer, got 0.5"),
+        ({"seed": True}, TypeError, "seed must be an integer, got True"),
+        ({"seed": 2**63}, ValueError, "seed must be between 0 and 9223372036854775807"),
     ],
 )
 def test_an_impossible_forecaster_is_refused(options, error, message):
@@ -52,6 +54,7 @@ def test_an_impossible_forecaster_is_refused(options, error, message):
         ("0123456789", TypeError, "series must hold numbers"),
         ([None] * 10, TypeError, "series must hold numbers"),
         ([[1, 2], [3]], ValueError, "series cannot be read as an array"),
+        (np.ma.masked_equal(np.arange(10.0), 3), ValueError, "series has masked values"),
         (np.array([0, 1e308, -1e308] * 4), ValueError, "differ by more than float64 can hold"),
     ],
 )
@@ -101,6 +104,8 @@ def test_windows_and_targets_that_do_not_fit_are_refused(windows, targets, error
         ({"schedule": "linear"}, ValueError, "schedule must be one of .*, got 'linear'"),
         ({"clip_norm": -1}, ValueError, "clip_norm must be greater than 0, got -1"),
         ({"num_threads": 0}, ValueError, "num_threads must be between 1 and"),
+        ({"num_threads": True}, TypeError, "num_threads must be an integer"),
+        ({"progress": "no"}, TypeError, "progress must be True or False, got 'no'"),
     ],
 )
 def test_an_impossible_option_is_refused_and_keeps_the_last_fit(options, error, message):
@@ -123,6 +128,11 @@ def test_windows_that_would_not_fit_in_memory_are_refused(monkeypatch):
 def test_nothing_is_predicted_before_fit(call):
     with pytest.raises(RuntimeError, match=r"has not been fitted; call fit\(series\) first"):
         call(Forecaster(5))
+
+
+@pytest.mark.parametrize("seed", [2**31, 2**63 - 1])
+def test_seeds_may_be_as_large_as_those_of_a_text_model(seed):
+    assert Forecaster(5, seed=seed).seed == CharRNN(seed=seed).seed == seed
 
 
 def test_before_fit_there_is_no_network_and_no_history():

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 
 import fastrnn
-from fastrnn import CharRNN, optim
+from fastrnn import CharRNN, Forecaster, data, optim
 
 VERSE = "the cat sat on the mat\nthe dog sat on the log\n" * 100
 
@@ -37,18 +40,12 @@ def test_an_interrupt_amid_an_update_leaves_the_model_of_the_last_complete_step(
     model = CharRNN(hidden_size=8, vocabulary=VERSE)
     complete = CharRNN(hidden_size=8, vocabulary=VERSE).fit(VERSE, steps=2, schedule="constant")
     StopsAtTheThirdUpdate.interrupted_modules = model.network.modules
-    monkeypatch.setitem(fastrnn.train.OPTIMIZERS, "adam", StopsAtTheThirdUpdate)
+    monkeypatch.setitem(optim.OPTIMIZERS, "adam", StopsAtTheThirdUpdate)
     with pytest.raises(KeyboardInterrupt):
         model.fit(VERSE, steps=9, schedule="constant")
     assert [record["step"] for record in model.history] == [1, 2]
     for name, weight in complete.network.state_dict().items():
         np.testing.assert_array_equal(model.network.state_dict()[name], weight)
-
-
-def interrupt_after(seconds: float) -> threading.Timer:
-    timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
-    return timer
 
 
 @pytest.fixture
@@ -61,30 +58,70 @@ def ctrl_c_raises():
 
 needs_signals = pytest.mark.skipif(os.name != "posix", reason="sends SIGINT to a process")
 
+# For a sign of progress: long for the slowest machine with the slowest checks built in.
+PATIENCE = 120.0
+
+
+class CtrlC:
+    """Sends SIGINT to this process as soon as ``ready`` says that the work is under way.
+
+    The promise is to stop within a second on a machine that does its work at its usual speed.
+    Under a sanitizer or beside other processes everything takes longer, and so may this: a
+    second, and as long as the work took to get ready.
+    """
+
+    def __init__(self, ready: Callable[[], bool]) -> None:
+        self._ready = ready
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> None:
+        self._started = time.perf_counter()
+        self._thread.start()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
+        stopped = time.perf_counter()
+        self._thread.join()
+        assert kind is KeyboardInterrupt
+        assert stopped - self._sent < 1.0 + (self._sent - self._started)
+        return True
+
+    def _run(self) -> None:
+        while not self._ready() and time.perf_counter() - self._started < PATIENCE:
+            time.sleep(0.001)
+        self._sent = time.perf_counter()
+        os.kill(os.getpid(), signal.SIGINT)
+
 
 @needs_signals
 def test_an_interrupted_fit_stops_within_a_second_and_the_model_goes_on(ctrl_c_raises) -> None:
     model = CharRNN(hidden_size=64)
-    interrupt_after(0.5)
-    started = time.perf_counter()
-    with pytest.raises(KeyboardInterrupt):
+    with CtrlC(lambda: len(model.history) >= 3):
         model.fit(VERSE, epochs=100_000)
-    assert time.perf_counter() - started < 1.5
     done = len(model.history)
-    assert done > 0
+    assert done >= 3
     assert len(model.generate("the ", 20)) == 24
     assert np.isfinite(model.evaluate(VERSE)["loss"])
     assert len(model.fit(VERSE, steps=2).history) == done + 2
 
 
 @needs_signals
+def test_an_interrupted_forecaster_stops_within_a_second_and_predicts(ctrl_c_raises) -> None:
+    forecaster = Forecaster(20)
+    with CtrlC(lambda: len(forecaster.history) >= 3):
+        forecaster.fit(data.sine(500), epochs=10**8)
+    assert len(forecaster.history) >= 3
+    assert np.isfinite(forecaster.forecast(3)).all()
+
+
+@needs_signals
 def test_an_interrupted_generation_stops_within_a_second(ctrl_c_raises) -> None:
     model = CharRNN(hidden_size=64, vocabulary=VERSE)
-    interrupt_after(0.3)
     started = time.perf_counter()
-    with pytest.raises(KeyboardInterrupt):
+    model.generate("the ", 50_000)
+    time_of_many_steps = time.perf_counter() - started
+    started = time.perf_counter()
+    with CtrlC(lambda: time.perf_counter() - started > time_of_many_steps):
         model.generate("the ", 50_000_000)
-    assert time.perf_counter() - started < 1.3
     assert len(model.generate("the ", 20)) == 24
 
 
@@ -92,7 +129,7 @@ def test_an_interrupted_generation_stops_within_a_second(ctrl_c_raises) -> None:
 def test_an_interrupted_command_saves_a_usable_model_within_a_second(tmp_path) -> None:
     (tmp_path / "text").write_text(VERSE)
     command = [sys.executable, "-m", "fastrnn", "train", str(tmp_path / "text")]
-    command += ["--out", str(tmp_path / "model"), "--epochs", "100000", "--quiet"]
+    command += ["--out", str(tmp_path / "model"), "--epochs", "100000"]
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -101,18 +138,33 @@ def test_an_interrupted_command_saves_a_usable_model_within_a_second(tmp_path) -
         # A shell may have started the tests with SIGINT ignored, which a child inherits.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    for line in process.stdout:
-        if line.startswith("training"):
-            break
-    time.sleep(0.5)
-    process.send_signal(signal.SIGINT)
-    sent = time.perf_counter()
-    _, errors = process.communicate(timeout=30)
-    assert time.perf_counter() - sent < 1.0
+    with killed_after(PATIENCE, process):
+        next(line for line in process.stdout if line.startswith("training"))
+        started = time.perf_counter()
+        shown = ""
+        while not re.search(r"loss [01]\.", shown):  # a uniform guess has 2.6
+            shown += process.stderr.read(1) or pytest.fail(f"it ended: {shown}")
+        process.send_signal(signal.SIGINT)
+        sent = time.perf_counter()
+        output, errors = process.communicate()
+        assert time.perf_counter() - sent < 1.0 + (sent - started)
     assert process.returncode == 130
-    assert errors.startswith("fastrnn: interrupted after ")
-    assert str(tmp_path / "model") in errors
-    assert len(errors.splitlines()) == 1
+    assert output == ""
+    message = errors.splitlines()[-1]
+    assert re.fullmatch(r"fastrnn: interrupted after \d[\d,]* training steps; the .*", message)
+    assert message.endswith(f"the model as it is was saved to {tmp_path / 'model'}")
+    assert "Traceback" not in errors
     model = fastrnn.load(tmp_path / "model")
-    assert model.evaluate(VERSE)["loss"] < 2.5  # it had begun to learn: a uniform guess has 2.6
+    assert model.evaluate(VERSE)["loss"] < 2.5
     assert sorted(os.listdir(tmp_path)) == ["model", "text"]
+
+
+@contextlib.contextmanager
+def killed_after(seconds: float, process: subprocess.Popen[str]) -> Iterator[None]:
+    timer = threading.Timer(seconds, process.kill)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        process.kill()

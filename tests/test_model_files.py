@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pickle
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +30,11 @@ def path(model: CharRNN, tmp_path: Path) -> Path:
     path = tmp_path / "model.safetensors"
     model.save(path)
     return path
+
+
+def read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
+    with checkpoint.opened(path) as file:
+        return file.description, file.tensors()
 
 
 # Round trips
@@ -163,7 +170,7 @@ def test_a_damaged_header_is_refused_or_harmless(path: Path) -> None:
     ],
 )
 def test_a_configuration_that_does_not_fit_is_refused(path: Path, key, value, message) -> None:
-    description, tensors = checkpoint.read(path)
+    description, tensors = read(path)
     description["config"][key] = value
     checkpoint.write(path, description, tensors)
     with pytest.raises(ModelFileError, match=message):
@@ -187,7 +194,7 @@ def test_a_configuration_that_does_not_fit_is_refused(path: Path, key, value, me
     ],
 )
 def test_a_description_that_does_not_fit_is_refused(path: Path, key, value, message) -> None:
-    description, tensors = checkpoint.read(path)
+    description, tensors = read(path)
     checkpoint.write(path, {**description, key: value}, tensors)
     with pytest.raises(ModelFileError, match=message):
         fastrnn.load(path)
@@ -195,7 +202,7 @@ def test_a_description_that_does_not_fit_is_refused(path: Path, key, value, mess
 
 @pytest.mark.parametrize("key", ["kind", "config", "vocabulary"])
 def test_a_description_that_lacks_something_is_refused(path: Path, key: str) -> None:
-    description, tensors = checkpoint.read(path)
+    description, tensors = read(path)
     del description[key]
     checkpoint.write(path, description, tensors)
     with pytest.raises(ModelFileError, match=key):
@@ -209,32 +216,96 @@ def test_a_description_that_lacks_something_is_refused(path: Path, key: str) -> 
         (lambda w: w.T.copy(), "shape"),
         (lambda w: w[np.newaxis], "shape"),
         (lambda w: np.zeros((0, 14), np.float32), "too few|shape"),
+        (lambda w: np.zeros(2**20, np.float32), "shape"),
         (lambda w: w.astype(np.float64), "dtype"),
         (lambda w: w.astype(np.float16), "has type F16"),
         (lambda w: w.astype(np.int32), "has type I32"),
-        (lambda w: np.full_like(w, np.nan), "finite"),
-        (lambda w: np.full_like(w, -np.inf), "finite"),
     ],
 )
-def test_a_weight_that_does_not_fit_is_refused(path: Path, spoil, message: str) -> None:
-    description, tensors = checkpoint.read(path)
+def test_a_weight_that_does_not_fit_is_refused_unread(path, monkeypatch, spoil, message) -> None:
+    description, tensors = read(path)
     tensors["rnn.weight_ih_l0"] = spoil(tensors["rnn.weight_ih_l0"])
     checkpoint.write(path, description, tensors)
+    monkeypatch.setattr(checkpoint.ModelFile, "tensors", lambda file: pytest.fail("it was read"))
     with pytest.raises(ModelFileError, match=message):
         fastrnn.load(path)
 
 
-def test_a_missing_or_an_extra_weight_is_refused(path: Path) -> None:
-    description, tensors = checkpoint.read(path)
-    for wrong in (
-        {name: tensor for name, tensor in tensors.items() if name != "readout.bias"},
-        {**tensors, "readout.bias_2": tensors["readout.bias"]},
-        {**tensors, "other": tensors["readout.bias"]},
-        {},
+@pytest.mark.parametrize("value", [np.nan, -np.inf])
+def test_a_weight_that_is_not_finite_is_refused(path: Path, value: float) -> None:
+    description, tensors = read(path)
+    tensors["rnn.weight_ih_l0"][3, 2] = value
+    checkpoint.write(path, description, tensors)
+    with pytest.raises(ModelFileError, match="weight_ih_l0 must be finite"):
+        fastrnn.load(path)
+
+
+def test_a_missing_or_an_extra_weight_is_refused_unread(path: Path, monkeypatch) -> None:
+    description, tensors = read(path)
+    monkeypatch.setattr(checkpoint.ModelFile, "tensors", lambda file: pytest.fail("it was read"))
+    junk = np.zeros(2**20, np.float32)
+    for wrong, message in (
+        ({name: tensors[name] for name in tensors if name != "readout.bias"}, "lacks .*out.bias$"),
+        ({**tensors, "readout.bias_2": junk}, "another kind of model, 'readout.bias_2'"),
+        ({**tensors, "other": junk}, "another kind of model, 'other'"),
+        ({}, "too few"),
     ):
         checkpoint.write(path, description, wrong)
-        with pytest.raises(ModelFileError):
+        with pytest.raises(ModelFileError, match=message):
             fastrnn.load(path)
+
+
+def claim(path: Path, name: str, shape: list[int]) -> None:
+    """Have the file hold one more tensor, of zeros that take no room on the disk."""
+    content = path.read_bytes()
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:start])
+    end = max(entry["data_offsets"][1] for key, entry in header.items() if key != "__metadata__")
+    size = int(np.prod(shape, dtype=np.uint64)) * 4
+    header.pop(name, None)
+    header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [end, end + size]}
+    encoded = json.dumps(header).encode()
+    path.write_bytes(len(encoded).to_bytes(8, "little") + encoded + content[start:])
+    try:
+        os.truncate(path, 8 + len(encoded) + end + size)
+    except OSError as error:
+        pytest.skip(f"no file of {size} bytes can be made here: {error}")
+
+
+def test_a_tensor_larger_than_memory_is_refused(path: Path, capfd) -> None:
+    claim(path, "junk", [2**40])
+    with pytest.raises(ModelFileError, match="GiB"):
+        fastrnn.load(path)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_model_larger_than_memory_is_refused(path: Path, tmp_path: Path) -> None:
+    description, _ = read(path)
+    description["config"]["hidden_size"] = 2**20
+    checkpoint.write(path, description, {"rnn.bias_ih_l0": np.zeros(1, np.float32)})
+    claim(path, "rnn.weight_hh_l0", [2**20, 2**20])
+    with pytest.raises(ModelFileError, match="GiB"):
+        fastrnn.load(path)
+
+
+def test_a_panic_of_the_reader_is_a_model_file_error(path: Path, monkeypatch) -> None:
+    class PanicException(BaseException):
+        pass
+
+    class Panics:
+        def get_tensor(self, name: str) -> None:
+            raise PanicException("PyObject pointer is null")
+
+    original = checkpoint.opened
+
+    @contextlib.contextmanager
+    def panicking(path):
+        with original(path) as file:
+            yield checkpoint.ModelFile(file.path, file.description, file.layout, Panics())
+
+    monkeypatch.setattr(checkpoint, "opened", panicking)
+    with pytest.raises(ModelFileError, match="do not fit in memory"):
+        fastrnn.load(path)
 
 
 def test_a_missing_file_a_folder_and_a_device_are_refused(tmp_path: Path) -> None:
@@ -243,6 +314,25 @@ def test_a_missing_file_a_folder_and_a_device_are_refused(tmp_path: Path) -> Non
     for path in (tmp_path, os.devnull):
         with pytest.raises(ModelFileError, match="not a regular file"):
             fastrnn.load(path)
+
+
+@pytest.mark.parametrize("wrong", [None, 0, 5, 1.5, ["model"]])
+def test_what_is_no_path_is_a_type_error_that_names_it(model: CharRNN, wrong: object) -> None:
+    for call in (fastrnn.load, CharRNN.load, model.save):
+        with pytest.raises(TypeError, match="path must be a path, got"):
+            call(wrong)
+
+
+@pytest.mark.parametrize("wrong", ["", "a\0b", b"a\0b"])
+def test_an_impossible_path_is_a_value_error_that_names_it(model: CharRNN, wrong) -> None:
+    for call in (fastrnn.load, model.save):
+        with pytest.raises(ValueError, match="path must be a path, got"):
+            call(wrong)
+
+
+def test_a_path_may_be_bytes(model: CharRNN, path: Path) -> None:
+    model.save(os.fsencode(path))
+    assert fastrnn.load(os.fsencode(path)).vocabulary == model.vocabulary
 
 
 # Writing
@@ -273,6 +363,15 @@ def test_saving_leaves_one_file_with_the_permissions_of_any_new_file(path: Path)
     assert sorted(path.parent.iterdir()) == [path, other]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="POSIX permissions")
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o666])
+def test_saving_again_keeps_the_permissions_of_the_file(model, path: Path, mode: int) -> None:
+    path.chmod(mode)
+    model.fit(VERSE, steps=1).save(path)
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+    assert fastrnn.load(path).evaluate(VERSE) == model.evaluate(VERSE)
+
+
 def test_saving_through_a_symbolic_link_keeps_the_link(model: CharRNN, path: Path) -> None:
     link = path.parent / "link"
     link.symlink_to(path.name)
@@ -288,3 +387,5 @@ def test_what_must_not_be_replaced_is_refused(model: CharRNN, tmp_path: Path) ->
         model.save(tmp_path)
     with pytest.raises(OSError, match="Not a regular file"):
         model.save(os.devnull)
+    with pytest.raises(OSError, match="too long"):
+        checkpoint.check_writable(tmp_path / ("x" * 300))

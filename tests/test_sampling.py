@@ -81,22 +81,27 @@ def test_top_k_keeps_the_lowest_of_equal_tokens():
     [
         ({"length": 0}, ValueError, "length must be between 1"),
         ({"length": 2.5}, TypeError, "length must be an integer"),
-        ({"length": 2**31 - 1, "num_samples": 2**31 - 1}, MemoryError, "generated tokens"),
+        ({"length": 2**31 - 1, "num_samples": 2**31 - 1}, MemoryError, "the generated samples"),
         ({"temperature": -1}, ValueError, "temperature must be at least 0"),
         ({"temperature": float("nan")}, ValueError, "temperature must be finite"),
         ({"top_k": 0}, ValueError, "top_k must be between 1"),
         ({"top_p": 0}, ValueError, "top_p must be greater than 0"),
         ({"top_p": 1.5}, ValueError, "top_p must be at most 1"),
         ({"num_samples": 0}, ValueError, "num_samples must be between 1"),
+        ({"num_samples": 10**8}, MemoryError, "the generated samples"),
+        ({"seed": -1}, ValueError, "seed must be between 0"),
+        ({"seed": 1.5}, TypeError, "seed must be an integer"),
+        ({"network": None}, TypeError, "network must be a Network, got None"),
+        ({"prompt_ids": [[1, 2], [3]]}, ValueError, "prompt_ids cannot be read as an array"),
         ({"prompt_ids": []}, ValueError, "prompt_ids must be at least one"),
         ({"prompt_ids": [0.5]}, ValueError, "prompt_ids must be at least one integer"),
         ({"prompt_ids": [VOCABULARY]}, ValueError, "ids from 0 to 10, got 11"),
     ],
 )
 def test_bad_arguments_are_refused_with_a_sentence(arguments, error, message):
-    given_arguments = {"prompt_ids": [0], "length": 5, **arguments}
+    given_arguments = {"network": network(), "prompt_ids": [0], "length": 5, **arguments}
     with pytest.raises(error, match=message):
-        generate_ids(network(), **given_arguments)
+        generate_ids(**given_arguments)
 
 
 def test_a_network_that_does_not_map_tokens_to_tokens_is_refused():

@@ -130,6 +130,12 @@ def test_a_missing_file_or_a_folder_is_an_os_error_that_names_it(tmp_path) -> No
         read_text(tmp_path)
 
 
+@pytest.mark.parametrize("wrong", [None, 0, ["text"]])
+def test_what_is_no_path_is_a_type_error_that_names_it(wrong) -> None:
+    with pytest.raises(TypeError, match="path must be a path, got"):
+        read_text(wrong)
+
+
 def test_a_dash_is_standard_input(monkeypatch) -> None:
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO("é\r\n".encode())))
     assert read_text("-") == "é\n"

@@ -10,7 +10,7 @@
     timing      interleaved minimum of repeats
     machine     who measured: CPU, caches, versions, commit
     probe       the machine's peak arithmetic and cache bandwidth, from probe.c
-    floor       the time below which a row cannot fall on such a machine
+    limit       an estimate of the time below which a row cannot fall on such a machine
     report      the table and the JSON
 """
 

@@ -1,4 +1,4 @@
-"""On what the benchmark ran: CPU, instruction set, versions, commit, date."""
+"""On what the benchmark ran: CPU, instruction set, load, versions, commit, date."""
 
 from __future__ import annotations
 
@@ -21,12 +21,21 @@ def describe(threads: int) -> dict[str, object]:
         "isa": fastrnn.cpu.active(),
         "threads": threads,
         "cores": os.cpu_count(),
+        "load_average": _load_average(),
         "platform": platform.platform(),
         "python": platform.python_version(),
         "versions": _versions(),
         "commit": _commit(),
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }
+
+
+def _load_average() -> list[float] | None:
+    """Over 1, 5 and 15 minutes, where the system keeps it."""
+    try:
+        return list(os.getloadavg())
+    except (AttributeError, OSError):
+        return None
 
 
 def _cpu_name() -> str:

@@ -17,21 +17,21 @@ RATIOS_TO = ("numpy", "torch")
 
 @dataclass(frozen=True)
 class Result:
-    """One row's times in microseconds per unit: ``forms[library][form]``, and its floor."""
+    """One row's microseconds per unit: ``forms[library][form]``, and the estimated limit."""
 
     row: Row
     forms: dict[str, dict[str, float]]
-    floor: float | None
+    limit: float | None
 
     @classmethod
     def of(
-        cls, row: Row, contenders: Sequence[Contender], seconds: list[float], floor: float | None
+        cls, row: Row, contenders: Sequence[Contender], seconds: list[float], limit: float | None
     ) -> Result:
         """Collect the seconds per call of each contender."""
         forms: dict[str, dict[str, float]] = {}
         for contender, taken in zip(contenders, seconds, strict=True):
             forms.setdefault(contender.library, {})[contender.form] = 1e6 * taken / row.units
-        return cls(row, forms, None if floor is None else 1e6 * floor)
+        return cls(row, forms, None if limit is None else 1e6 * limit)
 
     def best(self, library: str) -> float | None:
         """The time of a library's fastest form."""
@@ -53,9 +53,9 @@ class Result:
         return min(filter(None, (self.slower(peer) for peer in PEERS)), default=None)
 
     @property
-    def above_floor(self) -> float | None:
-        """How many times the floor fastrnn takes."""
-        return None if self.floor is None else self.ours / self.floor
+    def over_limit(self) -> float | None:
+        """How many times the estimated limit fastrnn takes."""
+        return None if self.limit is None else self.ours / self.limit
 
     def as_json(self) -> dict[str, Any]:
         """The row with its sizes, every form's time and the ratios of the table."""
@@ -63,10 +63,10 @@ class Result:
             "name": self.row.name,
             **asdict(self.row),
             "microseconds": self.forms,
-            "floor_microseconds": self.floor,
+            "estimated_limit_microseconds": self.limit,
             "best_peer_over_fastrnn": self.lead,
             "peer_over_fastrnn": {peer: self.slower(peer) for peer in PEERS},
-            "fastrnn_over_floor": self.above_floor,
+            "fastrnn_over_estimated_limit": self.over_limit,
         }
 
 
@@ -74,10 +74,10 @@ HEADINGS = (
     "row (µs)",
     OURS,
     *PEERS,
-    "floor",
+    "estimated limit",
     f"best peer / {OURS}",
     *(f"{peer} / {OURS}" for peer in RATIOS_TO),
-    f"{OURS} / floor",
+    f"{OURS} / estimated limit",
 )
 NAME_WIDTH = 24
 
@@ -95,10 +95,10 @@ def table_line(result: Result) -> str:
         (
             result.row.name,
             *map(_time, times),
-            _time(result.floor),
+            _time(result.limit),
             _ratio(result.lead),
             *(_ratio(result.slower(peer)) for peer in RATIOS_TO),
-            _ratio(result.above_floor),
+            _ratio(result.over_limit),
         )
     )
 
@@ -124,13 +124,20 @@ def constants_line(constants: Constants) -> str:
 
 
 def heading(machine: dict[str, Any]) -> str:
-    """The machine and the versions in two sentences."""
+    """The machine, the versions and how busy it was, a line each."""
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     return (
         f"{machine['cpu']}, {machine['isa']}, {machine['threads']} thread(s), "
         f"{machine['date']}, commit {machine['commit']}.\n"
-        f"Python {machine['python']}, {versions}."
+        f"Python {machine['python']}, {versions}.\n"
+        f"Load average at the start: {_load(machine['load_average'])}."
     )
+
+
+def _load(averages: list[float] | None) -> str:
+    if averages is None:
+        return "unknown"
+    return " / ".join(f"{average:.2f}" for average in averages) + " over 1 / 5 / 15 minutes"
 
 
 def _width(column: int) -> int:

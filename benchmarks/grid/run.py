@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.grid import machine, peers, probe, report
-from benchmarks.grid.floor import floor_seconds
+from benchmarks.grid.limit import limit_seconds
 from benchmarks.grid.peers import Contender
 from benchmarks.grid.problem import Problem
 from benchmarks.grid.rows import Row
@@ -74,7 +74,7 @@ def _constants(say: Callable[[str], None]) -> probe.Constants | None:
     try:
         constants = probe.measure()
     except probe.ProbeError as error:
-        say(f"No floor: {error}.\n")
+        say(f"No estimated limit: {error}.\n")
         return None
     say(report.constants_line(constants) + "\n")
     return constants
@@ -92,8 +92,8 @@ def _measure(
     for contender in contenders:
         _check(problem, contender)
     seconds = measure(contenders, effort.repeats, effort.seconds)
-    floor = None if constants is None else floor_seconds(row, constants, threads)
-    result = report.Result.of(row, contenders, seconds, floor)
+    limit = None if constants is None else limit_seconds(row, constants, threads)
+    result = report.Result.of(row, contenders, seconds, limit)
     del contenders, problem
     gc.collect()  # the largest rows hold hundreds of megabytes
     return result

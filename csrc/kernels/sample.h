@@ -73,7 +73,9 @@ static ptrdiff_t FR_NAME(sample)(REAL *logits, REAL *scratch, ptrdiff_t classes,
         return best;
     }
     for (ptrdiff_t i = 0; i < classes; i++) logits[i] -= largest;
-    scale_row(logits, classes, 1.0 / temperature);
+    /* Not infinity, which times the largest logit, now zero, would be NaN. */
+    const double limit = sizeof(REAL) == sizeof(float) ? (double)FLT_MAX : DBL_MAX;
+    scale_row(logits, classes, fmin(1.0 / temperature, limit));
     double total = sum_exp(logits, logits, classes, 0);
     if (top_k < classes || top_p < 1) total = cut_off(logits, scratch, classes, top_k, top_p);
     return draw(logits, classes, total, uniform);

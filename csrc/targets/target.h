@@ -1,6 +1,7 @@
 /* Builds one kernel table. A target names its ISA and vector header, then includes this. */
 #include "../fastrnn.h"
 
+#include <float.h>
 #include <math.h>
 
 #define FR_INLINE static inline __attribute__((always_inline, unused))

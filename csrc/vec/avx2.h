@@ -40,9 +40,10 @@ FR_INLINE vec_f32 v_min_f32(vec_f32 a, vec_f32 b) { return _mm256_min_ps(a, b); 
 FR_INLINE vec_f32 v_where_positive_f32(vec_f32 x, vec_f32 a) {
     return _mm256_and_ps(_mm256_cmp_ps(x, _mm256_setzero_ps(), _CMP_GT_OQ), a);
 }
-FR_INLINE vec_f32 v_shift_exponent_f32(vec_f32 a, vec_f32 n) {
+FR_INLINE vec_f32 v_pow2_f32(vec_f32 n) {
+    const __m256i bias = _mm256_set1_epi32(127);
     return _mm256_castsi256_ps(
-        _mm256_add_epi32(_mm256_castps_si256(a), _mm256_slli_epi32(_mm256_castps_si256(n), 23)));
+        _mm256_slli_epi32(_mm256_add_epi32(_mm256_castps_si256(n), bias), 23));
 }
 
 FR_INLINE vec_f64 v_load_f64(const double *p) { return _mm256_loadu_pd(p); }

@@ -35,9 +35,10 @@ FR_INLINE vec_f32 v_min_f32(vec_f32 a, vec_f32 b) { return _mm512_min_ps(a, b); 
 FR_INLINE vec_f32 v_where_positive_f32(vec_f32 x, vec_f32 a) {
     return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_GT_OQ), a);
 }
-FR_INLINE vec_f32 v_shift_exponent_f32(vec_f32 a, vec_f32 n) {
+FR_INLINE vec_f32 v_pow2_f32(vec_f32 n) {
+    const __m512i bias = _mm512_set1_epi32(127);
     return _mm512_castsi512_ps(
-        _mm512_add_epi32(_mm512_castps_si512(a), _mm512_slli_epi32(_mm512_castps_si512(n), 23)));
+        _mm512_slli_epi32(_mm512_add_epi32(_mm512_castps_si512(n), bias), 23));
 }
 
 FR_INLINE vec_f64 v_load_f64(const double *p) { return _mm512_loadu_pd(p); }

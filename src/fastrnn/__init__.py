@@ -2,13 +2,19 @@
 
 Data flows one way::
 
-    text.py  sequence.py  cli.py        models: characters, forecasts, the command
+    cli.py                              the command
               |
-    network.py  train.py  optim.py      read-out and losses, training loop, updates
+    text.py  sequence.py                models of characters and of series; checkpoint.py,
+              |                         vocabulary.py, corpus.py, scaling.py serve them
+    train.py  updates.py                truncated BPTT; one all-or-nothing training step
               |
-    layers/                             parameters, whole sequences, streams
+    optim.py  sampling.py  cells.py     updates, drawing tokens, cells by name
               |
-    _loops.pyx  _ops.pyx  _step.pyx     loops over time: typed, without the GIL
+    network.py  losses.py               recurrent layer and read-out, losses
+              |
+    layers/  trace.py                   parameters, whole sequences, streams, traces
+              |
+    _loops.pyx  _ops.pyx  _step.pyx     loops over time: typed, without the GIL; _threads.py
               |
     cpu.pyx                             the kernel table, chosen once at import
               |

@@ -11,6 +11,7 @@ import math
 import operator
 import os
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,10 @@ def describe(value: object) -> str:
     """Say what ``value`` is, briefly enough for an error message."""
     if isinstance(value, np.ndarray):
         return f"an array of dtype {value.dtype} and shape {value.shape}"
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of thousands of digits
+        text = "a huge number"
     if len(text) > 60:
         text = text[:57] + "..."
     return f"{text} ({type(value).__name__})"
@@ -41,7 +45,31 @@ def integer(name: str, value: Any, minimum: int = 1, maximum: int = MAX_SIZE) ->
     except TypeError:
         raise TypeError(f"{name} must be an integer, got {describe(value)}") from None
     if not minimum <= result <= maximum:
-        raise ValueError(f"{name} must be between {minimum} and {maximum}, got {result}")
+        shown = result if abs(result) < 2**128 else "a number beyond 2**128"
+        raise ValueError(f"{name} must be between {minimum} and {maximum}, got {shown}")
+    return result
+
+
+def seed(name: str, value: Any) -> int | None:
+    """Return a seed for random numbers: an integer from 0 to 2**63 - 1, or None for a new one."""
+    return None if value is None else integer(name, value, 0, 2**63 - 1)
+
+
+def flag(name: str, value: Any) -> bool:
+    """Return ``value`` as a bool; anything but True and False is refused."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {describe(value)}")
+    return bool(value)
+
+
+def path(name: str, value: Any) -> str:
+    """Return a file's path as a string."""
+    try:
+        result = os.fsdecode(value)
+    except TypeError:
+        raise TypeError(f"{name} must be a path, got {describe(value)}") from None
+    if not result or "\0" in result:
+        raise ValueError(f"{name} must be a path, got {describe(value)}")
     return result
 
 
@@ -55,10 +83,12 @@ def number(
     below: float | None = None,
 ) -> float:
     """Return ``value`` as a finite float in [minimum, maximum], strictly above/below if given."""
-    if isinstance(value, (bool, np.bool_, str, bytes)) or np.ndim(value) != 0:
+    if isinstance(value, (bool, np.bool_, str, bytes)) or not _is_scalar(value):
         raise TypeError(f"{name} must be a number, got {describe(value)}")
     try:
         result = float(value)
+    except OverflowError:
+        result = math.inf
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be a number, got {describe(value)}") from None
     if not math.isfinite(result):
@@ -87,7 +117,7 @@ def choice(name: str, value: Any, options: Sequence[str]) -> str:
 def float_dtype(name: str, value: Any) -> np.dtype[Any]:
     """Return ``value`` as ``dtype('float32')`` or ``dtype('float64')``."""
     try:
-        dtype = np.dtype(value)
+        dtype = np.dtype(object if value is None else value)
     except TypeError:
         raise TypeError(f"{name} must be float32 or float64, got {describe(value)}") from None
     if dtype not in FLOAT_DTYPES:
@@ -98,9 +128,12 @@ def float_dtype(name: str, value: Any) -> np.dtype[Any]:
 def floats(name: str, value: Any, dtype: np.dtype[Any]) -> np.ndarray:
     """Return ``value`` as a C-contiguous array of ``dtype``, copying only when it must.
 
-    A cast is made only when it loses nothing (float16 to float32, float32 to float64).
+    A cast is made only when it loses nothing (float16 to float32, float32 to float64). Python's
+    own floats, alone or in lists, have no dtype to lose and are rounded.
     """
-    array = value if isinstance(value, np.ndarray) else _as_array(name, value)
+    array = as_array(name, value)
+    if isinstance(value, (list, tuple, float)) and array.dtype == np.float64:
+        return np.asarray(array, dtype=dtype, order="C")
     if array.dtype.kind != "f" or not np.can_cast(array.dtype, dtype, "safe"):
         raise TypeError(
             f"{name} has dtype {array.dtype}, expected {dtype}; "
@@ -116,7 +149,7 @@ def reals(name: str, value: Any, dtype: np.dtype[Any]) -> np.ndarray:
     enters an estimator, whose scaling chooses the precision, not for tensors. Numbers that
     ``dtype`` cannot hold, NaN and infinity are refused.
     """
-    array = _as_array(name, value)
+    array = as_array(name, value)
     if array.dtype.kind not in "iuf":
         raise TypeError(f"{name} must hold real numbers, got {describe(array)}")
     with np.errstate(over="ignore"):
@@ -177,18 +210,31 @@ def memory(what: str, *counts_and_itemsize: int) -> None:
         )
 
 
+def as_array(name: str, value: Any) -> np.ndarray:
+    """Return ``value`` as an array of numbers, of whatever dtype it has; no copy of an array."""
+    if isinstance(value, np.ma.MaskedArray):
+        if np.ma.is_masked(value):
+            raise ValueError(f"{name} has masked values, expected an array without")
+        value = value.data
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{name} cannot be read as an array: {error}") from None
+    if array.dtype.kind not in "biufc":
+        raise TypeError(f"{name} must hold numbers, got {describe(value)}")
+    return array
+
+
+def _is_scalar(value: Any) -> bool:
+    try:
+        return np.ndim(value) == 0
+    except ValueError:
+        return False
+
+
+@cache
 def _physical_memory() -> int:
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
         return 2**40
-
-
-def _as_array(name: str, value: Any) -> np.ndarray:
-    try:
-        array = np.asarray(value)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} cannot be read as an array: {error}") from None
-    if array.dtype.kind in "OSUV":
-        raise TypeError(f"{name} must hold numbers, got {describe(value)}")
-    return array

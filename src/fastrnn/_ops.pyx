@@ -4,12 +4,15 @@ optimiser sweeps. The GIL is released in each.
 
 import numpy as np
 
+cimport numpy as cnp
 from cython cimport floating
 from libc.stdint cimport int64_t, uint64_t
 
 from fastrnn._dispatch cimport k_cross_entropy_grad, k_column_sums, k_gemm, k_gemm_tn
 from fastrnn._kernels cimport fr_fpmode_flush, fr_fpmode_restore, fr_nonlinearity
 from fastrnn.cpu cimport table
+
+cnp.import_array()
 
 NONLINEARITIES = {"linear": 0, "tanh": 1, "relu": 2, "sigmoid": 3}
 
@@ -18,14 +21,28 @@ cdef Py_ssize_t ALIGNMENT = 64
 
 
 def empty(shape, dtype):
-    """Return an uninitialised C-contiguous array that starts on a cache line."""
-    dtype = np.dtype(dtype)
-    cdef Py_ssize_t size = dtype.itemsize
-    for length in (shape if isinstance(shape, tuple) else (shape,)):
-        size *= length
-    raw = np.empty(size + ALIGNMENT, np.uint8)
-    cdef Py_ssize_t start = -raw.ctypes.data % ALIGNMENT
-    return raw[start:start + size].view(dtype).reshape(shape)
+    """Return an uninitialised C-contiguous array that starts on a cache line.
+
+    ``shape`` is an integer or a tuple of up to four; ``dtype`` is float32 or float64.
+    """
+    cdef tuple lengths = shape if isinstance(shape, tuple) else (shape,)
+    cdef int ndim = <int>len(lengths), i
+    cdef cnp.npy_intp dims[4]
+    cdef cnp.npy_intp count = 1
+    cdef cnp.npy_intp bytes_needed
+    cdef int typenum = np.dtype(dtype).num
+    if ndim > 4 or typenum not in (cnp.NPY_FLOAT32, cnp.NPY_FLOAT64):
+        raise ValueError(f"empty takes up to four dimensions of floats, got {shape} of {dtype}")
+    for i in range(ndim):
+        dims[i] = lengths[i]
+        count *= dims[i]
+    bytes_needed = count * (4 if typenum == cnp.NPY_FLOAT32 else 8) + ALIGNMENT
+    memory = cnp.PyArray_EMPTY(1, &bytes_needed, cnp.NPY_UINT8, 0)
+    cdef size_t start = <size_t>cnp.PyArray_DATA(memory)
+    start += <size_t>(-start) % <size_t>ALIGNMENT
+    array = cnp.PyArray_SimpleNewFromData(ndim, dims, typenum, <void *>start)
+    cnp.set_array_base(array, memory)
+    return array
 
 
 def pack(const floating[:, :] matrix):

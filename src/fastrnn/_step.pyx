@@ -8,9 +8,10 @@ from cpython.exc cimport PyErr_CheckSignals
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from cython cimport floating
 from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memcpy
 from numpy.random cimport bitgen_t
 
-from fastrnn import _check, _ops
+from fastrnn import _check, _ops, _threads
 from fastrnn._dispatch cimport k_gemm, k_rnn_forward, k_sample
 from fastrnn._kernels cimport fr_fpmode_flush, fr_fpmode_restore, fr_nonlinearity
 
@@ -21,13 +22,13 @@ cnp.import_array()
 cdef class RNNStream:
     """An Elman layer fed one step at a time; see :meth:`fastrnn.RNN.stream`.
 
-    Holds two states and writes each step into the one that is not the previous, so that
-    ``step`` allocates nothing.
+    Holds two states and writes each step into the one that is not the previous.
     """
 
     cdef readonly Py_ssize_t input_size, hidden_size, batch_size
-    cdef object _dtype, _packed_hh, _packed_ih, _bias, _table, _scratch_ids
-    cdef tuple _states, _rows
+    cdef object _dtype, _packed_hh, _packed_ih, _bias, _table
+    cdef tuple _states
+    cdef size_t _state_bytes
     cdef int _now, _typenum, _nonlinearity
     cdef bint _is_float
     cdef void *_hh
@@ -36,7 +37,7 @@ cdef class RNNStream:
     cdef void *_table_rows
     cdef void *_state[2]
 
-    def __init__(self, packed_ih, bias, packed_hh, table_rows, int nonlinearity,
+    def __cinit__(self, packed_ih, bias, packed_hh, table_rows, int nonlinearity,
                  Py_ssize_t batch_size):
         self._packed_ih, self._bias, self._packed_hh = packed_ih, bias, packed_hh
         self._table = table_rows
@@ -49,8 +50,7 @@ cdef class RNNStream:
         self._states = tuple(
             _ops.empty((batch_size, self.hidden_size), self._dtype) for _ in range(2)
         )
-        self._rows = tuple(state[0] for state in self._states)
-        self._scratch_ids = np.zeros(batch_size, np.int64)
+        self._state_bytes = self._states[0].nbytes
         self._ih = cnp.PyArray_DATA(packed_ih)
         self._hh = cnp.PyArray_DATA(packed_hh)
         self._bias_row = cnp.PyArray_DATA(bias)
@@ -74,7 +74,7 @@ cdef class RNNStream:
         _check.shape("h_0", h_0, (1, self.batch_size, self.hidden_size))
         self._states[self._now][...] = h_0[0]
 
-    def step(self, x):
+    def step(self, x, out=None):
         """Advance by one step and return the new state.
 
         Parameters
@@ -83,59 +83,81 @@ cdef class RNNStream:
             The input of this step: floats of shape (batch_size, input_size), or
             (input_size,) when batch_size is 1; or token ids: integers of shape
             (batch_size,), or one integer when batch_size is 1.
+        out : ndarray, optional
+            Where to write the state, contiguous and of its shape and dtype: then nothing is
+            allocated. It must not overlap x.
 
         Returns
         -------
         ndarray
             The state, shape (batch_size, hidden_size), or (hidden_size,) for an input without
-            a batch dimension. It is the stream's own memory, valid until the next step:
-            copy it to keep it.
+            a batch dimension; ``out`` if it was given.
 
         Raises
         ------
         TypeError, ValueError
-            For an input of the wrong dtype or shape, or an id out of range.
+            For an input or out of the wrong dtype or shape, or an id out of range; the state is
+            as before then.
         """
         cdef cnp.ndarray array
         cdef int ndim
-        if cnp.PyArray_Check(x):
+        if cnp.PyArray_CheckExact(x):
             array = <cnp.ndarray>x
-            if cnp.PyArray_TYPE(array) == self._typenum and cnp.PyArray_IS_C_CONTIGUOUS(array):
+            if cnp.PyArray_TYPE(array) == self._typenum and cnp.PyArray_ISCARRAY_RO(array):
                 ndim = cnp.PyArray_NDIM(array)
                 if (ndim == 2 and cnp.PyArray_DIM(array, 0) == self.batch_size
                         and cnp.PyArray_DIM(array, 1) == self.input_size):
-                    self._advance(cnp.PyArray_DATA(array), NULL)
-                    return self._states[self._now]
+                    return self._advance(cnp.PyArray_DATA(array), NULL, 2, out)
                 if (ndim == 1 and self.batch_size == 1
                         and cnp.PyArray_DIM(array, 0) == self.input_size):
-                    self._advance(cnp.PyArray_DATA(array), NULL)
-                    return self._rows[self._now]
-        return self._step_any(x)
+                    return self._advance(cnp.PyArray_DATA(array), NULL, 1, out)
+        return self._step_any(x, out)
 
-    cdef object _step_any(self, x):
+    cdef object _step_any(self, x, out):
         """The cases that need a conversion, or end in an error."""
-        array = np.asarray(x)
+        cdef cnp.ndarray ids
+        array = _check.as_array("x", x)
         if array.dtype.kind in "iu" and array.ndim <= 1:
             if self.batch_size == 1 and array.ndim == 0:
-                self._scratch_ids[0] = _check.integer("x", int(array), 0, self.input_size - 1)
+                token = _check.integer("x", int(array), 0, self.input_size - 1)
+                ids = np.array([token], np.int64)
             else:
                 _check.shape("x", array, (self.batch_size,))
-                self._scratch_ids[...] = _check.token_ids("x", array, self.input_size)
-            self._advance(NULL, <const int64_t *>cnp.PyArray_DATA(self._scratch_ids))
-            return (self._states if array.ndim else self._rows)[self._now]
-        converted = _check.floats("x", array, self._dtype)
+                ids = _check.token_ids("x", array, self.input_size)
+            return self._advance(NULL, <const int64_t *>cnp.PyArray_DATA(ids),
+                                 2 if array.ndim else 1, out)
+        converted = _check.floats("x", x, self._dtype)
         unbatched = self.batch_size == 1 and converted.ndim == 1
         expected = [self.batch_size, self.input_size]
         _check.shape("x", converted, tuple(expected[1:] if unbatched else expected))
-        self._advance(cnp.PyArray_DATA(converted), NULL)
-        return (self._rows if unbatched else self._states)[self._now]
+        return self._advance(cnp.PyArray_DATA(converted), NULL, 1 if unbatched else 2, out)
 
-    cdef void _advance(self, const void *x, const int64_t *ids) noexcept:
+    cdef object _advance(self, const void *x, const int64_t *ids, int ndim, out):
+        """Compute the next state and return it in an array of 1 or 2 dimensions."""
+        cdef cnp.npy_intp dims[2]
+        cdef cnp.ndarray result
+        dims[0], dims[1] = self.batch_size, self.hidden_size
+        if out is None:
+            result = cnp.PyArray_EMPTY(ndim, &dims[2 - ndim], self._typenum, 0)
+        else:
+            result = self._checked_out(out, ndim)
         if self._is_float:
             self._advance_typed(<float *>NULL, x, ids)
         else:
             self._advance_typed(<double *>NULL, x, ids)
         self._now = 1 - self._now
+        memcpy(cnp.PyArray_DATA(result), self._state[self._now], self._state_bytes)
+        return result
+
+    cdef cnp.ndarray _checked_out(self, out, int ndim):
+        if not isinstance(out, np.ndarray) or not out.flags.carray or out.dtype != self._dtype:
+            raise TypeError(
+                f"out must be a contiguous, writeable array of {self._dtype}, "
+                f"got {_check.describe(out)}"
+            )
+        expected = [self.batch_size, self.hidden_size]
+        _check.shape("out", out, tuple(expected[1:] if ndim == 1 else expected))
+        return out
 
     cdef void _advance_typed(self, floating *tag, const void *x,
                              const int64_t *ids) noexcept:
@@ -154,10 +176,6 @@ cdef class RNNStream:
         k_rnn_forward(new, projection, ids, old, <const floating *>self._hh, self.batch_size,
                       self.hidden_size, <fr_nonlinearity>self._nonlinearity)
         fr_fpmode_restore(mode)
-
-
-# Characters written between two looks at the signals.
-cdef Py_ssize_t SIGNAL_STEPS = 256
 
 
 def generate(floating[:, ::1] state, floating[:, ::1] other_state,
@@ -184,8 +202,7 @@ def generate(floating[:, ::1] state, floating[:, ::1] other_state,
         [_bitgen_address(generator) for generator in generators], np.uint64
     )
     cdef bitgen_t *source
-    for start in range(0, length, SIGNAL_STEPS):
-        stop = min(start + SIGNAL_STEPS, length)
+    for start, stop in _threads.segments(length, samples * hidden * (hidden + classes)):
         PyErr_CheckSignals()
         with nogil:
             mode = fr_fpmode_flush()

@@ -11,12 +11,19 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import pairwise
 from threading import Lock
+from typing import TypeVar
 
 from fastrnn import _check
 
 # Waking a sleeping thread and waiting for it takes 10 to 20 microseconds; a share of this many
 # multiply-adds takes about 30 at 250 GFLOP/s, so that it is worth waking one for.
 MINIMUM_SHARE = 4_000_000
+
+# Multiply-adds between two looks at the signals: a tenth of a second at the 20 GFLOP/s that a
+# core without AVX reaches in float64, or a fifth if it is shared.
+SEGMENT_WORK = 1e9
+
+T = TypeVar("T")
 
 _lock = Lock()
 _pool: ThreadPoolExecutor | None = None
@@ -84,11 +91,20 @@ def set_num_threads(num_threads: int | None) -> None:
 
 def threads_for(work: float, parts: int, num_threads: int | None) -> int:
     """Return how many threads to use for ``work`` multiply-adds that split into ``parts``."""
-    limit = get_num_threads() if num_threads is None else _check.integer("num_threads", num_threads)
-    return max(1, min(limit, parts, int(work // MINIMUM_SHARE)))
+    limit = None if num_threads is None else _check.integer("num_threads", num_threads)
+    useful = min(parts, int(work // MINIMUM_SHARE))
+    if useful <= 1:
+        return 1
+    return min(useful, get_num_threads() if limit is None else limit)
 
 
-def run(task: Callable[[int, int], object], size: int, threads: int) -> list[object]:
+def segments(count: int, work: float) -> list[tuple[int, int]]:
+    """Cut range(count), each element so many multiply-adds, where Ctrl-C is to be seen."""
+    size = max(1, int(SEGMENT_WORK // max(1, work)))
+    return [(i, min(i + size, count)) for i in range(0, count, size)]
+
+
+def run(task: Callable[[int, int], T], size: int, threads: int) -> list[T]:
     """Call ``task(start, stop)`` on nearly equal parts of range(size), one per thread.
 
     Returns what the calls returned, in order. The caller's thread does the first part. It
@@ -97,24 +113,43 @@ def run(task: Callable[[int, int], object], size: int, threads: int) -> list[obj
     if threads <= 1:
         return [task(0, size)]
     bounds = [size * i // threads for i in range(threads + 1)]
-    pool = _get_pool(threads - 1)
-    futures: list[Future[object]] = [
-        pool.submit(task, start, stop) for start, stop in pairwise(bounds[1:])
-    ]
+    futures: list[Future[T]] = []
+    here: list[T] = []
     try:
-        first = task(bounds[0], bounds[1])
+        unsent = _submit(task, bounds, futures)
+        here.append(task(bounds[0], bounds[1]))
+        here.extend(task(start, stop) for start, stop in unsent)
     finally:
         _finish(futures)
-    return [first, *(future.result() for future in futures)]
+    return [here[0], *(future.result() for future in futures), *here[1:]]
 
 
-def _finish(futures: list[Future[object]]) -> None:
+def _submit(
+    task: Callable[[int, int], T], bounds: list[int], futures: list[Future[T]]
+) -> list[tuple[int, int]]:
+    """Hand all parts but the first to the pool; return those that it does not take.
+
+    It takes none once the interpreter is shutting down, while threads of the program may still
+    be running.
+    """
+    parts = list(pairwise(bounds))[1:]
+    pool = _get_pool(len(parts))
+    for index, part in enumerate(parts):
+        try:
+            futures.append(pool.submit(task, *part))
+        except RuntimeError:
+            return parts[index:]
+    return []
+
+
+def _finish(futures: list[Future[T]]) -> None:
+    """Wait for all parts, through interrupts, and raise the last of these afterwards."""
     interrupt: BaseException | None = None
     while True:
         try:
             wait(futures)
             break
-        except KeyboardInterrupt as error:
+        except BaseException as error:
             interrupt = error
     if interrupt is not None:
         raise interrupt

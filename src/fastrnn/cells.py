@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from fastrnn import _check
-from fastrnn.layers import RNN
+from fastrnn.layers import RNN, Recurrent
 
-CELLS: dict[str, type[RNN]] = {"rnn": RNN}
+CELLS: dict[str, type[Recurrent]] = {"rnn": RNN}
 
 
 def make_layer(
@@ -22,7 +22,7 @@ def make_layer(
     nonlinearity: str,
     dtype: Any,
     seed: int | None,
-) -> RNN:
+) -> Recurrent:
     """Return a new recurrent layer of the named cell.
 
     Raises
@@ -36,4 +36,9 @@ def make_layer(
     (5, 5)
     """
     layer_class = CELLS[_check.choice("cell", cell, tuple(CELLS))]
-    return layer_class(input_size, hidden_size, nonlinearity=nonlinearity, dtype=dtype, seed=seed)
+    options: dict[str, Any] = {"dtype": dtype, "seed": seed}
+    if "nonlinearity" in layer_class.options:
+        options["nonlinearity"] = nonlinearity
+    elif nonlinearity != "tanh":
+        raise ValueError(f"cell {cell!r} has a fixed nonlinearity, got {nonlinearity!r}")
+    return layer_class(input_size, hidden_size, **options)

@@ -12,23 +12,64 @@ import contextlib
 import errno
 import json
 import os
+import reprlib
 import secrets
 import stat
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
+from fastrnn import _check
 from fastrnn.errors import ModelFileError
 
 METADATA_KEY = "fastrnn"
 FORMAT_VERSION = 1
 
-_DTYPES = ("F32", "F64")
+_DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype(np.float32), "F64": np.dtype(np.float64)}
 
 PathLike = str | os.PathLike[str]
+Layout = dict[str, tuple[np.dtype[Any], tuple[int, ...]]]
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A model file that is open.
+
+    Attributes
+    ----------
+    path : str
+        Where it is.
+    description : dict
+        What was given to :func:`write`, and the format version.
+    layout : dict of str to (dtype, shape)
+        The tensors by name. As yet none is in memory, and no size in here can be trusted.
+    """
+
+    path: str
+    description: dict[str, Any]
+    layout: Layout
+    _file: Any
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Read all tensors.
+
+        Raises
+        ------
+        MemoryError
+            If they do not fit.
+        """
+        try:
+            return {name: self._file.get_tensor(name) for name in self.layout}
+        except BaseException as error:
+            # safetensors answers a failed allocation with pyo3's exception for Rust's panics,
+            # which is no Exception and cannot be imported.
+            if type(error).__name__ == "PanicException":
+                raise MemoryError("its tensors do not fit in memory") from None
+            raise
 
 
 def write(
@@ -38,20 +79,24 @@ def write(
 
     The bytes go to a new file in the same folder, are flushed to the disk and then take the
     name ``path`` in one step, so that whatever happens in between leaves an older file at
-    ``path`` as it was. A symbolic link is followed.
+    ``path`` as it was. A symbolic link is followed, and an older file's permissions stay.
 
     Raises
     ------
+    TypeError, ValueError
+        If ``path`` is no path.
     OSError
         If the folder does not exist or cannot be written to, the disk is full, or ``path``
         is a folder or a device.
     """
-    target = _target(path)
+    target, mode = _target(path)
     header = json.dumps({"format_version": FORMAT_VERSION, **description}, sort_keys=True)
     contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     content = to_bytes(contiguous, metadata={METADATA_KEY: header})
     with _temporary(target) as (descriptor, temporary):
         with os.fdopen(descriptor, "wb") as file:
+            if mode is not None:
+                os.chmod(temporary, mode)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -59,69 +104,73 @@ def write(
     _flush_folder(os.path.dirname(target))
 
 
-def read(path: PathLike) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Return the description and the tensors of a model file.
+@contextlib.contextmanager
+def opened(path: PathLike) -> Iterator[ModelFile]:
+    """Open a model file, of which nothing but the header is read.
 
-    The tensors are as large as the file says it is, no larger; whether their names and shapes
-    fit the description is for the model to say.
+    Whether its description makes sense and its tensors are those described is for the model to
+    say, before it reads them.
 
     Raises
     ------
+    TypeError, ValueError
+        If ``path`` is no path.
     OSError
         If there is no such file or it cannot be read.
     ModelFileError
         If it is no fastrnn model, is damaged or cut short, or was written by a later version.
     """
-    with _opened(path) as file:
+    path = _check.path("path", path)
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise ModelFileError(f"{path!r} is not a fastrnn model: it is not a regular file")
+    with open(path, "rb"):
+        pass  # a missing permission surfaces here, as an OSError that names the file
+    try:
+        file: Any = safe_open(path, framework="np")
+    except SafetensorError as error:
+        raise ModelFileError(
+            f"{path!r} is not a fastrnn model, or it is damaged or cut short: {error}"
+        ) from None
+    with file:
         description = _description(path, file.metadata())
-        names, tensors = file.keys(), {}
-        for name in names:
-            dtype = file.get_slice(name).get_dtype()
-            if dtype not in _DTYPES:
-                raise ModelFileError(
-                    f"{_show(path)} is not a fastrnn model that can be used: tensor {name!r} "
-                    f"has type {dtype}, expected {' or '.join(_DTYPES)}"
-                )
-            tensors[name] = file.get_tensor(name)
-    return description, tensors
+        yield ModelFile(path, description, _layout(path, file), file)
 
 
 def is_model(path: PathLike) -> bool:
     """Whether ``path`` is a fastrnn model file, judged by its header."""
     try:
-        with _opened(path) as file:
-            _description(path, file.metadata())
+        with opened(path):
+            return True
     except ModelFileError:
         return False
-    return True
 
 
 def check_writable(path: PathLike) -> None:
-    """Raise the OSError that :func:`write` would raise for this path, leaving nothing behind."""
-    with _temporary(_target(path)) as (descriptor, _):
+    """Raise what :func:`write` would raise for this path, leaving nothing behind."""
+    target, _ = _target(path)
+    with _temporary(target) as (descriptor, _):
         os.close(descriptor)
 
 
-@contextlib.contextmanager
-def _opened(path: PathLike) -> Iterator[Any]:
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise ModelFileError(f"{_show(path)} is not a fastrnn model: it is not a regular file")
-    with open(path, "rb"):
-        pass  # a missing permission surfaces here, as an OSError that names the file
-    try:
-        file = safe_open(os.fspath(path), framework="np")
-    except SafetensorError as error:
-        raise ModelFileError(
-            f"{_show(path)} is not a fastrnn model, or it is damaged or cut short: {error}"
-        ) from None
-    with file:
-        yield file
+def _layout(path: str, file: Any) -> Layout:
+    layout: Layout = {}
+    names = file.keys()
+    for name in names:
+        tensor = file.get_slice(name)
+        dtype, shape = tensor.get_dtype(), tuple(tensor.get_shape())
+        if dtype not in _DTYPES:
+            raise ModelFileError(
+                f"{path!r} is not a fastrnn model that can be used: tensor {name!r} "
+                f"has type {dtype}, expected {' or '.join(_DTYPES)}"
+            )
+        layout[name] = _DTYPES[dtype], shape
+    return layout
 
 
-def _description(path: PathLike, metadata: Mapping[str, str] | None) -> dict[str, Any]:
+def _description(path: str, metadata: Mapping[str, str] | None) -> dict[str, Any]:
     if not metadata or METADATA_KEY not in metadata:
         raise ModelFileError(
-            f"{_show(path)} is a safetensors file but not a fastrnn model: "
+            f"{path!r} is a safetensors file but not a fastrnn model: "
             f"its metadata has no {METADATA_KEY!r} entry"
         )
     try:
@@ -129,31 +178,39 @@ def _description(path: PathLike, metadata: Mapping[str, str] | None) -> dict[str
     except (ValueError, RecursionError):
         description = None
     if not isinstance(description, dict):
-        raise ModelFileError(f"{_show(path)} is damaged: its description is not a JSON object")
+        raise ModelFileError(f"{path!r} is damaged: its description is not a JSON object")
     version = description.get("format_version")
     if version != FORMAT_VERSION:
         raise ModelFileError(
-            f"{_show(path)} has format version {version!r}, this fastrnn reads {FORMAT_VERSION}"
+            f"{path!r} has format version {reprlib.repr(version)}, "
+            f"this fastrnn reads {FORMAT_VERSION}"
         )
     return description
 
 
-def _target(path: PathLike) -> str:
-    """Return the real path to write to, refusing what a rename must not replace."""
+def _target(path: PathLike) -> tuple[str, int | None]:
+    """Return the real path to write to and, if it is there, its permissions.
+
+    Raises the OSError for what a rename must not replace, or could not.
+    """
+    path = _check.path("path", path)
     target = os.path.realpath(path)
-    if os.path.isdir(target):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
-    if os.path.exists(target):
-        if not os.path.isfile(target):
-            raise OSError(errno.EINVAL, "Not a regular file", os.fspath(path))
-        if not os.access(target, os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(path))
-    return target
+    try:
+        mode = os.stat(target).st_mode
+    except FileNotFoundError:
+        return target, None
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "Not a regular file", path)
+    if not os.access(target, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+    return target, stat.S_IMODE(mode)
 
 
 @contextlib.contextmanager
 def _temporary(target: str) -> Iterator[tuple[int, str]]:
-    """Create a file beside ``target``, with a new file's permissions, and remove it at the end."""
+    """Create a file beside ``target``, with a new file's permissions; remove it at the end."""
     temporary = os.path.join(os.path.dirname(target), f".fastrnn-{secrets.token_hex(8)}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
@@ -176,7 +233,3 @@ def _flush_folder(folder: str) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def _show(path: PathLike) -> str:
-    return repr(os.fspath(path))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import inspect
 import io
 import os
 import platform
@@ -15,30 +16,18 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 import fastrnn
-from fastrnn import checkpoint
+from fastrnn import _ops, checkpoint
 from fastrnn.cells import CELLS
 from fastrnn.corpus import python_help, read_text
 from fastrnn.errors import NonFiniteLossError
 from fastrnn.optim import OPTIMIZERS
 from fastrnn.text import CharRNN, load
-from fastrnn.train import SCHEDULES
+from fastrnn.updates import SCHEDULES
 
 Commands = argparse._SubParsersAction  # argparse has no public name for it
 
-# What `fastrnn train` does by default: on its default text and two cores, under a minute.
-DEFAULTS = {
-    "cell": "rnn",
-    "hidden_size": 256,
-    "nonlinearity": "tanh",
-    "epochs": 20,
-    "batch_size": 16,
-    "seq_len": 64,
-    "optimizer": "adam",
-    "lr": 3e-3,
-    "schedule": "cosine",
-    "clip": 5.0,
-    "seed": 0,
-}
+# Passes over the text by default: on the default text and two cores, under a minute.
+EPOCHS = 20
 DEFAULT_MODEL = "fastrnn-model.safetensors"
 
 HELD_OUT = 0.1
@@ -115,7 +104,7 @@ def train(arguments: argparse.Namespace) -> int:
             optimizer=arguments.optimizer,
             lr=arguments.lr,
             schedule=arguments.schedule,
-            clip_norm=arguments.clip or None,
+            clip_norm=arguments.clip_norm or None,
             progress=not arguments.quiet,
             num_threads=arguments.threads,
         )
@@ -219,11 +208,13 @@ def _add_train(commands: Commands) -> None:
     model.add_argument("--cell", choices=tuple(CELLS), help="recurrent cell")
     model.add_argument("--hidden-size", type=int, metavar="N", help="number of hidden units")
     model.add_argument(
-        "--nonlinearity", choices=("tanh", "relu", "sigmoid"), help="activation function"
+        "--nonlinearity", choices=tuple(_ops.NONLINEARITIES), help="activation function"
     )
     model.add_argument("--seed", type=int, metavar="N", help="seed of weights and sample")
     training = parser.add_argument_group("training")
-    training.add_argument("--epochs", type=int, metavar="N", help="passes over the text")
+    training.add_argument(
+        "--epochs", type=int, default=EPOCHS, metavar="N", help="passes over the text"
+    )
     training.add_argument("--batch-size", type=int, metavar="N", help="streams side by side")
     training.add_argument(
         "--seq-len", type=int, metavar="N", help="characters that a gradient reaches back"
@@ -232,9 +223,16 @@ def _add_train(commands: Commands) -> None:
     training.add_argument("--lr", type=float, metavar="X", help="learning rate")
     training.add_argument("--schedule", choices=SCHEDULES, help="course of the learning rate")
     training.add_argument(
-        "--clip", type=float, metavar="X", help="largest norm of the gradient; 0: no limit"
+        "--clip",
+        type=float,
+        dest="clip_norm",
+        metavar="X",
+        help="largest norm of the gradient; 0: no limit",
     )
-    parser.set_defaults(**DEFAULTS)
+    _take_defaults(parser, CharRNN.__init__, "cell", "hidden_size", "nonlinearity", "seed")
+    _take_defaults(
+        parser, CharRNN.fit, "batch_size", "seq_len", "optimizer", "lr", "schedule", "clip_norm"
+    )
 
 
 def _add_generate(commands: Commands) -> None:
@@ -249,11 +247,10 @@ def _add_generate(commands: Commands) -> None:
     option = parser.add_argument
     option("model", metavar="MODEL", help="file that 'fastrnn train' saved")
     option("--prompt", default="", metavar="TEXT", help="text to continue")
-    option("--length", type=int, default=500, metavar="N", help="characters to write")
+    option("--length", type=int, metavar="N", help="characters to write")
     option(
         "--temperature",
         type=float,
-        default=1.0,
         metavar="X",
         help="below 1 more cautious, above 1 more daring, 0 always the likeliest character",
     )
@@ -264,9 +261,10 @@ def _add_generate(commands: Commands) -> None:
         metavar="X",
         help="draw from the fewest likeliest characters whose probabilities sum to X",
     )
-    option("--seed", type=int, default=0, metavar="N", help="seed of the draws")
-    option("--num-samples", type=int, default=1, metavar="N", help="number of texts")
+    option("--seed", type=int, metavar="N", help="seed of the draws")
+    option("--num-samples", type=int, metavar="N", help="number of texts")
     _add_unknown(parser)
+    _take_defaults(parser, CharRNN.generate, "length", "temperature", "seed", "num_samples")
 
 
 def _add_evaluate(commands: Commands) -> None:
@@ -309,6 +307,14 @@ def _command(
     )
     parser.set_defaults(run=run)
     return parser
+
+
+def _take_defaults(
+    parser: argparse.ArgumentParser, function: Callable[..., object], *names: str
+) -> None:
+    """Give the options of these names the defaults that ``function`` has."""
+    parameters = inspect.signature(function).parameters
+    parser.set_defaults(**{name: parameters[name].default for name in names})
 
 
 def _add_unknown(parser: argparse.ArgumentParser) -> None:
@@ -382,7 +388,7 @@ def _first_word(text: str) -> str:
 def _one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename!r}: {error.strerror}"
-    return " ".join(str(error).split())
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _say(line: str) -> None:

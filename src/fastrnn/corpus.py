@@ -6,6 +6,8 @@ import importlib
 import os
 import sys
 
+from fastrnn import _check
+
 
 def read_text(path: str | os.PathLike[str]) -> str:
     """Return the text of a UTF-8 file, or of standard input if ``path`` is ``"-"``.
@@ -15,6 +17,8 @@ def read_text(path: str | os.PathLike[str]) -> str:
 
     Raises
     ------
+    TypeError
+        If ``path`` is no path.
     OSError
         If the file cannot be read.
     ValueError
@@ -23,7 +27,8 @@ def read_text(path: str | os.PathLike[str]) -> str:
     if path == "-":
         name, content = "standard input", sys.stdin.buffer.read()
     else:
-        name = repr(os.fspath(path))
+        path = _check.path("path", path)
+        name = repr(path)
         with open(path, "rb") as file:
             content = file.read()
     if not content:

@@ -225,7 +225,7 @@ def counting_windows(starts: Any, window: int) -> tuple[np.ndarray, np.ndarray]:
     array([ 4., 43.])
     """
     window = _check.integer("window", window)
-    starts = np.asarray(starts)
+    starts = _check.as_array("starts", starts)
     if starts.ndim != 1 or starts.size == 0:
         raise ValueError(
             f"starts must be a one-dimensional array of at least one integer, "

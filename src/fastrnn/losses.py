@@ -51,8 +51,8 @@ def cross_entropy(logits: Any, target: Any, reduction: str = "mean") -> tuple[fl
     """
     _check.choice("reduction", reduction, REDUCTIONS)
     logits = _floats("logits", logits)
-    if logits.ndim == 0:
-        raise ValueError("logits has shape (), expected (..., classes)")
+    if logits.ndim == 0 or logits.shape[-1] == 0:
+        raise ValueError(f"logits has shape {logits.shape}, expected (..., classes)")
     target = target_ids(target, logits.shape[:-1], logits.shape[-1])
     grad = _ops.empty(logits.shape, logits.dtype)
     grad[...] = logits
@@ -101,13 +101,13 @@ def mse(prediction: Any, target: Any, reduction: str = "mean") -> tuple[float, n
     difference = prediction - target
     flat = difference.reshape(-1).astype(np.float64)
     scale = 1.0 / target.size if reduction == "mean" else 1.0
-    gradient = difference * prediction.dtype.type(2 * scale)
+    gradient = np.asarray(difference * prediction.dtype.type(2 * scale))
     return float(np.sum(flat * flat)) * scale, gradient
 
 
 def target_ids(target: Any, shape: tuple[int, ...], classes: int) -> np.ndarray:
     """Return target ids as int64 of this shape, checked."""
-    ids = np.asarray(target)
+    ids = _check.as_array("target", target)
     if ids.dtype.kind not in "iu":
         raise TypeError(f"target must hold integer ids, got {_check.describe(ids)}")
     _check.shape("target", ids, shape)
@@ -117,5 +117,5 @@ def target_ids(target: Any, shape: tuple[int, ...], classes: int) -> np.ndarray:
 
 
 def _floats(name: str, value: Any) -> np.ndarray:
-    array = np.asarray(value)
+    array = _check.as_array(name, value)
     return _check.floats(name, array, _check.float_dtype(f"the dtype of {name}", array.dtype))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from fastrnn import _check, _loops, _ops, _threads, losses
-from fastrnn.layers import RNN, Linear, Module
+from fastrnn.layers import Linear, Module, Recurrent
 
 OUTPUTS = ("all", "last")
 LOSSES = ("cross_entropy", "mse")
@@ -28,7 +29,7 @@ class Network:
 
     Parameters
     ----------
-    layer : RNN
+    layer : RNN or another recurrent layer
         Gives the states h_t.
     readout : Linear
         W_hy and b_y; ``readout.in_features`` is ``layer.hidden_size``.
@@ -50,8 +51,8 @@ class Network:
     ((3, 1, 4), True)
     """
 
-    def __init__(self, layer: RNN, readout: Linear, *, output: str = "linear") -> None:
-        if not isinstance(layer, RNN):
+    def __init__(self, layer: Recurrent, readout: Linear, *, output: str = "linear") -> None:
+        if not isinstance(layer, Recurrent):
             raise TypeError(f"layer must be a recurrent layer, got {_check.describe(layer)}")
         if not isinstance(readout, Linear):
             raise TypeError(f"readout must be a Linear, got {_check.describe(readout)}")
@@ -62,11 +63,26 @@ class Network:
             )
         if readout.dtype != layer.dtype:
             raise TypeError(f"readout has dtype {readout.dtype}, expected {layer.dtype}")
-        self.layer, self.readout = layer, readout
-        self.output = _check.choice("output", output, ("linear", "softmax"))
+        self._layer, self._readout = layer, readout
+        self._output = _check.choice("output", output, ("linear", "softmax"))
 
     def __repr__(self) -> str:
         return f"Network({self.layer!r}, {self.readout!r}, output={self.output!r})"
+
+    @property
+    def layer(self) -> Recurrent:
+        """The recurrent layer."""
+        return self._layer
+
+    @property
+    def readout(self) -> Linear:
+        """The read-out."""
+        return self._readout
+
+    @property
+    def output(self) -> str:
+        """The output function g, ``"linear"`` or ``"softmax"``."""
+        return self._output
 
     @property
     def modules(self) -> tuple[Module, ...]:
@@ -287,34 +303,31 @@ class Network:
         grad_w = np.zeros((slices, classes, hidden), h.dtype) if with_grad else None
         grad_b = np.zeros((slices, classes), h.dtype) if with_grad else None
 
-        def some(first: int, last: int) -> list[float]:
+        slice_rows = -(-rows // slices)
+
+        def some(start: int, stop: int, first: int, last: int) -> list[float]:
             scratch = _ops.empty((min(_BLOCK_ROWS, rows), classes), h.dtype)
             values = []
             for s in range(first, last):
-                r0, r1 = rows * s // slices, rows * (s + 1) // slices
+                r0 = min(s * slice_rows + start, rows)
+                r1 = min(s * slice_rows + stop, rows)
                 if grad_h is None or grad_w is None or grad_b is None:
                     value = _loops.readout_cross_entropy(h, target, packed, bias, scratch, r0, r1)
                 else:
                     value = _loops.readout_cross_entropy_grads(
-                        grad_h,
-                        grad_w[s],
-                        grad_b[s],
-                        h,
-                        target,
-                        packed,
-                        packed_back,
-                        bias,
-                        scratch,
-                        scale,
-                        r0,
-                        r1,
-                    )
+                        grad_h, grad_w[s], grad_b[s], h, target, packed, packed_back, bias,
+                        scratch, scale, r0, r1,
+                    )  # fmt: skip
                 values.append(value)
             return values
 
-        threads = _threads.threads_for(rows * hidden * classes, slices, num_threads)
-        parts = _threads.run(some, slices, threads)
-        value = sum(value for part in parts for value in part)  # type: ignore[attr-defined]
+        row_work = hidden * classes
+        threads = _threads.threads_for(rows * row_work, slices, num_threads)
+        value = 0.0
+        for segment in _threads.segments(slice_rows, slices * row_work):
+            for part in _threads.run(partial(some, *segment), slices, threads):
+                for one in part:
+                    value += one
         if grad_w is not None and grad_b is not None:
             self.readout.grad["weight"] += grad_w.sum(axis=0)
             self.readout.grad["bias"] += grad_b.sum(axis=0)

@@ -29,6 +29,8 @@ def _as_modules(modules: Any) -> tuple[Module, ...]:
             f"modules must be a layer, a Network or a list of layers, "
             f"got {_check.describe(modules)}"
         )
+    if len({id(module) for module in listed}) < len(listed):
+        raise ValueError("modules must be distinct, got one of them twice")
     return listed
 
 
@@ -66,8 +68,10 @@ class Optimizer:
         """Update all parameters from their gradients."""
         self._steps += 1
         for index, module in enumerate(self.modules):
-            self._update(index, module)
-            module.invalidate()
+            try:
+                self._update(index, module)
+            finally:
+                module.invalidate()
 
     def _update(self, index: int, module: Module) -> None:
         raise NotImplementedError
@@ -126,7 +130,7 @@ class SGD(Optimizer):
         self.momentum = _check.number("momentum", momentum, minimum=0)
         self.dampening = _check.number("dampening", dampening)
         self.weight_decay = _check.number("weight_decay", weight_decay, minimum=0)
-        self.nesterov = bool(nesterov)
+        self.nesterov = _check.flag("nesterov", nesterov)
         if self.nesterov and (self.momentum == 0 or self.dampening != 0):
             raise ValueError(
                 f"nesterov needs momentum above 0 and dampening 0, "
@@ -184,7 +188,7 @@ class RMSprop(Optimizer):
         self.eps = _check.number("eps", eps, minimum=0)
         self.weight_decay = _check.number("weight_decay", weight_decay, minimum=0)
         self.momentum = _check.number("momentum", momentum, minimum=0)
-        self.centered = bool(centered)
+        self.centered = _check.flag("centered", centered)
         self._square_avg = self._zeros()
         self._grad_avg = self._zeros(self.centered)
         self._buffers = self._zeros(self.momentum != 0)
@@ -349,4 +353,5 @@ def clip_grad_value(modules: Modules, clip_value: float) -> None:
     """
     clip_value = _check.number("clip_value", clip_value, above=0)
     for module in _as_modules(modules):
-        np.clip(module._grad_arena, -clip_value, clip_value, out=module._grad_arena)
+        limit = min(clip_value, float(np.finfo(module.dtype).max))
+        np.clip(module._grad_arena, -limit, limit, out=module._grad_arena)

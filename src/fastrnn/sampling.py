@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fastrnn import _check, _ops, _step
+from fastrnn import _check
 from fastrnn.network import Network
 
 
@@ -64,6 +64,8 @@ def generate_ids(
     >>> generate_ids(net, [0], 5, num_samples=2).shape
     (2, 5)
     """
+    if not isinstance(network, Network):
+        raise TypeError(f"network must be a Network, got {_check.describe(network)}")
     layer, readout = network.layer, network.readout
     classes = readout.out_features
     if layer.input_size != classes:
@@ -76,8 +78,10 @@ def generate_ids(
     temperature = _check.number("temperature", temperature, minimum=0)
     top_k = classes if top_k is None else min(_check.integer("top_k", top_k), classes)
     top_p = 1.0 if top_p is None else _check.number("top_p", top_p, above=0, maximum=1)
-    _check.memory("the generated tokens", num_samples, length, 8)
-    prompt = np.asarray(prompt_ids)
+    # A sample takes its tokens, two states, its logits and about a kilobyte of generator.
+    numbers = length + 2 * layer.hidden_size + classes
+    _check.memory("the generated samples", num_samples, 8 * numbers + 1024)
+    prompt = _check.as_array("prompt_ids", prompt_ids)
     if prompt.dtype.kind not in "iu" or prompt.ndim != 1 or prompt.size == 0:
         raise ValueError(
             f"prompt_ids must be at least one integer id in one dimension, "
@@ -85,25 +89,13 @@ def generate_ids(
         )
     prompt = _check.token_ids("prompt_ids", prompt, classes)
 
-    dtype, packed = layer.dtype, layer._packed()
-    state = _ops.empty((num_samples, layer.hidden_size), dtype)
-    state[...] = 0
-    if len(prompt) > 1:
-        state[...] = layer._forward(prompt[:-1], None, None).h[-1]
     tokens = np.empty((length, num_samples), np.int64)
-    seeds = np.random.SeedSequence(seed).spawn(num_samples)
-    _step.generate(
-        state,
-        _ops.empty(state.shape, dtype),
-        packed.table,
-        packed.hh,
-        layer._f,
+    seeds = np.random.SeedSequence(_check.seed("seed", seed)).spawn(num_samples)
+    layer._generate(
+        prompt,
         readout._packed()[0],
         readout._views["bias"],
-        _ops.empty((num_samples, classes), dtype),
-        _ops.empty(classes, dtype),
         tokens,
-        np.full(num_samples, prompt[-1], np.int64),
         [np.random.Generator(np.random.PCG64(child)) for child in seeds],
         temperature,
         top_k,

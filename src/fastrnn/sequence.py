@@ -17,10 +17,8 @@ from fastrnn import _check, data
 from fastrnn.cells import CELLS, make_layer
 from fastrnn.layers import Linear
 from fastrnn.network import Network
-from fastrnn.optim import OPTIMIZERS
 from fastrnn.scaling import SCALINGS, Scaling
-from fastrnn.train import SCHEDULES, learning_rate
-from fastrnn.updates import Updates
+from fastrnn.updates import MAX_SEED, Settings, Updates, progress_bar
 
 FLOAT64 = np.dtype(np.float64)
 
@@ -124,7 +122,7 @@ class Forecaster:
         self.nonlinearity = nonlinearity
         self.scaling = _check.choice("scaling", scaling, SCALINGS)
         self.dtype = _check.float_dtype("dtype", dtype)
-        self.seed = _check.integer("seed", seed, 0)
+        self.seed = _check.integer("seed", seed, 0, MAX_SEED)
         if self.scaling == "window" and self.window < 2:
             raise ValueError(
                 f"window must be at least 2 with scaling='window', got {window}: scaled by its "
@@ -219,13 +217,14 @@ class Forecaster:
         epochs = _check.integer("epochs", epochs, minimum=0)
         if batch_size is not None:
             batch_size = _check.integer("batch_size", batch_size)
-        make_optimizer = OPTIMIZERS[_check.choice("optimizer", optimizer, tuple(OPTIMIZERS))]
-        lr = _check.number("lr", lr, above=0)
-        _check.choice("schedule", schedule, SCHEDULES)
-        if clip_norm is not None:
-            clip_norm = _check.number("clip_norm", clip_norm, above=0)
-        if num_threads is not None:
-            num_threads = _check.integer("num_threads", num_threads)
+        settings = Settings(
+            optimizer=optimizer,
+            lr=lr,
+            schedule=schedule,
+            clip_norm=clip_norm,
+            progress=progress,
+            num_threads=num_threads,
+        )
         windows, targets, last_window = self._training_windows(series, targets)
         network = self._network()
         scaling = Scaling.fit(self.scaling, windows, targets)
@@ -236,13 +235,12 @@ class Forecaster:
             batch_size or len(windows),
             np.random.default_rng(self._seeds()[2]),
         )
-        rule = make_optimizer(network, lr=lr)
-        updates = Updates(network, rule, clip_norm=clip_norm)
+        updates = Updates(network, settings)
         self._fitted = _Fitted(network, scaling, [], last_window)
-        with _progress_bar(progress, epochs) as bar:
+        with progress_bar(settings.progress, epochs, "epoch") as bar:
             for epoch in range(1, epochs + 1):
-                rule.lr = learning_rate(schedule, lr, epoch - 1, epochs)
-                loss = _train_epoch(updates, batches, num_threads)
+                updates.schedule(epoch - 1, epochs)
+                loss = _train_epoch(updates, batches)
                 self._fitted.history.append({"epoch": epoch, "loss": loss})
                 bar.set_postfix_str(f"loss {loss:.3g}", refresh=False)
                 bar.update()
@@ -399,18 +397,10 @@ class _Batches:
             yield self.x[:, chosen], self.y[chosen]
 
 
-def _train_epoch(updates: Updates, batches: _Batches, num_threads: int | None) -> float:
+def _train_epoch(updates: Updates, batches: _Batches) -> float:
     """Update on every batch once; return the mean of the windows' losses."""
     squares = 0.0
     for x, y in batches.of_epoch():
-        loss, _ = updates.make(x, y, loss="mse", outputs="last", num_threads=num_threads)
+        loss, _ = updates.make(x, y, loss="mse", outputs="last")
         squares += loss * len(y)
     return squares / len(batches.y)
-
-
-def _progress_bar(progress: bool, epochs: int) -> Any:
-    from tqdm import tqdm  # here, because importing fastrnn should stay cheap
-
-    return tqdm(
-        total=epochs, unit="epoch", dynamic_ncols=True, mininterval=0.2, disable=not progress
-    )

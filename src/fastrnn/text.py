@@ -17,6 +17,7 @@ from fastrnn.layers import Linear
 from fastrnn.network import Network
 from fastrnn.sampling import generate_ids
 from fastrnn.train import Options, Streams, train
+from fastrnn.updates import MAX_SEED
 from fastrnn.vocabulary import Vocabulary, check_text
 
 _KIND = "CharRNN"
@@ -25,7 +26,6 @@ _KIND = "CharRNN"
 # the memory that the logits take does.
 _EVALUATION_CHUNK = 1024
 
-_LARGEST_SEED = 2**63 - 1
 _LARGEST_EXPONENT = math.log(sys.float_info.max)
 
 
@@ -89,7 +89,7 @@ class CharRNN:
         self.hidden_size = _check.integer("hidden_size", hidden_size)
         self.nonlinearity = nonlinearity
         self.dtype = _check.float_dtype("dtype", dtype)
-        self.seed = _check.integer("seed", seed, 0, _LARGEST_SEED)
+        self.seed = _check.integer("seed", seed, 0, MAX_SEED)
         self.network: Network | None = None
         self.history: list[dict[str, Any]] = []
         self._vocabulary: Vocabulary | None = None
@@ -118,10 +118,10 @@ class CharRNN:
         *,
         epochs: int | None = None,
         steps: int | None = None,
-        batch_size: int = 32,
+        batch_size: int = 16,
         seq_len: int = 64,
         optimizer: str = "adam",
-        lr: float = 2e-3,
+        lr: float = 3e-3,
         schedule: str = "cosine",
         clip_norm: float | None = 5.0,
         clip_value: float | None = None,
@@ -136,7 +136,8 @@ class CharRNN:
         ``seq_len`` characters is cut into fewer. Fitting again continues with the weights and
         the vocabulary as they are, and a fresh optimizer.
 
-        A KeyboardInterrupt leaves the model as it was after the last complete step.
+        A KeyboardInterrupt leaves the model as it was after the last complete step. Whatever
+        ends the first fit before a step is complete leaves the model without a vocabulary.
 
         Parameters
         ----------
@@ -189,24 +190,26 @@ class CharRNN:
             schedule=schedule,
             clip_norm=clip_norm,
             clip_value=clip_value,
-        )
-        check_text("text", text, 2)
-        if len(text) < seq_len + 1:
-            raise ValueError(
-                f"text has {len(text):,} characters, fewer than one window of seq_len + 1 = "
-                f"{seq_len + 1:,}; use a longer text or a smaller seq_len"
-            )
-        if self._vocabulary is None:
-            self._build(Vocabulary(text))
-        network, vocabulary = self._ready()
-        train(
-            network,
-            Streams.split(vocabulary.encode(text), batch_size, seq_len),
-            options,
-            history=self.history,
             progress=progress,
             num_threads=num_threads,
         )
+        check_text("text", text, 2)
+        if len(text) < options.seq_len + 1:
+            raise ValueError(
+                f"text has {len(text):,} characters, fewer than one window of seq_len + 1 = "
+                f"{options.seq_len + 1:,}; use a longer text or a smaller seq_len"
+            )
+        first = self._vocabulary is None
+        if first:
+            self._build(Vocabulary(text))
+        network, vocabulary = self._ready()
+        try:
+            streams = Streams.split(vocabulary.encode(text), options.batch_size, options.seq_len)
+            train(network, streams, options, history=self.history)
+        except BaseException:
+            if first and not self.history:
+                self.network = self._vocabulary = None
+            raise
         return self
 
     def generate(
@@ -270,7 +273,7 @@ class CharRNN:
             temperature=temperature,
             top_k=top_k,
             top_p=top_p,
-            seed=_check.integer("seed", seed, 0, _LARGEST_SEED),
+            seed=_check.integer("seed", seed, 0, MAX_SEED),
             num_samples=num_samples,
         )
         texts = [prompt + vocabulary.decode(ids) for ids in samples]
@@ -345,6 +348,8 @@ class CharRNN:
 
         Raises
         ------
+        TypeError, ValueError
+            If ``path`` is no path.
         OSError
             If the file cannot be written.
         RuntimeError
@@ -371,21 +376,22 @@ class CharRNN:
 
         Raises
         ------
+        TypeError, ValueError
+            If ``path`` is no path.
         OSError
             If there is no such file or it cannot be read.
         ModelFileError
             If it is no fastrnn model, is damaged or cut short, its parts do not fit each
             other, or it holds weights that are not finite.
         """
-        description, tensors = checkpoint.read(path)
-        try:
-            model = _described(description, tensors)
-            network, _ = model._ready()
-            network.load_state_dict(tensors)
-        except (KeyError, TypeError, ValueError, MemoryError) as error:
-            raise ModelFileError(
-                f"{os.fspath(path)!r} cannot be used as a model: {error}"
-            ) from None
+        with checkpoint.opened(path) as file:
+            try:
+                model = cls(**_settings(file.description, file.layout))
+                network, _ = model._ready()
+                _check_layout(file.layout, network.state_dict())
+                network.load_state_dict(file.tensors())
+            except (TypeError, ValueError, MemoryError) as error:
+                raise ModelFileError(f"{file.path!r} cannot be used as a model: {error}") from None
         return model
 
     def _build(self, vocabulary: Vocabulary) -> None:
@@ -420,10 +426,11 @@ def load(path: str | os.PathLike[str]) -> CharRNN:
     return CharRNN.load(path)
 
 
-def _described(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> CharRNN:
-    """Return a new model as described, after checking the description against the tensors."""
+def _settings(description: dict[str, Any], layout: checkpoint.Layout) -> dict[str, Any]:
+    """Return the arguments of the model described, none larger than the file's tensors."""
     _check.choice("its kind", description.get("kind"), (_KIND,))
-    config, vocabulary = description["config"], description["vocabulary"]
+    config: Any = description.get("config")
+    vocabulary: Any = description.get("vocabulary")
     check_text("its vocabulary", vocabulary, 1)
     if vocabulary != Vocabulary(vocabulary).characters:
         raise ValueError("its vocabulary is not a sorted set of distinct characters")
@@ -431,14 +438,28 @@ def _described(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> C
     if not isinstance(config, dict) or set(config) != expected:
         raise ValueError(f"its config must hold exactly {', '.join(sorted(expected))}")
     hidden_size = _check.integer("hidden_size", config["hidden_size"])
-    largest = max((tensor.size for tensor in tensors.values()), default=0)
+    dtype = _check.float_dtype("dtype", config["dtype"])
+    sizes = [math.prod(shape) for _, shape in layout.values()]
+    largest = max(sizes, default=0)
     if hidden_size * max(hidden_size, len(vocabulary)) > largest:
         raise ValueError(
             f"its largest tensor has {largest:,} numbers, too few for hidden_size {hidden_size:,} "
             f"and {len(vocabulary):,} characters"
         )
-    dtype = _check.float_dtype("dtype", config["dtype"])
-    for name, tensor in tensors.items():
-        if tensor.dtype != dtype:
-            raise TypeError(f"{name} has dtype {tensor.dtype}, expected {dtype}")
-    return CharRNN(vocabulary=vocabulary, **config)
+    _check.memory("its tensors, the model and gradients", sum(sizes), 3 * dtype.itemsize)
+    return {**config, "vocabulary": vocabulary}
+
+
+def _check_layout(layout: checkpoint.Layout, weights: dict[str, np.ndarray]) -> None:
+    """Require tensors of the names, dtypes and shapes of ``weights``."""
+    missing = [name for name in weights if name not in layout]
+    unknown = [name for name in layout if name not in weights]
+    if missing:
+        raise ValueError(f"it lacks the tensors {', '.join(missing)}")
+    if unknown:
+        raise ValueError(f"it holds a tensor of another kind of model, {unknown[0]!r}")
+    for name, (dtype, shape) in layout.items():
+        if dtype != weights[name].dtype:
+            raise TypeError(f"{name} has dtype {dtype}, expected {weights[name].dtype}")
+        if shape != weights[name].shape:
+            raise ValueError(f"{name} has shape {shape}, expected {weights[name].shape}")

@@ -1,21 +1,18 @@
 """A sequence processed step by step, as data and as a table to read.
 
-Every number comes from the compiled layer, called for one step at a time; nothing here repeats
-its equations.
+The numbers come from the compiled layer (see :meth:`fastrnn.RNN.trace`); nothing here repeats its
+equations.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, overload
 
 import numpy as np
 
 from fastrnn import _check
-
-if TYPE_CHECKING:
-    from fastrnn.layers import RNN
 
 TITLES = ("t", "input x_t", "previous state h_{t-1}", "pre-activation a_t", "state h_t")
 ELLIPSIS = "…"
@@ -142,56 +139,3 @@ def _number(value: float, decimals: int) -> str:
     """Print in fixed point while that is readable, in scientific notation beyond."""
     style = "f" if abs(value) < 1e5 else "e"
     return f"{value:.{decimals}{style}}"
-
-
-def trace_layer(layer: RNN, x: Any, h_0: Any = None) -> Trace:
-    """Run ``layer`` over one sequence and record what happens at every step.
-
-    The states are those of an ordinary call. The pre-activations are the states that a twin of
-    the layer with the same weights and the identity for its activation reaches in one step from
-    each previous state: T sequences of length one, in one call.
-
-    Parameters
-    ----------
-    layer : RNN
-        The layer; its gradients and what it keeps for ``backward`` stay as they are.
-    x : array_like
-        One sequence: shape (T, input_size), or token ids of shape (T,).
-    h_0 : array_like, optional
-        Initial state, shape (1, hidden_size); zero if None.
-
-    Returns
-    -------
-    Trace
-        T steps.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As calling the layer does, and if ``x`` is a batch.
-    """
-    x = np.asarray(x)
-    is_ids = x.dtype.kind in "iu"
-    if x.ndim != (1 if is_ids else 2):
-        raise ValueError(
-            f"x has shape {x.shape}; a trace follows one sequence, of shape "
-            f"(T, {layer.input_size}), or (T,) if it holds token ids"
-        )
-    states, _ = _twin(layer, layer.nonlinearity)(x, h_0)
-    initial = np.zeros_like(states[:1]) if h_0 is None else np.asarray(h_0, dtype=states.dtype)
-    previous = np.concatenate([initial, states[:-1]])
-    pre_activations, _ = _twin(layer, "linear")(x[None], previous[None])
-    inputs = [int(token) for token in x] if is_ids else x.copy()
-    return Trace(
-        map(Step, inputs, previous, pre_activations[0], states),
-        name=f"RNN({layer.input_size}, {layer.hidden_size}), {layer.nonlinearity}",
-    )
-
-
-def _twin(layer: RNN, nonlinearity: str) -> RNN:
-    """Return a layer with the same weights that keeps nothing for ``backward``."""
-    twin = type(layer)(
-        layer.input_size, layer.hidden_size, nonlinearity=nonlinearity, dtype=layer.dtype, seed=0
-    )
-    twin.load_state_dict(layer.state_dict())
-    return twin.eval()

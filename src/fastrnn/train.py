@@ -18,25 +18,17 @@ import numpy as np
 
 from fastrnn import _check
 from fastrnn.network import Network
-from fastrnn.optim import OPTIMIZERS
-from fastrnn.updates import Updates
-
-SCHEDULES = ("cosine", "constant")
+from fastrnn.updates import Settings, Updates, progress_bar
 
 
-@dataclass(frozen=True)
-class Options:
-    """How to train; :meth:`fastrnn.CharRNN.fit` describes each option."""
+@dataclass(kw_only=True)
+class Options(Settings):
+    """How to train on text; :meth:`fastrnn.CharRNN.fit` describes each option."""
 
     epochs: int | None
     steps: int | None
     batch_size: int
     seq_len: int
-    optimizer: str
-    lr: float
-    schedule: str
-    clip_norm: float | None
-    clip_value: float | None
 
     def __post_init__(self) -> None:
         if self.epochs is not None and self.steps is not None:
@@ -44,17 +36,13 @@ class Options:
                 f"epochs and steps exclude each other, got epochs={self.epochs!r} "
                 f"and steps={self.steps!r}"
             )
-        for name in ("epochs", "steps"):
-            if getattr(self, name) is not None:
-                _check.integer(name, getattr(self, name))
-        _check.integer("batch_size", self.batch_size)
-        _check.integer("seq_len", self.seq_len)
-        _check.choice("optimizer", self.optimizer, tuple(OPTIMIZERS))
-        _check.choice("schedule", self.schedule, SCHEDULES)
-        _check.number("lr", self.lr, above=0)
-        for name in ("clip_norm", "clip_value"):
-            if getattr(self, name) is not None:
-                _check.number(name, getattr(self, name), above=0)
+        if self.epochs is not None:
+            self.epochs = _check.integer("epochs", self.epochs)
+        if self.steps is not None:
+            self.steps = _check.integer("steps", self.steps)
+        self.batch_size = _check.integer("batch_size", self.batch_size)
+        self.seq_len = _check.integer("seq_len", self.seq_len)
+        super().__post_init__()
 
 
 @dataclass(frozen=True)
@@ -103,30 +91,12 @@ class Streams:
         return self.inputs.size * passes + self.inputs[: rest * seq_len].size
 
 
-def learning_rate(schedule: str, lr: float, step: int, steps: int) -> float:
-    """Return the learning rate of the given step, counted from 0, of ``steps``.
-
-    ``"cosine"`` is lr (1 + cos(pi step / steps)) / 2: it starts at ``lr`` and nears 0 at the
-    end (Loshchilov & Hutter, "SGDR", 2017, without restarts). ``"constant"`` stays at ``lr``.
-
-    Examples
-    --------
-    >>> [round(learning_rate("cosine", 1.0, step, 4), 3) for step in range(4)]
-    [1.0, 0.854, 0.5, 0.146]
-    """
-    if schedule == "constant":
-        return lr
-    return lr * 0.5 * (1.0 + math.cos(math.pi * step / steps))
-
-
 def train(
     network: Network,
     streams: Streams,
     options: Options,
     *,
     history: list[dict[str, Any]],
-    progress: bool = False,
-    num_threads: int | None = None,
 ) -> None:
     """Train ``network`` in place to predict the targets of ``streams``.
 
@@ -144,33 +114,16 @@ def train(
         steps = (options.epochs or 1) * streams.chunk_count(options.seq_len)
     else:
         steps = options.steps
-    optimizer = OPTIMIZERS[options.optimizer](network, lr=options.lr)
     done, chars = (history[-1]["step"], history[-1]["chars"]) if history else (0, 0)
-    updates = Updates(
-        network, optimizer, clip_norm=options.clip_norm, clip_value=options.clip_value
-    )
+    updates = Updates(network, options, done=done)
+    targets_in_all = streams.target_count(steps, options.seq_len)
     state = None
-    with _progress_bar(progress, streams.target_count(steps, options.seq_len)) as bar:
+    with progress_bar(options.progress, targets_in_all, "char", unit_scale=True) as bar:
         chunks = itertools.islice(streams.walk(options.seq_len), steps)
         for step, (inputs, targets, first) in enumerate(chunks):
-            optimizer.lr = learning_rate(options.schedule, options.lr, step, steps)
-            loss, state = updates.make(
-                inputs, targets, None if first else state, num_threads=num_threads
-            )
+            updates.schedule(step, steps)
+            loss, state = updates.make(inputs, targets, None if first else state)
             chars += inputs.size
             history.append({"step": done + step + 1, "loss": loss, "chars": chars})
             bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
             bar.update(inputs.size)
-
-
-def _progress_bar(progress: bool, total: int) -> Any:
-    from tqdm import tqdm  # here, because importing fastrnn should stay cheap
-
-    return tqdm(
-        total=total,
-        unit="char",
-        unit_scale=True,
-        dynamic_ncols=True,
-        mininterval=0.2,
-        disable=not progress,
-    )

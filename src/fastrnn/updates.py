@@ -1,15 +1,64 @@
-"""One training step, all or nothing."""
+"""What the training of any model shares: its settings, and one step of it, all or nothing."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from fastrnn import _check
 from fastrnn.errors import NonFiniteLossError
 from fastrnn.network import Network
-from fastrnn.optim import Optimizer, clip_grad_norm, clip_grad_value
+from fastrnn.optim import OPTIMIZERS, clip_grad_norm, clip_grad_value
+
+SCHEDULES = ("cosine", "constant")
+
+# The largest seed of a model or a sample: a seed is stored in model files, and other programs'
+# integers end here.
+MAX_SEED = 2**63 - 1
+
+
+@dataclass(kw_only=True)
+class Settings:
+    """How to train; :meth:`fastrnn.CharRNN.fit` describes each of them."""
+
+    optimizer: str
+    lr: float
+    schedule: str
+    clip_norm: float | None
+    clip_value: float | None = None
+    progress: bool
+    num_threads: int | None
+
+    def __post_init__(self) -> None:
+        _check.choice("optimizer", self.optimizer, tuple(OPTIMIZERS))
+        _check.choice("schedule", self.schedule, SCHEDULES)
+        self.lr = _check.number("lr", self.lr, above=0)
+        if self.clip_norm is not None:
+            self.clip_norm = _check.number("clip_norm", self.clip_norm, above=0)
+        if self.clip_value is not None:
+            self.clip_value = _check.number("clip_value", self.clip_value, above=0)
+        self.progress = _check.flag("progress", self.progress)
+        if self.num_threads is not None:
+            self.num_threads = _check.integer("num_threads", self.num_threads)
+
+
+def learning_rate(schedule: str, lr: float, step: int, steps: int) -> float:
+    """Return the learning rate of the given step, counted from 0, of ``steps``.
+
+    ``"cosine"`` is lr (1 + cos(pi step / steps)) / 2: it starts at ``lr`` and nears 0 at the
+    end (Loshchilov & Hutter, "SGDR", 2017, without restarts). ``"constant"`` stays at ``lr``.
+
+    Examples
+    --------
+    >>> [round(learning_rate("cosine", 1.0, step, 4), 3) for step in range(4)]
+    [1.0, 0.854, 0.5, 0.146]
+    """
+    if schedule == "constant":
+        return lr
+    return lr * 0.5 * (1.0 + math.cos(math.pi * step / steps))
 
 
 class Updates:
@@ -22,26 +71,23 @@ class Updates:
     ----------
     network : Network
         What is trained.
-    optimizer : Optimizer
-        Of that network; its ``lr`` may be set between steps.
-    clip_norm, clip_value : float, optional
-        Limits of the gradients' common norm and, applied first, of their elements.
+    settings : Settings
+        The rule of the updates, how gradients are clipped, and the threads to use.
+    done : int
+        Steps made before, from which an error message counts on.
     """
 
-    def __init__(
-        self,
-        network: Network,
-        optimizer: Optimizer,
-        *,
-        clip_norm: float | None = None,
-        clip_value: float | None = None,
-    ) -> None:
+    def __init__(self, network: Network, settings: Settings, *, done: int = 0) -> None:
         self._network = network
-        self._optimizer = optimizer
-        self._clip_norm = clip_norm
-        self._clip_value = clip_value
+        self._settings = settings
+        self._optimizer = OPTIMIZERS[settings.optimizer](network, lr=settings.lr)
         self._weights = network.state_dict()
-        self._count = 0
+        self._count = done
+
+    def schedule(self, step: int, steps: int) -> None:
+        """Set the learning rate to that of the given step, counted from 0, of ``steps``."""
+        settings = self._settings
+        self._optimizer.lr = learning_rate(settings.schedule, settings.lr, step, steps)
 
     def make(self, *batch: Any, **options: Any) -> tuple[float, np.ndarray]:
         """Follow the gradient of one batch; what it takes are ``loss_and_grad``'s arguments.
@@ -60,7 +106,9 @@ class Updates:
         """
         self._count += 1
         self._optimizer.zero_grad()
-        loss, h_n = self._network.loss_and_grad(*batch, **options)
+        loss, h_n = self._network.loss_and_grad(
+            *batch, **options, num_threads=self._settings.num_threads
+        )
         if not math.isfinite(loss):
             self._network.load_state_dict(self._weights)
             raise self._not_finite("the loss")
@@ -75,10 +123,10 @@ class Updates:
         return loss, h_n
 
     def _clip_and_update(self) -> None:
-        if self._clip_value is not None:
-            clip_grad_value(self._network, self._clip_value)
-        if self._clip_norm is not None:
-            clip_grad_norm(self._network, self._clip_norm)
+        if self._settings.clip_value is not None:
+            clip_grad_value(self._network, self._settings.clip_value)
+        if self._settings.clip_norm is not None:
+            clip_grad_norm(self._network, self._settings.clip_norm)
         self._optimizer.step()
         for module in self._network.modules:
             for name, weight in module.parameters().items():
@@ -86,12 +134,24 @@ class Updates:
                     raise FloatingPointError(f"{name} is not finite")
 
     def _not_finite(self, what: str) -> NonFiniteLossError:
-        if self._clip_norm is None:
-            clip = "set clip_norm, for example to 5.0"
-        else:
-            clip = f"a smaller clip_norm than {self._clip_norm:g}"
+        limit = self._settings.clip_norm
+        clip = "clip_norm=5.0" if limit is None else f"a smaller clip_norm than {limit:g}"
         return NonFiniteLossError(
-            f"{what} of training step {self._count} is not finite, so training stopped and the "
-            f"model keeps the weights from before; try a learning rate well below "
-            f"lr={self._optimizer.lr:g}, {clip}, or the nonlinearity 'tanh'"
+            f"{what} of training step {self._count} is not finite, so training stopped at the "
+            f"weights from before; try a learning rate well below lr={self._optimizer.lr:g}, "
+            f"{clip}, or the nonlinearity 'tanh'"
         )
+
+
+def progress_bar(shown: bool, total: int, unit: str, *, unit_scale: bool = False) -> Any:
+    """Return a tqdm bar over ``total`` units; ``unit_scale`` writes 12.3k for 12,345 of them."""
+    from tqdm import tqdm  # here, because importing fastrnn should stay cheap
+
+    return tqdm(
+        total=total,
+        unit=unit,
+        unit_scale=unit_scale,
+        dynamic_ncols=True,
+        mininterval=0.2,
+        disable=not shown,
+    )

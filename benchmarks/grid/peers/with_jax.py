@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -74,23 +75,16 @@ class Library:
     batch = seq
 
     def train(self, problem: Problem) -> list[Contender]:
-        """`value_and_grad` of a scan over gathered rows."""
+        """`value_and_grad` of a scan over gathered rows, and the backward scan by hand."""
         unroll = UNROLL if problem.row.batch > 1 else 1
-        parameters = jax.tree.map(jnp.asarray, {**problem.rnn, **problem.readout})
-        del parameters["bias_hh_l0"]
-        parameters["bias_ih_l0"] = jnp.asarray(problem.bias)
-        ids, targets = jnp.asarray(problem.ids), jnp.asarray(problem.targets)
-        loss_and_grad = jax.jit(jax.value_and_grad(partial(_loss, unroll=unroll)))
-
-        def call() -> Any:
-            return jax.block_until_ready(loss_and_grad(parameters, ids, targets))
-
-        def outcome() -> Outcome:
-            loss, grad = call()
-            grad["bias_l0"] = grad.pop("bias_ih_l0")
-            return {"loss": np.asarray(loss)} | {k: np.asarray(v) for k, v in grad.items()}
-
-        return [Contender(NAME, f"scan, unroll={unroll}", call, outcome)]
+        forms = {
+            "value_and_grad": jax.value_and_grad(partial(_loss, unroll=unroll)),
+            "BPTT by hand": partial(_loss_and_grad, unroll=unroll),
+        }
+        return [
+            _trainer(f"{form}, unroll={unroll}", problem, function)
+            for form, function in forms.items()
+        ]
 
     def gen(self, problem: Problem) -> list[Contender]:
         """One scan over noise drawn beforehand: argmax of logits plus Gumbel noise is a draw."""
@@ -119,15 +113,79 @@ class Library:
         return [Contender(NAME, "scan, Gumbel noise", call, returns_array(call, "ids"))]
 
 
-def _loss(parameters: dict[str, Any], ids: jax.Array, targets: jax.Array, unroll: int) -> jax.Array:
+Parameters = dict[str, jax.Array]
+LossAndGrad = Callable[[Parameters, jax.Array, jax.Array], tuple[jax.Array, Parameters]]
+
+
+def _trainer(form: str, problem: Problem, function: LossAndGrad) -> Contender:
+    parameters = {
+        "weight_ih_l0": jnp.asarray(problem.rnn["weight_ih_l0"]),
+        "weight_hh_l0": jnp.asarray(problem.rnn["weight_hh_l0"]),
+        "bias_l0": jnp.asarray(problem.bias),
+        "weight": jnp.asarray(problem.readout["weight"]),
+        "bias": jnp.asarray(problem.readout["bias"]),
+    }
+    # Vectors where the batch is one, as in `seq`.
+    shape = (-1,) if problem.row.batch == 1 else problem.ids.shape
+    ids = jnp.asarray(problem.ids.reshape(shape))
+    targets = jnp.asarray(problem.targets.reshape(shape))
+    loss_and_grad = jax.jit(function)
+
+    def call() -> tuple[jax.Array, Parameters]:
+        return jax.block_until_ready(loss_and_grad(parameters, ids, targets))
+
+    def outcome() -> Outcome:
+        loss, grad = call()
+        return {"loss": np.asarray(loss)} | {k: np.asarray(v) for k, v in grad.items()}
+
+    return Contender(NAME, form, call, outcome)
+
+
+def _states(parameters: Parameters, ids: jax.Array, unroll: int) -> jax.Array:
+    """h of every step, of shape (T, B, H), or (T, H) for ids of shape (T,)."""
     weight_hh_t = parameters["weight_hh_l0"].T
 
     def step(h: jax.Array, a_t: jax.Array) -> tuple[jax.Array, jax.Array]:
         h = jnp.tanh(a_t + h @ weight_hh_t)
         return h, h
 
-    a = parameters["weight_ih_l0"].T[ids] + parameters["bias_ih_l0"]
-    _, h = lax.scan(step, jnp.zeros_like(a[0]), a, unroll=unroll)
-    logits = h @ parameters["weight"].T + parameters["bias"]
-    log_p = jax.nn.log_softmax(logits)
+    a = (parameters["weight_ih_l0"].T + parameters["bias_l0"])[ids]
+    return lax.scan(step, jnp.zeros_like(a[0]), a, unroll=unroll)[1]
+
+
+def _loss(parameters: Parameters, ids: jax.Array, targets: jax.Array, unroll: int) -> jax.Array:
+    h = _states(parameters, ids, unroll)
+    log_p = jax.nn.log_softmax(h @ parameters["weight"].T + parameters["bias"])
     return -jnp.take_along_axis(log_p, targets[..., None], axis=-1).mean()
+
+
+def _loss_and_grad(
+    parameters: Parameters, ids: jax.Array, targets: jax.Array, unroll: int
+) -> tuple[jax.Array, Parameters]:
+    """The loss and every gradient, those of weights as one product over all steps."""
+    weight_hh, weight = parameters["weight_hh_l0"], parameters["weight"]
+    vocabulary, hidden = weight.shape
+    h = _states(parameters, ids, unroll)
+    output = h.reshape(-1, hidden)
+    log_p = jax.nn.log_softmax(output @ weight.T + parameters["bias"])
+    right = jax.nn.one_hot(targets.ravel(), vocabulary)
+    loss = -jnp.take_along_axis(log_p, targets.reshape(-1, 1), axis=-1).mean()
+    grad_logits = (jnp.exp(log_p) - right) / ids.size
+
+    def back(grad_a: jax.Array, of_step: Any) -> tuple[jax.Array, jax.Array]:
+        grad_t, h_t = of_step
+        grad_a = (grad_t + grad_a @ weight_hh) * (1 - h_t * h_t)
+        return grad_a, grad_a
+
+    h_0 = jnp.zeros_like(h[:1])
+    grad_h = (grad_logits @ weight).reshape(h.shape)
+    _, grad_a = lax.scan(back, h_0[0], (grad_h, h), reverse=True, unroll=unroll)
+    grad_a = grad_a.reshape(-1, hidden)
+    before = jnp.concatenate((h_0, h[:-1])).reshape(-1, hidden)
+    return loss, {
+        "weight_ih_l0": jax.ops.segment_sum(grad_a, ids.ravel(), vocabulary).T,
+        "weight_hh_l0": grad_a.T @ before,
+        "bias_l0": grad_a.sum(axis=0),
+        "weight": grad_logits.T @ output,
+        "bias": grad_logits.sum(axis=0),
+    }

@@ -1,7 +1,8 @@
 """PyTorch: its own modules, and the same equations in its tensor operations.
 
 The second form is a loop that a careful person writes for speed, with buffers reused where no
-gradient is needed. ``torch.compile`` is left out: it needs a C++ compiler and unrolls the loop.
+gradient is needed. Training has a third, without autograd. ``torch.compile`` is left out: it needs
+a C++ compiler and unrolls the loop.
 """
 
 from __future__ import annotations
@@ -58,8 +59,8 @@ class Library:
     batch = seq
 
     def train(self, problem: Problem) -> list[Contender]:
-        """`nn.RNN` fed one-hot rows, and a loop fed an embedding."""
-        return [_train_module(problem), _train_loop(problem)]
+        """`nn.RNN` fed one-hot rows, a loop fed an embedding, and a loop without autograd."""
+        return [_train_module(problem), _train_loop(problem), _ByHand(problem).contender()]
 
     def gen(self, problem: Problem) -> list[Contender]:
         """One character after the other, drawn by `multinomial` or from the cumulated softmax."""
@@ -215,6 +216,104 @@ def _train_loop(problem: Problem) -> Contender:
         )
 
     return Contender(NAME, "loop", call, outcome)
+
+
+class _ByHand:
+    """BPTT without autograd: buffers reused, gradients of weights as one product over all steps.
+
+    With N = T B positions, `h` has the states (T + 1, B, H), and `grad_a` first dL/dh of every
+    step from the outputs alone, then dL/da.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        tensors = _tensors({**problem.rnn, **problem.readout})
+        self.weight_ih, self.weight_hh = tensors["weight_ih_l0"], tensors["weight_hh_l0"]
+        self.bias = torch.from_numpy(problem.bias)
+        self.weight, self.readout_bias = tensors["weight"], tensors["bias"]
+        self.ids = torch.from_numpy(problem.ids).flatten()
+        self.targets = torch.from_numpy(problem.targets).flatten()
+
+        steps, batch = problem.ids.shape
+        hidden, vocabulary = problem.row.hidden_size, len(self.readout_bias)
+        self.h = torch.zeros(steps + 1, batch, hidden)
+        self.output = self.h[1:].view(-1, hidden)
+        self.before = self.h[:-1].view(-1, hidden)
+        self.grad_a = torch.empty(steps, batch, hidden)
+        self.slope = torch.empty(steps, batch, hidden)
+        self.rows = torch.empty(vocabulary, hidden)
+        self.logits = torch.empty(len(self.ids), vocabulary)
+        self.grad_logits = torch.empty(len(self.ids), vocabulary)
+        self.one = torch.ones(())
+        self.minus = torch.full((len(self.ids), 1), -1 / len(self.ids))
+        self.grad = {
+            "weight_ih_l0": torch.empty(vocabulary, hidden),  # transposed
+            "weight_hh_l0": torch.empty(hidden, hidden),
+            "bias_l0": torch.empty(hidden),
+            "weight": torch.empty(vocabulary, hidden),
+            "bias": torch.empty(vocabulary),
+        }
+        # Vectors where the batch is one: addmv costs less than addmm with one row.
+        self.alone = batch == 1
+        of_steps = (self.h, self.slope, self.grad_a)
+        if self.alone:
+            of_steps = tuple(tensor[:, 0] for tensor in of_steps)
+        self.h_steps, self.slopes, self.grads = (tensor.unbind(0) for tensor in of_steps)
+
+    def contender(self) -> Contender:
+        def outcome() -> Outcome:
+            loss = self.call()
+            gradients = self.grad | {"weight_ih_l0": self.grad["weight_ih_l0"].t()}
+            return _training_outcome(loss=loss, **gradients)
+
+        return Contender(NAME, "BPTT by hand", self.call, outcome, torch.inference_mode)
+
+    def call(self) -> Tensor:
+        torch.add(self.weight_ih.t(), self.bias, out=self.rows)
+        torch.index_select(self.rows, 0, self.ids, out=self.output)
+        self._forward()
+        loss = self._readout()
+        torch.addcmul(self.one, self.h[1:], self.h[1:], value=-1, out=self.slope)
+        self._backward()
+        grad_a = self.grad_a.view_as(self.output)
+        self.grad["weight_ih_l0"].zero_().index_add_(0, self.ids, grad_a)
+        torch.mm(grad_a.t(), self.before, out=self.grad["weight_hh_l0"])
+        torch.sum(grad_a, 0, out=self.grad["bias_l0"])
+        return loss
+
+    def _forward(self) -> None:
+        """h_t = tanh(a_t + W_hh h_{t-1}) in place of a_t."""
+        h, *later = self.h_steps
+        if self.alone:
+            for a_t in later:
+                h = a_t.addmv_(self.weight_hh, h).tanh_()
+            return
+        weight_hh_t = self.weight_hh.t()
+        for a_t in later:
+            h = a_t.addmm_(h, weight_hh_t).tanh_()
+
+    def _readout(self) -> Tensor:
+        """The loss, the readout's gradients, and dL/dh from the outputs alone."""
+        torch.addmm(self.readout_bias, self.output, self.weight.t(), out=self.logits)
+        log_p = torch.log_softmax(self.logits, 1, out=self.grad_logits)
+        loss = functional.nll_loss(log_p, self.targets)
+        grad_logits = log_p.exp_().div_(len(self.ids))
+        grad_logits.scatter_add_(1, self.targets[:, None], self.minus)
+        torch.mm(grad_logits.t(), self.output, out=self.grad["weight"])
+        torch.sum(grad_logits, 0, out=self.grad["bias"])
+        torch.mm(grad_logits, self.weight, out=self.grad_a.view_as(self.output))
+        return loss
+
+    def _backward(self) -> None:
+        """dL/da_t = (dL/dh_t + W_hhᵀ dL/da_{t+1}) (1 - h_t²) in place of dL/dh_t."""
+        grad_a = self.grads[-1].mul_(self.slopes[-1])
+        earlier = zip(self.grads[-2::-1], self.slopes[-2::-1], strict=True)
+        if self.alone:
+            weight_hh_t = self.weight_hh.t()
+            for grad_t, slope_t in earlier:
+                grad_a = grad_t.addmv_(weight_hh_t, grad_a).mul_(slope_t)
+            return
+        for grad_t, slope_t in earlier:
+            grad_a = grad_t.addmm_(grad_a, self.weight_hh).mul_(slope_t)
 
 
 def _loss_and_gradients(

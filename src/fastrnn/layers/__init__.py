@@ -2,6 +2,7 @@
 
 from fastrnn.layers.linear import Linear
 from fastrnn.layers.module import Module
+from fastrnn.layers.recurrent import Recurrent
 from fastrnn.layers.rnn import RNN
 
-__all__ = ["RNN", "Linear", "Module"]
+__all__ = ["RNN", "Linear", "Module", "Recurrent"]

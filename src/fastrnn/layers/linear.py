@@ -40,13 +40,13 @@ class Linear(Module):
     (7, 3, 2)
     """
 
+    _fixed = Module._fixed | {"in_features", "out_features"}
+
     def __init__(
         self, in_features: int, out_features: int, *, dtype: Any = np.float32, seed: Any = None
     ) -> None:
         self.in_features = _check.integer("in_features", in_features)
         self.out_features = _check.integer("out_features", out_features)
-        self._saved: np.ndarray | None = None
-        self._pack_now: tuple[np.ndarray, np.ndarray] | None = None
         self._make_arena(
             {
                 "weight": (self.out_features, self.in_features),
@@ -59,19 +59,10 @@ class Linear(Module):
     def __repr__(self) -> str:
         return f"Linear({self.in_features}, {self.out_features}, dtype={self.dtype})"
 
-    def invalidate(self) -> None:  # noqa: D102
-        self._pack_now = None
-
-    def _forget(self) -> None:
-        self._saved = None
-
-    def _packed(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the weights packed for x W^T and for dy W."""
-        packed = self._pack_now
-        if packed is None:
-            weight = self._views["weight"]
-            packed = self._pack_now = _ops.pack(weight.T), _ops.pack(weight)
-        return packed
+    def _pack(self) -> tuple[np.ndarray, np.ndarray]:
+        """For x W^T and for dy W."""
+        weight = self._views["weight"]
+        return _ops.pack(weight.T), _ops.pack(weight)
 
     def __call__(self, x: Any, *, num_threads: int | None = None) -> np.ndarray:
         """Return x W^T + b.
@@ -97,8 +88,7 @@ class Linear(Module):
         if x.ndim == 0 or x.shape[-1] != self.in_features:
             raise ValueError(f"x has shape {x.shape}, expected (..., {self.in_features})")
         _check.not_empty("x", x)
-        if self.training:
-            self._saved = x
+        self._keep(x)
         return self._forward(x, num_threads)
 
     def backward(self, grad_y: Any, *, num_threads: int | None = None) -> np.ndarray:
@@ -123,12 +113,7 @@ class Linear(Module):
         TypeError, ValueError
             For a wrong dtype or shape.
         """
-        if self._saved is None:
-            raise RuntimeError(
-                "backward needs a call of the layer in training mode before it; "
-                "there was none (see Module.train)"
-            )
-        x = self._saved
+        x = self._kept()
         grad_y = _check.floats("grad_y", grad_y, self.dtype)
         _check.shape("grad_y", grad_y, (*x.shape[:-1], self.out_features))
         return self._backward(x, grad_y, num_threads)
@@ -145,12 +130,18 @@ class Linear(Module):
         grad_x = _ops.empty(x.shape, self.dtype)
         product(grad_x, grad_y, self._packed()[1], num_threads)
 
-        def stripe(first: int, last: int) -> None:
-            m0, m1 = first * STRIPE, min(last * STRIPE, self.out_features)
-            _ops.gemm_tn(self.grad["weight"], rows_y, rows_x, m0, m1)
-
         stripes = -(-self.out_features // STRIPE)
-        work = len(rows_x) * self.in_features * self.out_features
-        _threads.run(stripe, stripes, _threads.threads_for(work, stripes, num_threads))
+        row_work = self.in_features * self.out_features
+        threads = _threads.threads_for(len(rows_x) * row_work, stripes, num_threads)
+        for start, stop in _threads.segments(len(rows_x), row_work):
+            part_x, part_y = rows_x[start:stop], rows_y[start:stop]
+
+            def stripe(
+                first: int, last: int, y: np.ndarray = part_y, x: np.ndarray = part_x
+            ) -> None:
+                m0, m1 = first * STRIPE, min(last * STRIPE, self.out_features)
+                _ops.gemm_tn(self.grad["weight"], y, x, m0, m1)
+
+            _threads.run(stripe, stripes, threads)
         _ops.column_sums(self.grad["bias"], rows_y)
         return grad_x

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,33 @@ Self = TypeVar("Self", bound="Module")
 # Weight gradients are split over threads in stripes of this many output units: a cache line
 # of float32, so that no two threads write to one.
 STRIPE = 16
+
+
+class Gradients(Mapping[str, np.ndarray]):
+    """Gradients by parameter name: views into one buffer.
+
+    Assigning to a name copies the values in, so that ``grad[name] *= 0.5`` and
+    ``grad[name] = array`` both reach the buffer that optimisers read.
+    """
+
+    def __init__(self, views: dict[str, np.ndarray]) -> None:
+        self._views = views
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._views[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        view = self._views[name]
+        if value is not view:
+            array = _check.floats(f"grad[{name!r}]", value, view.dtype)
+            _check.shape(f"grad[{name!r}]", array, view.shape)
+            view[...] = array
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._views)
+
+    def __len__(self) -> int:
+        return len(self._views)
 
 
 class Module:
@@ -31,37 +58,58 @@ class Module:
         float32 or float64.
     training : bool
         Whether a call keeps what ``backward`` needs. True at first; see ``train``, ``eval``.
-    grad : dict of str to ndarray
-        The gradients by parameter name; ``backward`` adds to them, ``zero_grad`` clears them.
+    grad : Gradients
+        The gradients by parameter name, views that may be read and written; ``backward`` adds to
+        them, ``zero_grad`` clears them.
     """
 
+    # What is given once, at the making: a layer that changed it would misread its own buffers.
+    _fixed: ClassVar[frozenset[str]] = frozenset({"dtype"})
+
     dtype: np.dtype
-    training: bool
-    grad: dict[str, np.ndarray]
-    _views: dict[str, np.ndarray]
 
     def _make_arena(self, shapes: Mapping[str, tuple[int, ...]], dtype: np.dtype) -> None:
-        sizes = [math.prod(shape) for shape in shapes.values()]
-        _check.memory("the parameters and their gradients", sum(sizes), 2 * dtype.itemsize)
+        size = sum(math.prod(shape) for shape in shapes.values())
+        # Beside both arenas: initial values are drawn in float64.
+        _check.memory("the parameters and their gradients", size, 2 * dtype.itemsize + 8)
         self.dtype = dtype
-        self.training = True
-        self._arena = _ops.empty(sum(sizes), dtype)
-        self._grad_arena = _ops.empty(sum(sizes), dtype)
+        self._training = True
+        self._shapes = dict(shapes)
+        self._arena = _ops.empty(size, dtype)
+        self._grad_arena = _ops.empty(size, dtype)
         self._grad_arena[...] = 0
-        self._views, self.grad = {}, {}
+        self._make_views()
+
+    def _make_views(self) -> None:
+        self._version = 0
+        self._packed_now: tuple[int, Any] | None = None
+        self._saved: tuple[int, Any] | None = None
+        self._views: dict[str, np.ndarray] = {}
+        grads: dict[str, np.ndarray] = {}
         start = 0
-        for (name, shape), size in zip(shapes.items(), sizes, strict=True):
-            self._views[name] = self._arena[start : start + size].reshape(shape)
-            self.grad[name] = self._grad_arena[start : start + size].reshape(shape)
-            start += size
+        for name, shape in self._shapes.items():
+            stop = start + math.prod(shape)
+            self._views[name] = self._arena[start:stop].reshape(shape)
+            grads[name] = self._grad_arena[start:stop].reshape(shape)
+            start = stop
+        self._grads = Gradients(grads)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy of a view would no longer be a view of the copied arena.
+        views = ("_views", "_grads", "_packed_now", "_saved")
+        return {name: value for name, value in self.__dict__.items() if name not in views}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        for name in ("_arena", "_grad_arena"):
+            aligned = _ops.empty(state[name].shape, self.dtype)
+            aligned[...] = state[name]
+            self.__dict__[name] = aligned
+        self._make_views()
 
     def _init_uniform(self, bound: float, seed: Any) -> None:
         """Draw every parameter from U(-bound, bound), as PyTorch does."""
-        try:
-            rng = np.random.default_rng(seed)
-        except (TypeError, ValueError) as error:
-            message = f"seed cannot be used, got {_check.describe(seed)}: {error}"
-            raise type(error)(message) from None
+        rng = np.random.default_rng(_check.seed("seed", seed))
         for view in self._views.values():
             view[...] = rng.uniform(-bound, bound, view.shape)
 
@@ -70,6 +118,53 @@ class Module:
 
         The library calls this after every change of a parameter.
         """
+        self._version += 1
+        self._packed_now = None
+
+    def _packed(self) -> Any:
+        """Return the packed weights, made anew if the parameters have changed.
+
+        The version is read before the weights: what is packed while another thread changes
+        them is not used a second time.
+        """
+        version, kept = self._version, self._packed_now
+        if kept is None or kept[0] != version:
+            kept = self._packed_now = (version, self._pack())
+        return kept[1]
+
+    def _pack(self) -> Any:
+        """Make the packed copies of the weights."""
+        raise NotImplementedError
+
+    def _keep(self, saved: Any) -> None:
+        """Keep what ``backward`` needs, if it may be called."""
+        if self.training:
+            self._saved = (self._version, saved)
+
+    def _kept(self) -> Any:
+        """Return what the last call kept for ``backward``."""
+        if self._saved is None:
+            raise RuntimeError(
+                "backward needs a call of the layer in training mode before it; "
+                "there was none (see Module.train)"
+            )
+        version, saved = self._saved
+        if version != self._version:
+            raise RuntimeError(
+                "backward follows a call of the layer, but the parameters have changed since the "
+                "last one; call the layer again"
+            )
+        return saved
+
+    @property
+    def training(self) -> bool:
+        """Whether a call keeps what ``backward`` needs."""
+        return self._training
+
+    @property
+    def grad(self) -> Gradients:
+        """The gradients by parameter name."""
+        return self._grads
 
     def parameters(self) -> dict[str, np.ndarray]:
         """Return the parameters by name, as read-only views."""
@@ -129,19 +224,14 @@ class Module:
 
     def train(self: Self, mode: bool = True) -> Self:
         """Have calls keep (or, with False, not keep) what ``backward`` needs; return self."""
-        if not isinstance(mode, bool):
-            raise TypeError(f"mode must be a bool, got {_check.describe(mode)}")
-        self.training = mode
+        self._training = _check.flag("mode", mode)
         if not mode:
-            self._forget()
+            self._saved = None
         return self
 
     def eval(self: Self) -> Self:
         """Have calls keep nothing: the same as ``train(False)``; return self."""
         return self.train(False)
-
-    def _forget(self) -> None:
-        """Drop what the last call kept."""
 
     def __getattr__(self, name: str) -> Any:
         views = self.__dict__.get("_views", {})
@@ -150,12 +240,20 @@ class Module:
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __setattr__(self, name: str, value: Any) -> None:
-        views = self.__dict__.get("_views", {})
-        if name not in views:
-            object.__setattr__(self, name, value)
+        if name in self.__dict__.get("_views", {}):
+            self._views[name][...] = self._checked(name, value)
+            self.invalidate()
             return
-        views[name][...] = self._checked(name, value)
-        self.invalidate()
+        made = "_views" in self.__dict__
+        if name in ("training", "grad") or (made and self._is_fixed(name)):
+            raise AttributeError(
+                f"{name!r} of a {type(self).__name__} cannot be assigned; its parameters "
+                f"are {', '.join(self._shapes)}, everything else is given when it is made"
+            )
+        object.__setattr__(self, name, value)
+
+    def _is_fixed(self, name: str) -> bool:
+        return name in self._fixed or name.startswith(("weight", "bias"))
 
 
 def _read_only(view: np.ndarray) -> np.ndarray:
@@ -174,9 +272,10 @@ def product(
     """Set y to x @ packed + bias over the last dimension, rows split over threads."""
     x2, y2 = x.reshape(-1, x.shape[-1]), y.reshape(-1, y.shape[-1])
     rows_work = x2.shape[1] * y2.shape[1]
-
-    def rows(start: int, stop: int) -> None:
-        _ops.gemm(y2, x2, packed, bias, start, stop)
-
     threads = _threads.threads_for(len(x2) * rows_work, len(x2), num_threads)
-    _threads.run(rows, len(x2), threads)
+    for start, stop in _threads.segments(len(x2), rows_work):
+
+        def rows(first: int, last: int, start: int = start) -> None:
+            _ops.gemm(y2, x2, packed, bias, start + first, start + last)
+
+        _threads.run(rows, stop - start, threads)

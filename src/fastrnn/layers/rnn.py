@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import math
 from functools import cached_property, partial
-from typing import Any, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 
-from fastrnn import _check, _loops, _ops, _threads
+from fastrnn import _check, _loops, _ops, _step, _threads
 from fastrnn._step import RNNStream
-from fastrnn.layers.module import STRIPE, Module, product
-from fastrnn.trace import Trace, trace_layer
-
-# Multiply-adds between two looks at the signals: a quarter of a second at 20 GFLOP/s, the
-# slowest core with vector instructions that one is likely to meet.
-_SEGMENT_WORK = 2.5e9
+from fastrnn.layers.module import STRIPE, product
+from fastrnn.layers.recurrent import Recurrent, Saved
+from fastrnn.trace import Step, Trace
 
 
 class _Packed:
@@ -56,15 +53,7 @@ class _Packed:
         return table
 
 
-class _Saved(NamedTuple):
-    """What backward needs of the last call: the inputs and all states."""
-
-    x: np.ndarray  # (T, B, I), or token ids (T, B)
-    h: np.ndarray  # (T + 1, B, H)
-    batched: bool
-
-
-class RNN(Module):
+class RNN(Recurrent):
     """Elman network over whole sequences.
 
     .. math:: h_t = f(W_{ih} x_t + b_{ih} + W_{hh} h_{t-1} + b_{hh})
@@ -110,6 +99,9 @@ class RNN(Module):
     ((7, 2, 5), (1, 2, 5))
     """
 
+    options: ClassVar[tuple[str, ...]] = ("nonlinearity",)
+    _fixed = Recurrent._fixed | {"nonlinearity"}
+
     def __init__(
         self,
         input_size: int,
@@ -123,8 +115,6 @@ class RNN(Module):
         self.hidden_size = _check.integer("hidden_size", hidden_size)
         self.nonlinearity = _check.choice("nonlinearity", nonlinearity, tuple(_ops.NONLINEARITIES))
         self._f = _ops.NONLINEARITIES[self.nonlinearity]
-        self._saved: _Saved | None = None
-        self._packed_now: _Packed | None = None
         hidden, inputs = self.hidden_size, self.input_size
         self._make_arena(
             {
@@ -143,20 +133,10 @@ class RNN(Module):
             f"dtype={self.dtype})"
         )
 
-    def invalidate(self) -> None:  # noqa: D102
-        self._packed_now = None
-
-    def _forget(self) -> None:
-        self._saved = None
-
-    def _packed(self) -> _Packed:
-        packed = self._packed_now
-        if packed is None:
-            views = self._views
-            bias = views["bias_ih_l0"] + views["bias_hh_l0"]
-            packed = _Packed(views["weight_ih_l0"], views["weight_hh_l0"], bias)
-            self._packed_now = packed
-        return packed
+    def _pack(self) -> _Packed:
+        views = self._views
+        bias = views["bias_ih_l0"] + views["bias_hh_l0"]
+        return _Packed(views["weight_ih_l0"], views["weight_hh_l0"], bias)
 
     def __call__(
         self, x: Any, h_0: Any = None, *, num_threads: int | None = None
@@ -194,14 +174,13 @@ class RNN(Module):
             If the result would not fit into the machine's memory.
         """
         saved = self._forward(x, h_0, num_threads)
-        if self.training:
-            self._saved = saved
+        self._keep(saved)
         output, h_n = saved.h[1:], saved.h[-1:].copy()
         if self.training:
             output.flags.writeable = False
         return (output, h_n) if saved.batched else (output[:, 0], h_n[:, 0])
 
-    def _forward(self, x: Any, h_0: Any, num_threads: int | None) -> _Saved:
+    def _forward(self, x: Any, h_0: Any, num_threads: int | None) -> Saved:
         x, batched = self._checked_input(x)
         steps, batch = x.shape[:2]
         hidden = self.hidden_size
@@ -225,9 +204,9 @@ class RNN(Module):
             def rows(t0: int, t1: int, b0: int, b1: int) -> None:
                 _loops.rnn_forward_ids(h, x, table, packed_hh, self._f, t0, t1, b0, b1)
 
-        for segment in _segments(steps, step_work):
+        for segment in _threads.segments(steps, step_work):
             _threads.run(partial(rows, *segment), batch, threads)
-        return _Saved(x, h, batched)
+        return Saved(x, h, batched)
 
     def backward(
         self, grad_output: Any = None, grad_h_n: Any = None, *, num_threads: int | None = None
@@ -271,14 +250,10 @@ class RNN(Module):
         P. J. Werbos, "Backpropagation through time: what it does and how to do it",
         Proceedings of the IEEE 78 (1990).
         """
-        if self._saved is None:
-            raise RuntimeError(
-                "backward needs a call of the layer in training mode before it; "
-                "there was none (see Module.train)"
-            )
+        saved: Saved = self._kept()
         if grad_output is None and grad_h_n is None:
             raise ValueError("grad_output and grad_h_n are both None, expected at least one")
-        _, h, batched = self._saved
+        _, h, batched = saved
         if grad_output is not None:
             expected = h[1:].shape if batched else h[1:, 0].shape
             grad_output = _check.floats("grad_output", grad_output, self.dtype)
@@ -286,14 +261,14 @@ class RNN(Module):
             grad_output = grad_output.reshape(h[1:].shape)
         if grad_h_n is not None:
             grad_h_n = self._checked_state("grad_h_n", grad_h_n, h.shape[1], batched)
-        grad_x, grad_h_0 = self._backward(self._saved, grad_output, grad_h_n, num_threads)
+        grad_x, grad_h_0 = self._backward(saved, grad_output, grad_h_n, num_threads)
         if batched:
             return grad_x, grad_h_0[None]
         return None if grad_x is None else grad_x[:, 0], grad_h_0
 
     def _backward(
         self,
-        saved: _Saved,
+        saved: Saved,
         grad_output: np.ndarray | None,
         grad_h_n: np.ndarray | None,
         num_threads: int | None,
@@ -334,7 +309,7 @@ class RNN(Module):
             _loops.rnn_backward(dz, h, grad_output, grad_last, packed_hh_t, self._f, t0, t1, b0, b1)
 
         threads = _threads.threads_for(steps * step_work, batch, num_threads)
-        for segment in reversed(_segments(steps, step_work)):
+        for segment in reversed(_threads.segments(steps, step_work)):
             _threads.run(partial(rows, *segment), batch, threads)
         return dz
 
@@ -357,17 +332,50 @@ class RNN(Module):
         step_work = batch * hidden * (hidden + (x.shape[2] if x.ndim == 3 else 0))
         stripes = -(-hidden // STRIPE)
         threads = _threads.threads_for(steps * step_work, stripes, num_threads)
-        for segment in _segments(steps, step_work):
+        for segment in _threads.segments(steps, step_work):
             _threads.run(partial(stripe, *segment), stripes, threads)
         if grad_table is not None:
             self.grad["weight_ih_l0"] += grad_table.T
         self.grad["bias_ih_l0"] += grad_bias
         self.grad["bias_hh_l0"] += grad_bias
 
+    def _generate(
+        self,
+        prompt: np.ndarray,
+        packed_out: np.ndarray,
+        bias_out: np.ndarray,
+        tokens: np.ndarray,
+        generators: list[np.random.Generator],
+        temperature: float,
+        top_k: int,
+        top_p: float,
+    ) -> None:
+        samples, classes, packed = len(generators), len(bias_out), self._packed()
+        state = _ops.empty((samples, self.hidden_size), self.dtype)
+        state[...] = self._forward(prompt[:-1], None, None).h[-1] if len(prompt) > 1 else 0
+        _step.generate(
+            state,
+            _ops.empty(state.shape, self.dtype),
+            packed.table,
+            packed.hh,
+            self._f,
+            packed_out,
+            bias_out,
+            _ops.empty((samples, classes), self.dtype),
+            _ops.empty(classes, self.dtype),
+            tokens,
+            np.full(samples, prompt[-1], np.int64),
+            generators,
+            temperature,
+            top_k,
+            top_p,
+        )
+
     def stream(self, batch_size: int = 1) -> RNNStream:
         """Return an object that keeps the state and is fed one step at a time.
 
-        It has the weights that the layer has now: later changes do not reach it.
+        It has the weights that the layer has now: later changes do not reach it. A step returns
+        a new array, or writes into one that it is given and then allocates nothing.
 
         Parameters
         ----------
@@ -377,7 +385,7 @@ class RNN(Module):
         Returns
         -------
         RNNStream
-            With ``step(x_t)``, ``state`` and ``reset(h_0=None)``.
+            With ``step(x_t, out=None)``, ``state`` and ``reset(h_0=None)``.
 
         Raises
         ------
@@ -424,11 +432,30 @@ class RNN(Module):
         >>> len(layer.trace(np.ones((3, 1), np.float32)))
         3
         """
-        return trace_layer(self, x, h_0)
+        array = _check.as_array("x", x)
+        is_ids = array.dtype.kind in "iu"
+        if array.ndim != (1 if is_ids else 2):
+            raise ValueError(
+                f"x has shape {array.shape}; a trace follows one sequence, of shape "
+                f"(seq_len, {self.input_size}), or (seq_len,) if it holds token ids"
+            )
+        h = self._forward(x, h_0, None).h
+        # From each previous state one step of a twin without f: T sequences of length one.
+        twin = RNN(
+            self.input_size, self.hidden_size, nonlinearity="linear", dtype=self.dtype, seed=0
+        )
+        twin.load_state_dict(self.state_dict())
+        array = array if is_ids else _check.floats("x", x, self.dtype)
+        pre_activations = twin._forward(array[None], np.swapaxes(h[:-1], 0, 1), None).h[1]
+        inputs = [int(token) for token in array] if is_ids else array.copy()
+        return Trace(
+            map(Step, inputs, h[:-1, 0], pre_activations, h[1:, 0]),
+            name=f"RNN({self.input_size}, {self.hidden_size}), {self.nonlinearity}",
+        )
 
     def _checked_input(self, x: Any) -> tuple[np.ndarray, bool]:
         """Return x as (T, B, I) floats or (T, B) ids, and whether it had a batch dimension."""
-        array = x if isinstance(x, np.ndarray) else np.asarray(x)
+        array = _check.as_array("x", x)
         if array.dtype.kind in "iu" and array.ndim in (1, 2):
             ids = _check.token_ids("x", array, self.input_size)
             _check.not_empty("x", ids)
@@ -438,7 +465,7 @@ class RNN(Module):
                 f"x has shape {array.shape}, expected (seq_len, batch, {self.input_size}) or "
                 f"(seq_len, {self.input_size}), or integer ids (seq_len, batch) or (seq_len,)"
             )
-        array = _check.floats("x", array, self.dtype)
+        array = _check.floats("x", x, self.dtype)
         if array.shape[-1] != self.input_size:
             raise ValueError(
                 f"x has {array.shape[-1]} features (shape {array.shape}), "
@@ -454,9 +481,3 @@ class RNN(Module):
         hidden = self.hidden_size
         _check.shape(name, array, (1, batch, hidden) if batched else (1, hidden))
         return array.reshape(batch, hidden)
-
-
-def _segments(steps: int, step_work: float) -> list[tuple[int, int]]:
-    """Cut the steps so that Ctrl-C is seen between two pieces, within a second."""
-    size = max(1, int(_SEGMENT_WORK // max(1, step_work)))
-    return [(t, min(t + size, steps)) for t in range(0, steps, size)]

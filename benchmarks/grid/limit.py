@@ -1,4 +1,4 @@
-"""The time below which a row cannot fall on a machine with given constants.
+"""The estimated limit: about the time below which a row cannot fall, from a machine's constants.
 
 A step of a batch B with weights W takes at least as long as its arithmetic at the machine's peak
 and at least as long as reading W once from the cache that holds it, whichever is longer. Work
@@ -6,11 +6,9 @@ that can be done for all steps at once (the input projection of a sequence, grad
 counts as arithmetic only. With B = 1 nothing hides the serial tail between a step's last
 multiply-add and the next step's first, which is added; in a batch, other sequences hide it.
 
-Weights that do not fit L1 are taken to come from L2 as a whole. A kernel that walks them forwards
-and backwards in turn finds the end of the last sweep still in L1, and can come out a little below
-the floor where they are not much larger than L1.
+Weights that do not fit L1 are taken to come wholly from L2, and what exceeds a share of L2 from L3.
 
-The floor allows nothing for a Python call, for reading inputs or for writing outputs.
+The estimate allows nothing for a Python call, for reading inputs or for writing outputs.
 """
 
 from __future__ import annotations
@@ -32,35 +30,36 @@ L2_SHARE = 25 / 32
 FLOAT_BYTES = 4
 
 
-def floor_seconds(row: Row, constants: Constants, threads: int) -> float:
-    """The floor of one unit of ``row`` in seconds.
+def limit_seconds(row: Row, constants: Constants, threads: int) -> float:
+    """The estimated limit of one unit of ``row`` in seconds.
 
-    Threads multiply the arithmetic of a batch. One sequence is one core's work: the floor of a
+    Threads multiply the arithmetic of a batch. One sequence is one core's work: the limit of a
     row with B = 1 is that of one thread whatever their number.
     """
-    limit = _Limit(constants, threads if row.batch > 1 else 1)
+    machine = _Machine(constants, threads if row.batch > 1 else 1)
     hidden, batch = row.hidden_size, row.batch
     input_weights, weights = hidden * row.input_size, hidden * hidden
     readout_weights = hidden * VOCABULARY
-    tail = limit.cycles(TAIL_CYCLES) if batch == 1 else 0.0
+    tail = machine.cycles(TAIL_CYCLES) if batch == 1 else 0.0
 
     if row.kind == "step":
-        return limit.product(input_weights + weights, batch) + tail
+        return machine.product(input_weights + weights, batch) + tail
     if row.kind == "gen":
-        return limit.product(weights + readout_weights, batch) + tail + limit.cycles(SAMPLE_CYCLES)
+        drawing = machine.cycles(SAMPLE_CYCLES)
+        return machine.product(weights + readout_weights, batch) + tail + drawing
     if row.kind == "train":
         # Forward and backward through time; the gradient of W_hh; three products of the readout.
         # Characters make the products with W_ih a gather and a scatter.
-        through_time = 2 * (limit.product(weights, batch) + tail)
-        hoisted = limit.arithmetic(2 * batch * (weights + 3 * readout_weights))
+        through_time = 2 * (machine.product(weights, batch) + tail)
+        hoisted = machine.arithmetic(2 * batch * (weights + 3 * readout_weights))
     else:
-        through_time = limit.product(weights, batch) + tail
-        hoisted = limit.arithmetic(2 * batch * input_weights)
+        through_time = machine.product(weights, batch) + tail
+        hoisted = machine.arithmetic(2 * batch * input_weights)
     return row.steps * (through_time + hoisted)
 
 
-class _Limit:
-    """Seconds that pieces of work take at the machine's limit."""
+class _Machine:
+    """Seconds that pieces of work take at the best that a machine does."""
 
     def __init__(self, constants: Constants, threads: int) -> None:
         self.constants = constants
