@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from tolerances import ACTIVATION_ULPS
+from tolerances import ACTIVATION_ULPS, rounding
 
 from fastrnn import _ops
 
@@ -73,3 +73,19 @@ def test_results_never_leave_the_range_so_that_no_slope_is_negative(dtype: type)
 def test_nan_passes_through(name: str, dtype: type) -> None:
     x = np.array([0.5, np.nan, -0.5] * 11, dtype)
     np.testing.assert_array_equal(np.isnan(activate(name, x)), np.isnan(x))
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_nan_passes_through_whatever_its_bits(name: str) -> None:
+    bits = np.random.default_rng(0).integers(1, 2**23, 4096, dtype=np.uint32)
+    x = np.concatenate([bits | 0x7F800000, bits | 0xFF800000]).astype(np.uint32).view(np.float32)
+    assert np.isnan(activate(name, x)).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_softmax_is_right_down_to_the_smallest_probabilities(dtype: type) -> None:
+    logits = np.linspace(-86, 0, 97).astype(dtype)[None]
+    exact = np.exp(logits.astype(np.float64))
+    probabilities = logits.copy()
+    _ops.softmax(probabilities)
+    np.testing.assert_allclose(probabilities, exact / exact.sum(), rtol=rounding(dtype))

@@ -430,3 +430,12 @@ def test_compiled_bptt_is_the_derivative_of_the_compiled_forward_pass(
     for name, value in at.items():
         numeric = central_difference(lambda v, name=name: loss_at(name, v), value)
         assert_within(gradients[f"grad/{name}"], numeric, FINITE_DIFFERENCES)
+
+
+def test_a_sequence_longer_than_one_chunk_of_projections_gives_the_bits_of_a_stream() -> None:
+    layer = fastrnn.RNN(3, 97, seed=0)
+    x = np.random.default_rng(0).normal(size=(1500, 3)).astype(np.float32)
+    stream = layer.stream()
+    output, _ = layer(x)
+    assert output.nbytes > 2 * 2**18
+    np.testing.assert_array_equal(output, [stream.step(x_t) for x_t in x])

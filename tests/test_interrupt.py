@@ -130,6 +130,7 @@ def test_an_interrupted_command_saves_a_usable_model_within_a_second(tmp_path) -
     (tmp_path / "text").write_text(VERSE)
     command = [sys.executable, "-m", "fastrnn", "train", str(tmp_path / "text")]
     command += ["--out", str(tmp_path / "model"), "--epochs", "100000"]
+    started = time.perf_counter()
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -140,7 +141,6 @@ def test_an_interrupted_command_saves_a_usable_model_within_a_second(tmp_path) -
     )
     with killed_after(PATIENCE, process):
         next(line for line in process.stdout if line.startswith("training"))
-        started = time.perf_counter()
         shown = ""
         while not re.search(r"loss [01]\.", shown):  # a uniform guess has 2.6
             shown += process.stderr.read(1) or pytest.fail(f"it ended: {shown}")

@@ -58,6 +58,24 @@ def test_a_sample_does_not_depend_on_its_neighbours():
     assert len({tuple(row) for row in many.tolist()}) == 5
 
 
+@pytest.mark.parametrize("temperature", [1e-3, 1e-30, 2e-39, 1e-307, 1e-320])
+def test_a_vanishing_temperature_is_greedy(temperature: float) -> None:
+    for dtype in (np.float32, np.float64):
+        layer = fastrnn.RNN(VOCABULARY, 19, dtype=dtype, seed=0)
+        readout = fastrnn.Linear(19, VOCABULARY, dtype=dtype, seed=1)
+        readout.weight = 50 * readout.weight
+        net = fastrnn.Network(layer, readout)
+        greedy = generate_ids(net, [2], 30, temperature=0)
+        np.testing.assert_array_equal(generate_ids(net, [2], 30, temperature=temperature), greedy)
+
+
+@pytest.mark.parametrize("scale", [1e3, 1e30])
+def test_large_logits_do_not_overflow(scale: float) -> None:
+    net = fastrnn.Network(fastrnn.RNN(4, 8, seed=0), fastrnn.Linear(8, 4, seed=1))
+    net.readout.bias = np.array([1, 2, 5, 3], np.float32) * np.float32(scale)
+    assert set(generate_ids(net, [0], 20)[0].tolist()) == {2}
+
+
 def test_frequencies_follow_the_softmax():
     net = network()
     y, _ = net(np.array([[2]]))

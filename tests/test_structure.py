@@ -13,8 +13,10 @@ PACKAGE = Path(fastrnn.__file__).parent
 # From the bottom up; a module may import those in lower rows and in its own.
 ROWS = [
     ["errors", "_version", "cpu", "_reference"],
+    ["_ops", "_loops"],
     ["_check"],
-    ["_ops", "_loops", "_step", "_threads"],
+    ["_threads"],
+    ["_step"],
     ["trace", "layers"],
     ["network", "losses", "data"],
     ["optim", "sampling", "cells"],

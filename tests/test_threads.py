@@ -13,6 +13,7 @@ import pytest
 
 import fastrnn
 from fastrnn import _threads
+from fastrnn.sampling import generate_ids
 
 
 @pytest.fixture
@@ -123,13 +124,37 @@ def test_nothing_spins_after_a_call() -> None:
     assert time.process_time() - before < 0.1
 
 
-def test_the_floating_point_mode_is_as_it_was() -> None:
-    layer = fastrnn.RNN(3, 4, seed=0)
-    layer(np.ones((5, 2, 3), np.float32))
-    layer.backward(np.ones((5, 2, 4), np.float32))
-    layer.stream().step(np.ones(3, np.float32))
+def test_the_floating_point_mode_is_as_it_was_after_every_call() -> None:
+    layer, readout = fastrnn.RNN(3, 4, seed=0), fastrnn.Linear(4, 3, seed=1)
+    net, ids = fastrnn.Network(layer, readout), np.array([[0, 1], [2, 0]])
+    x = np.ones((5, 2, 3), np.float32)
+    calls = [
+        lambda: layer(x),
+        lambda: layer.backward(np.ones((5, 2, 4), np.float32)),
+        lambda: layer(ids),
+        lambda: layer.backward(np.ones((2, 2, 4), np.float32)),
+        lambda: layer.stream().step(x[0, 0]),
+        lambda: readout.backward(readout(np.ones((2, 4), np.float32))[:, ::1] * 0),
+        lambda: net(ids),
+        lambda: net.loss(ids, ids),
+        lambda: net.loss_and_grad(ids, ids),
+        lambda: generate_ids(net, [0], 3),
+    ]
     tiny = np.array([1e-310])
-    assert (tiny / 2)[0] > 0
+    for call in calls:
+        call()
+        assert (tiny / 2)[0] > 0
+
+
+def test_gradients_that_vanish_become_zero_and_not_subnormal() -> None:
+    layer = fastrnn.RNN(1, 16, nonlinearity="linear", seed=0)
+    layer.weight_hh_l0 = np.full((16, 16), 1e-3, np.float32)
+    layer(np.zeros((60, 3, 1), np.float32))
+    grad_x, _ = layer.backward(None, np.ones((1, 3, 16), np.float32))
+    smallest = np.finfo(np.float32).smallest_normal
+    assert grad_x[-1].any()
+    assert not grad_x[0].any()
+    assert np.abs(grad_x[grad_x != 0]).min() >= smallest
 
 
 # Each takes seconds to minutes on any machine, if it is not interrupted.
@@ -137,9 +162,13 @@ LONG_CALLS = {
     "forward": "layer(ids)",
     "read-out": "net.loss_and_grad(few, few, outputs='all')",
     "linear": "readout.backward(readout(x))",
+    "generate": "generate_ids(net, [0], 10**6, num_samples=64)",
 }
 LONG_CALL = """
-import numpy as np, fastrnn
+import signal, numpy as np, fastrnn
+from fastrnn.sampling import generate_ids
+# A parent may have had interrupts ignored, as nohup does.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 layer = fastrnn.RNN(8, 1024, seed=0).eval()
 ids = np.zeros((20000, 64), np.int8)
 net = fastrnn.Network(fastrnn.RNN(30000, 1024), fastrnn.Linear(1024, 30000))
@@ -173,3 +202,56 @@ def test_ctrl_c_ends_a_long_call_within_a_second_and_the_layer_lives_on(call: st
     assert output == "interrupted (1, 64, 1024)\n"
     # A second for the call, half of one for the interpreter to end.
     assert time.monotonic() - start < 1.5
+
+
+def test_cutting_a_call_into_segments_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = train_step(1)
+    monkeypatch.setattr(_threads, "SEGMENT_WORK", 1)
+    for got, wanted in zip(train_step(1), whole, strict=True):
+        if got.ndim:
+            np.testing.assert_array_equal(got, wanted)
+        else:  # the loss is a sum of segments, in double
+            np.testing.assert_allclose(got, wanted, rtol=1e-12)
+
+
+def test_a_thread_may_go_on_when_the_main_thread_has_ended() -> None:
+    script = (
+        "import threading, time, numpy as np, fastrnn\n"
+        "from fastrnn import _threads\n"
+        "_threads.MINIMUM_SHARE = 1\n"
+        "layer = fastrnn.RNN(3, 40).eval()\n"
+        "def work():\n"
+        "    threading.main_thread().join()\n"
+        "    for _ in range(3):\n"
+        "        layer(np.zeros((5, 8, 3), np.float32), num_threads=2)\n"
+        "    print('done', flush=True)\n"
+        "threading.Thread(target=work).start()\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60
+    )
+    assert result.stdout == "done\n", result.stderr
+
+
+@pytest.mark.usefixtures("always_split")
+def test_no_part_runs_on_after_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    running = []
+
+    def part(start: int, stop: int) -> None:
+        running.append(start)
+        time.sleep(0.05)
+        running.remove(start)
+
+    pool = _threads._get_pool(3)
+    submit, calls = pool.submit, []
+
+    def interrupted_submit(*arguments: object) -> object:
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return submit(*arguments)
+
+    monkeypatch.setattr(pool, "submit", interrupted_submit)
+    with pytest.raises(KeyboardInterrupt):
+        _threads.run(part, 4, 4)
+    assert running == []

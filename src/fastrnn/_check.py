@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from fastrnn import _ops
+
 FLOAT_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 # Above this a dimension is a mistake rather than a model; it also keeps every product of
@@ -176,7 +178,7 @@ def token_ids(name: str, value: np.ndarray, size: int) -> np.ndarray:
         integer(f"the largest of {name}", int(value.max()), 0, size - 1)
     ids = np.ascontiguousarray(value, dtype=np.int64)
     if ids.size:
-        low, high = int(ids.min()), int(ids.max())
+        low, high = _ops.bounds(ids.reshape(-1))
         if low < 0 or high >= size:
             raise ValueError(
                 f"{name} must hold ids from 0 to {size - 1}, got {low if low < 0 else high}"

@@ -89,6 +89,17 @@ def gemm_tn(floating[:, ::1] c, const floating[:, ::1] a, const floating[:, ::1]
         fr_fpmode_restore(mode)
 
 
+def bounds(const int64_t[::1] ids):
+    """Return the smallest and the largest of at least one id."""
+    cdef int64_t low = ids[0], high = ids[0]
+    cdef Py_ssize_t i
+    with nogil:
+        for i in range(1, ids.shape[0]):
+            low = min(low, ids[i])
+            high = max(high, ids[i])
+    return low, high
+
+
 def column_sums(floating[::1] sums, const floating[:, ::1] a):
     """sums += a.sum(axis=0), row after row."""
     with nogil:

@@ -269,7 +269,7 @@ class Network:
             grad_h = self.readout._backward(h, grad_y, num_threads) if with_grad else None
         if grad_h is not None:
             grad_output, grad_h_n = (grad_h, None) if outputs == "all" else (None, grad_h)
-            self.layer._backward(saved, grad_output, grad_h_n, num_threads, need_grad_x=False)
+            self.layer._backward(saved, grad_output, grad_h_n, num_threads)
         h_n = saved.h[-1:].copy()
         return value, (h_n if saved.batched else h_n[:, 0])
 
@@ -300,8 +300,7 @@ class Network:
         scale = 1.0 / rows if reduction == "mean" else 1.0
         slices = max(1, min(_SLICES, rows // _SLICE_ROWS))
         grad_h = _ops.empty(h.shape, h.dtype) if with_grad else None
-        grad_w = np.zeros((slices, classes, hidden), h.dtype) if with_grad else None
-        grad_b = np.zeros((slices, classes), h.dtype) if with_grad else None
+        grad_w, grad_b = self._slice_grads(slices) if with_grad else (None, None)
 
         slice_rows = -(-rows // slices)
 
@@ -328,7 +327,17 @@ class Network:
             for part in _threads.run(partial(some, *segment), slices, threads):
                 for one in part:
                     value += one
-        if grad_w is not None and grad_b is not None:
+        if grad_w is not None and grad_b is not None and slices > 1:
             self.readout.grad["weight"] += grad_w.sum(axis=0)
             self.readout.grad["bias"] += grad_b.sum(axis=0)
         return value * scale, None if grad_h is None else grad_h.reshape(shape)
+
+    def _slice_grads(self, slices: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return where each slice adds its gradients; a single one adds to the module's own."""
+        grad_w, grad_b = self.readout.grad["weight"], self.readout.grad["bias"]
+        if slices == 1:
+            return grad_w[None], grad_b[None]
+        return (
+            np.zeros((slices, *grad_w.shape), grad_w.dtype),
+            np.zeros((slices, *grad_b.shape), grad_b.dtype),
+        )

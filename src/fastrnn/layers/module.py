@@ -118,8 +118,9 @@ class Module:
 
         The library calls this after every change of a parameter.
         """
-        self._version += 1
-        self._packed_now = None
+        # Not through __setattr__, which looks for parameters: once per update and module.
+        self.__dict__["_version"] += 1
+        self.__dict__["_packed_now"] = None
 
     def _packed(self) -> Any:
         """Return the packed weights, made anew if the parameters have changed.

@@ -47,9 +47,8 @@ class Recurrent(Module):
         grad_output: np.ndarray | None,
         grad_h_n: np.ndarray | None,
         num_threads: int | None,
-        need_grad_x: bool = True,
-    ) -> tuple[np.ndarray | None, np.ndarray]:
-        """Add to the gradients; return grad_x (T, B, I) or None, and grad_h_0 (B, H).
+    ) -> np.ndarray:
+        """Add to the gradients of the parameters; return dz (T, B, G * H).
 
         grad_output is (T, B, H) and grad_h_n (B, H), contiguous; one of them may be None.
         """

@@ -261,7 +261,13 @@ class RNN(Recurrent):
             grad_output = grad_output.reshape(h[1:].shape)
         if grad_h_n is not None:
             grad_h_n = self._checked_state("grad_h_n", grad_h_n, h.shape[1], batched)
-        grad_x, grad_h_0 = self._backward(saved, grad_output, grad_h_n, num_threads)
+        dz = self._backward(saved, grad_output, grad_h_n, num_threads)
+        grad_h_0 = _ops.empty(h.shape[1:], self.dtype)
+        product(grad_h_0, dz[0], self._packed().hh_back, num_threads)
+        grad_x = None
+        if saved.x.ndim == 3:
+            grad_x = _ops.empty(saved.x.shape, self.dtype)
+            product(grad_x, dz, self._packed().ih_back, num_threads)
         if batched:
             return grad_x, grad_h_0[None]
         return None if grad_x is None else grad_x[:, 0], grad_h_0
@@ -272,19 +278,10 @@ class RNN(Recurrent):
         grad_output: np.ndarray | None,
         grad_h_n: np.ndarray | None,
         num_threads: int | None,
-        need_grad_x: bool = True,
-    ) -> tuple[np.ndarray | None, np.ndarray]:
-        """Return grad_x (T, B, I) or None, and grad_h_0 (B, H)."""
-        x, h, _ = saved
-        dz = self._dz(h, grad_output, grad_h_n, num_threads)
-        self._weight_grads(x, h, dz, num_threads)
-        grad_x = None
-        if need_grad_x and x.ndim == 3:
-            grad_x = _ops.empty(x.shape, self.dtype)
-            product(grad_x, dz, self._packed().ih_back, num_threads)
-        grad_h_0 = _ops.empty(h.shape[1:], self.dtype)
-        _ops.gemm(grad_h_0, dz[0], self._packed().hh_back, None, 0, h.shape[1])
-        return grad_x, grad_h_0
+    ) -> np.ndarray:
+        dz = self._dz(saved.h, grad_output, grad_h_n, num_threads)
+        self._weight_grads(saved.x, saved.h, dz, num_threads)
+        return dz
 
     def _dz(
         self,
