@@ -288,6 +288,15 @@ def test_a_model_larger_than_memory_is_refused(path: Path, tmp_path: Path) -> No
         fastrnn.load(path)
 
 
+def test_a_file_that_cannot_be_mapped_is_refused(path: Path, monkeypatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError("Cannot allocate memory (os error 12)")
+
+    monkeypatch.setattr(checkpoint, "safe_open", fail)
+    with pytest.raises(ModelFileError, match="does not fit in memory"):
+        fastrnn.load(path)
+
+
 def test_a_panic_of_the_reader_is_a_model_file_error(path: Path, monkeypatch) -> None:
     class PanicException(BaseException):
         pass

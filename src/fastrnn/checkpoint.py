@@ -131,6 +131,10 @@ def opened(path: PathLike) -> Iterator[ModelFile]:
         raise ModelFileError(
             f"{path!r} is not a fastrnn model, or it is damaged or cut short: {error}"
         ) from None
+    except MemoryError:
+        raise ModelFileError(
+            f"{path!r} cannot be used as a model: it does not fit in memory"
+        ) from None
     with file:
         description = _description(path, file.metadata())
         yield ModelFile(path, description, _layout(path, file), file)
