@@ -108,12 +108,12 @@ def number(
 
 def choice(name: str, value: Any, options: Sequence[str]) -> str:
     """Return ``value`` if it is one of ``options``."""
+    if isinstance(value, str) and value in options:
+        return value
     listed = ", ".join(repr(option) for option in options)
     if not isinstance(value, str):
         raise TypeError(f"{name} must be one of {listed}, got {describe(value)}")
-    if value not in options:
-        raise ValueError(f"{name} must be one of {listed}, got {value!r}")
-    return value
+    raise ValueError(f"{name} must be one of {listed}, got {value!r}")
 
 
 def float_dtype(name: str, value: Any) -> np.dtype[Any]:
