@@ -56,6 +56,8 @@ def test_fitting_again_with_a_new_character_is_refused_and_changes_nothing(tmp_p
     model.save(tmp_path / "before")
     with pytest.raises(fastrnn.UnknownCharacterError, match=r"'é' \(U\+00E9\) at position 920"):
         model.fit(VERSE + "é")
+    with pytest.raises(fastrnn.UnknownCharacterError, match="knows; fit a new CharRNN, whose"):
+        model.fit(VERSE + "é")
     model.save(tmp_path / "after")
     assert (tmp_path / "before").read_bytes() == (tmp_path / "after").read_bytes()
 

@@ -8,6 +8,7 @@ import io
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -205,8 +206,9 @@ def test_an_output_that_cannot_be_written_is_refused_before_training(
         (b"", "is empty"),
         (b"\0\1\2", "binary"),
         (b"\xff\xfe", "not text in UTF-8"),
-        (b"short", "5 characters, of which 3 are left to learn from"),
-        (b"a", "1 characters, of which 0 are left"),
+        (b"short", "5 characters, of which 10% are held out and 3 left to learn from"),
+        (b"short", "use a longer text, or a --seq-len below 3"),
+        (b"a", "1 character, of which 10% are held out and 0 left"),
     ],
 )
 def test_a_text_that_cannot_be_learned_is_refused(capsys, content, message) -> None:
@@ -218,20 +220,136 @@ def test_a_text_that_cannot_be_learned_is_refused(capsys, content, message) -> N
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("--hidden-size", "0", "hidden_size must be between 1"),
         ("--hidden-size", "2000000000", "GiB"),
-        ("--epochs", "0", "epochs must be between 1"),
-        ("--lr", "-1", "lr must be greater than 0"),
-        ("--lr", "1e300", "is not finite"),
-        ("--clip", "-1", "clip_norm must be greater than 0"),
-        ("--seed", "-1", "seed must be between 0"),
-        ("--threads", "0", "num_threads"),
+        ("--lr", "1e300", "well below --lr 1e+300, a smaller --clip than 5, or"),
         ("--seq-len", "5000", "needs at least 5,001"),
     ],
 )
-def test_train_refuses_a_bad_value_in_one_line(capsys, text, option, value, message) -> None:
+def test_train_refuses_what_cannot_be_done_in_one_line(
+    capsys, text, option, value, message
+) -> None:
     assert message in refused(capsys, "train", text, *SMALL, option, value)
     assert os.listdir() == ["verse.txt"]
+
+
+def usage_error(capsys, *arguments: str) -> str:
+    with pytest.raises(SystemExit) as left:
+        cli.main(arguments)
+    assert left.value.code == 2
+    errors = capsys.readouterr().err
+    assert errors.startswith(f"usage: fastrnn {arguments[0]} ")
+    return errors.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--hidden-size", "0", "it must be between 1 and 2147483647, got 0"),
+        ("--epochs", "0", "it must be between 1"),
+        ("--epochs", "many", "it must be a whole number, got 'many'"),
+        ("--lr", "-1", "it must be greater than 0, got -1"),
+        ("--lr", "nan", "it must be finite"),
+        ("--lr", "fast", "it must be a number, got 'fast'"),
+        ("--clip", "-1", "it must be at least 0, got -1"),
+        ("--seed", "-1", "it must be between 0"),
+        ("--threads", "0", "it must be between 1"),
+        ("--batch-size", "0", "it must be between 1"),
+        ("--out", "-", "a model is saved to a file, whose name was expected, got '-'"),
+        ("--out", "", "a model is saved to a file, whose name was expected, got ''"),
+    ],
+)
+def test_a_value_that_is_wrong_in_itself_is_refused_before_the_text_is_read(
+    capsys, option, value, message
+) -> None:
+    line = usage_error(capsys, "train", "no such text", option, value)
+    assert line.startswith("fastrnn train: error: argument ")
+    assert f"{option}: {message}" in line
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--temperature", "-1", "it must be at least 0"),
+        ("--top-p", "2", "it must be at most 1"),
+        ("--top-p", "0", "it must be greater than 0"),
+        ("--top-k", "0", "it must be between 1"),
+        ("--length", "0", "it must be between 1"),
+        ("--num-samples", "0", "it must be between 1"),
+        ("--prompt", "caf\udce9", r"'caf\udce9' is not valid text in this locale"),
+        ("--unknown", "\udce9", r"'\udce9' is not valid text in this locale"),
+    ],
+)
+def test_generate_refuses_a_value_that_is_wrong_in_itself(capsys, option, value, message) -> None:
+    line = usage_error(capsys, "generate", "no such model", option, value)
+    assert f"argument {option}: {message}" in line
+
+
+def test_a_wrong_option_is_answered_with_the_usage_of_its_command(capsys) -> None:
+    assert usage_error(capsys, "train", "--layers=2").endswith(
+        "fastrnn train: error: unrecognized arguments: --layers=2"
+    )
+
+
+def test_the_batch_size_in_use_is_shown(capsys, text) -> None:
+    _, output, _ = run(capsys, "train", text, *SMALL, "--batch-size", "100000")
+    assert "\ntraining   batch size 25, all that a text so short makes;" in output
+    _, output, _ = run(capsys, "train", text, *SMALL, "--batch-size", "25", "-o", "short")
+    assert "\ntraining   batch size 25; Ctrl-C" in output
+    assert Path("short").exists()
+
+
+def test_an_interrupt_before_training_saves_nothing(capsys, text, monkeypatch) -> None:
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fastrnn.CharRNN, "evaluate", interrupted)
+    status, output, errors = run(capsys, "train", text, *SMALL)
+    assert (status, errors) == (130, "fastrnn: interrupted\n")
+    assert "the untrained model" in output.splitlines()[-1]
+    assert os.listdir() == ["verse.txt"]
+
+
+def test_an_interrupt_after_training_says_where_the_model_is(capsys, text, monkeypatch) -> None:
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_show_what_next", interrupted)
+    status, _, errors = run(capsys, "train", text, *SMALL, "--out", "m")
+    assert (status, errors) == (
+        130,
+        "fastrnn: interrupted after training; the model was saved to m\n",
+    )
+    assert fastrnn.load("m").hidden_size == 16
+
+
+def test_a_disk_without_room_for_the_model_is_refused_before_training(
+    capsys, text, monkeypatch
+) -> None:
+    monkeypatch.setattr("fastrnn.text.train", lambda *_, **__: pytest.fail("it trained"))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=2**20))
+    message = refused(capsys, "train", text, *SMALL, "--out", "m")
+    assert f"{os.path.realpath('m')!r}: No space left on device: the model takes" in message
+    assert os.listdir() == ["verse.txt"]
+
+
+def test_a_disk_that_is_full_at_the_end_is_an_error_that_names_the_file(
+    capsys, text, monkeypatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    message = refused(capsys, "train", text, *SMALL, "--out", "m")
+    assert message.endswith(f"{os.path.realpath('m')!r}: No space left on device\n")
+
+
+def test_progress_in_a_file_is_a_line_for_each_tenth(capsys, text) -> None:
+    arguments = ("train", text, *SMALL[:-1], "--epochs", "100")
+    errors = run(capsys, *arguments)[2]
+    assert "\r" not in errors
+    assert [line.split("%")[0].strip() for line in errors.splitlines()] == [
+        str(percent) for percent in range(10, 101, 10)
+    ]
 
 
 # generate
@@ -253,14 +371,14 @@ def test_generate_prints_several_samples_with_their_numbers(capsys, model) -> No
     ("arguments", "message"),
     [
         (["--prompt", "thé"], "prompt holds the character 'é' (U+00E9) at position 2"),
-        (["--temperature", "-1"], "temperature must be at least 0"),
-        (["--top-p", "2"], "top_p must be at most 1"),
-        (["--top-k", "0"], "top_k must be between 1"),
-        (["--length", "0"], "length must be between 1"),
-        (["--unknown", "xyz"], "unknown must be 'error' or one character"),
+        (["--prompt", "thé"], "; pass --unknown and one of those to have it stand in"),
+        (["--unknown", "xyz"], "--unknown must be 'error' or one character"),
+        (["--num-samples", "2147483647", "--length", "2147483647"], "GiB"),
     ],
 )
-def test_generate_refuses_a_bad_value_in_one_line(capsys, model, arguments, message) -> None:
+def test_generate_refuses_what_cannot_be_done_in_one_line(
+    capsys, model, arguments, message
+) -> None:
     assert message in refused(capsys, "generate", model, *arguments)
 
 
@@ -356,3 +474,46 @@ def test_a_reader_that_leaves_early_is_no_traceback(model) -> None:
         writer.stdout.close()
         assert writer.stderr.read() == b""
     assert writer.returncode == 1
+
+
+needs_a_shell = pytest.mark.skipif(
+    not os.path.exists("/dev/full"), reason="redirects to /dev/full in a shell"
+)
+
+
+def shell(redirection: str, *arguments: str) -> tuple[int, str, str]:
+    """Run the command with streams redirected; return status, output and errors."""
+    command = [sys.executable, "-m", "fastrnn", *arguments]
+    line = f"{shlex.join(command)} {redirection}"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stdout, done.stderr
+
+
+@needs_a_shell
+@pytest.mark.parametrize("command", [["generate", "model"], ["info"], ["train", "verse.txt"]])
+@pytest.mark.parametrize(
+    ("redirection", "message"),
+    [
+        (">/dev/full", "fastrnn: error: standard output: No space left on device\n"),
+        (">&-", "fastrnn: error: standard output is closed\n"),
+    ],
+)
+def test_an_output_that_is_broken_or_closed_is_one_line(
+    text, model, command, redirection, message
+) -> None:
+    assert shell(redirection, *command) == (1, "", message)
+
+
+@needs_a_shell
+def test_a_closed_input_is_one_line() -> None:
+    status, _, errors = shell("<&-", "train", "-")
+    assert status == 1
+    assert errors == ("fastrnn: error: standard input is closed; a text to read was expected\n")
+
+
+@needs_a_shell
+@pytest.mark.parametrize("redirection", ["2>/dev/full", "2>&-"])
+def test_training_goes_on_where_nothing_can_be_shown(text, redirection) -> None:
+    status, output, _ = shell(redirection, "train", text, *SMALL[:-1])
+    assert (status, output.splitlines()[-1][:7]) == (0, "next   ")
+    assert shell(redirection, "generate", "nowhere") == (1, "", "")

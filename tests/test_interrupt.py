@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -17,6 +18,10 @@ import pytest
 
 import fastrnn
 from fastrnn import CharRNN, Forecaster, data, optim
+
+if os.name == "posix":
+    import fcntl
+    import termios
 
 VERSE = "the cat sat on the mat\nthe dog sat on the log\n" * 100
 
@@ -126,29 +131,42 @@ def test_an_interrupted_generation_stops_within_a_second(ctrl_c_raises) -> None:
 
 
 @needs_signals
-def test_an_interrupted_command_saves_a_usable_model_within_a_second(tmp_path) -> None:
+@pytest.mark.parametrize(
+    ("number", "times", "status"),
+    [(signal.SIGINT, 1, 130), (signal.SIGINT, 3, 130), (signal.SIGTERM, 1, 143)],
+)
+def test_an_interrupted_command_saves_a_usable_model_within_a_second(
+    tmp_path, number, times, status
+) -> None:
     (tmp_path / "text").write_text(VERSE)
     command = [sys.executable, "-m", "fastrnn", "train", str(tmp_path / "text")]
     command += ["--out", str(tmp_path / "model"), "--epochs", "100000"]
     started = time.perf_counter()
+    terminal, its_end = os.openpty()  # the bar is for terminals, as wide as they are
+    fcntl.ioctl(its_end, termios.TIOCSWINSZ, struct.pack("4H", 24, 100, 0, 0))
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=its_end,
         text=True,
         # A shell may have started the tests with SIGINT ignored, which a child inherits.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
+    os.close(its_end)
     with killed_after(PATIENCE, process):
         next(line for line in process.stdout if line.startswith("training"))
         shown = ""
         while not re.search(r"loss [01]\.", shown):  # a uniform guess has 2.6
-            shown += process.stderr.read(1) or pytest.fail(f"it ended: {shown}")
-        process.send_signal(signal.SIGINT)
+            shown += read(terminal) or pytest.fail(f"it ended: {shown}")
         sent = time.perf_counter()
-        output, errors = process.communicate()
+        for _ in range(times):
+            process.send_signal(number)
+            time.sleep(0.05)
+        errors = "".join(iter(lambda: read(terminal), ""))
+        output, _ = process.communicate()
         assert time.perf_counter() - sent < 1.0 + (sent - started)
-    assert process.returncode == 130
+    os.close(terminal)
+    assert process.returncode == status
     assert output == ""
     message = errors.splitlines()[-1]
     assert re.fullmatch(r"fastrnn: interrupted after \d[\d,]* training steps; the .*", message)
@@ -157,6 +175,14 @@ def test_an_interrupted_command_saves_a_usable_model_within_a_second(tmp_path) -
     model = fastrnn.load(tmp_path / "model")
     assert model.evaluate(VERSE)["loss"] < 2.5
     assert sorted(os.listdir(tmp_path)) == ["model", "text"]
+
+
+def read(terminal: int) -> str:
+    """Return what the terminal shows next, and nothing once its other end is closed."""
+    try:
+        return os.read(terminal, 4096).decode(errors="replace")
+    except OSError:  # Linux's way to say so
+        return ""
 
 
 @contextlib.contextmanager

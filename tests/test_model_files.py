@@ -200,6 +200,33 @@ def test_a_description_that_does_not_fit_is_refused(path: Path, key, value, mess
         fastrnn.load(path)
 
 
+def test_a_flipped_bit_in_any_tensor_is_refused(path: Path) -> None:
+    content = path.read_bytes()
+    start = 8 + int.from_bytes(content[:8], "little")
+    for position in range(start, len(content), 7):
+        damaged = bytearray(content)
+        damaged[position] ^= 1
+        path.write_bytes(damaged)
+        with pytest.raises(ModelFileError, match=r"model.safetensors' is damaged: its tensors"):
+            fastrnn.load(path)
+
+
+def test_two_tensors_that_changed_places_are_refused(path: Path) -> None:
+    content = path.read_bytes()
+    swapped = content.replace(b"bias_ih", b"bias_xx").replace(b"bias_hh", b"bias_ih")
+    path.write_bytes(swapped.replace(b"bias_xx", b"bias_hh"))
+    with pytest.raises(ModelFileError, match="is damaged"):
+        fastrnn.load(path)
+
+
+def test_a_file_without_a_checksum_is_refused(path: Path) -> None:
+    content = path.read_bytes()
+    assert content.count(b"sha256") == 1
+    path.write_bytes(content.replace(b"sha256", b"sha257"))
+    with pytest.raises(ModelFileError, match=r"is damaged: .* no checksum"):
+        fastrnn.load(path)
+
+
 @pytest.mark.parametrize("key", ["kind", "config", "vocabulary"])
 def test_a_description_that_lacks_something_is_refused(path: Path, key: str) -> None:
     description, tensors = read(path)
@@ -359,8 +386,10 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
         raise failure
 
     monkeypatch.setattr(os, call, fail)
-    with pytest.raises(type(failure)):
+    with pytest.raises(type(failure)) as caught:
         model.save(path)
+    if isinstance(failure, OSError):
+        assert caught.value.filename == os.path.realpath(path)
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
 

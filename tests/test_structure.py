@@ -22,6 +22,7 @@ ROWS = [
     ["optim", "sampling", "cells"],
     ["updates", "scaling", "vocabulary", "corpus", "checkpoint", "train"],
     ["text", "sequence"],
+    ["options", "interrupts"],
     ["cli"],
     ["__main__", "__init__"],
 ]

@@ -81,7 +81,8 @@ def test_a_replacement_is_one_character_of_the_vocabulary(model, unknown, error)
 
 @pytest.mark.parametrize("text", ["", "n"])
 def test_a_text_without_anything_to_predict_is_refused(model: CharRNN, text: str) -> None:
-    with pytest.raises(ValueError, match="at least 2 are expected"):
+    noun = "character" if text else "characters"
+    with pytest.raises(ValueError, match=f"text has {len(text)} {noun}, at least 2 are expected"):
         model.evaluate(text)
     with pytest.raises(ValueError, match="at least 2 are expected"):
         CharRNN().fit(text, seq_len=1)
@@ -113,7 +114,11 @@ def test_a_file_is_read_as_utf_8_with_newlines_only(tmp_path) -> None:
     [
         (b"", "is empty"),
         (b"\x7fELF\x02\x00\x01", "is a binary file"),
-        ("utf-16".encode("utf-16"), "is a binary file"),
+        ("utf-16".encode("utf-16-le"), "is a binary file"),
+        ("\ufeffte".encode("utf-16-le"), "not text in UTF-8: .* byte order mark of UTF-16"),
+        ("\ufeffte".encode("utf-16-be"), "iconv -f UTF-16 -t UTF-8"),
+        ("\ufeffte".encode("utf-32-le"), "byte order mark of UTF-32"),
+        ("\ufeffte".encode("utf-32-be"), "byte order mark of UTF-32"),
         (b"caf\xe9!", "not text in UTF-8: byte 3 is 0xe9"),
     ],
 )
@@ -139,6 +144,12 @@ def test_what_is_no_path_is_a_type_error_that_names_it(wrong) -> None:
 def test_a_dash_is_standard_input(monkeypatch) -> None:
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO("é\r\n".encode())))
     assert read_text("-") == "é\n"
+
+
+def test_a_closed_standard_input_is_said_to_be_closed(monkeypatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(ValueError, match="standard input is closed"):
+        read_text("-")
 
 
 def test_python_carries_a_text_to_learn_from() -> None:

@@ -1,8 +1,9 @@
 """Model files: one safetensors file with the weights and, in its header, all the rest.
 
 The header's metadata has a single entry, ``"fastrnn"``: a JSON object with the format
-version, the kind of model, its configuration and, for text, its vocabulary. (A single entry,
-because safetensors does not promise an order for several: equal models give equal files.)
+version, the kind of model, its configuration, for text its vocabulary, and a checksum of the
+tensors. (A single entry, because safetensors does not promise an order for several: equal
+models give equal files.)
 Files are data only: reading one runs no code from it.
 """
 
@@ -10,10 +11,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import reprlib
 import secrets
+import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -28,6 +31,9 @@ from fastrnn.errors import ModelFileError
 
 METADATA_KEY = "fastrnn"
 FORMAT_VERSION = 1
+
+# Room for the header of a model file, whose vocabulary takes a few bytes for each character.
+HEADER_ROOM = 2**20
 
 _DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype(np.float32), "F64": np.dtype(np.float64)}
 
@@ -44,7 +50,7 @@ class ModelFile:
     path : str
         Where it is.
     description : dict
-        What was given to :func:`write`, and the format version.
+        What was given to :func:`write`, the format version, and the tensors' ``sha256``.
     layout : dict of str to (dtype, shape)
         The tensors by name. As yet none is in memory, and no size in here can be trusted.
     """
@@ -61,7 +67,18 @@ class ModelFile:
         ------
         MemoryError
             If they do not fit.
+        ModelFileError
+            If they are not those that were written.
         """
+        tensors = self._read()
+        if _checksum(tensors) != self.description["sha256"]:
+            raise ModelFileError(
+                f"{self.path!r} is damaged: its tensors are not those that were saved "
+                f"(their SHA-256 differs)"
+            )
+        return tensors
+
+    def _read(self) -> dict[str, np.ndarray]:
         try:
             return {name: self._file.get_tensor(name) for name in self.layout}
         except BaseException as error:
@@ -90,10 +107,13 @@ def write(
         is a folder or a device.
     """
     target, mode = _target(path)
-    header = json.dumps({"format_version": FORMAT_VERSION, **description}, sort_keys=True)
     contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    header = json.dumps(
+        {"format_version": FORMAT_VERSION, **description, "sha256": _checksum(contiguous)},
+        sort_keys=True,
+    )
     content = to_bytes(contiguous, metadata={METADATA_KEY: header})
-    with _temporary(target) as (descriptor, temporary):
+    with _naming(target), _temporary(target) as (descriptor, temporary):
         with os.fdopen(descriptor, "wb") as file:
             if mode is not None:
                 os.chmod(temporary, mode)
@@ -152,8 +172,32 @@ def is_model(path: PathLike) -> bool:
 def check_writable(path: PathLike) -> None:
     """Raise what :func:`write` would raise for this path, leaving nothing behind."""
     target, _ = _target(path)
-    with _temporary(target) as (descriptor, _):
+    with _naming(target), _temporary(target) as (descriptor, _):
         os.close(descriptor)
+
+
+def check_room(path: PathLike, tensor_bytes: int) -> None:
+    """Raise an OSError if tensors of this many bytes do not fit on the disk of ``path``."""
+    target, _ = _target(path)
+    needed = tensor_bytes + HEADER_ROOM
+    free = shutil.disk_usage(os.path.dirname(target)).free
+    if free < needed:
+        raise OSError(
+            errno.ENOSPC,
+            f"{os.strerror(errno.ENOSPC)}: the model takes {needed / 2**20:,.1f} MiB, "
+            f"{free / 2**20:,.1f} MiB are free",
+            target,
+        )
+
+
+def _checksum(tensors: Mapping[str, np.ndarray]) -> str:
+    """Return the SHA-256 of names, dtypes, shapes and little-endian data, in order of names."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(json.dumps([name, tensor.dtype.name, tensor.shape]).encode())
+        little_endian = tensor.astype(tensor.dtype.newbyteorder("<"), copy=False)
+        digest.update(np.ascontiguousarray(little_endian).reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
 
 
 def _layout(path: str, file: Any) -> Layout:
@@ -189,6 +233,8 @@ def _description(path: str, metadata: Mapping[str, str] | None) -> dict[str, Any
             f"{path!r} has format version {reprlib.repr(version)}, "
             f"this fastrnn reads {FORMAT_VERSION}"
         )
+    if not isinstance(description.get("sha256"), str):
+        raise ModelFileError(f"{path!r} is damaged: its description has no checksum 'sha256'")
     return description
 
 
@@ -213,15 +259,21 @@ def _target(path: PathLike) -> tuple[str, int | None]:
 
 
 @contextlib.contextmanager
+def _naming(target: str) -> Iterator[None]:
+    """Have any OSError name ``target``, the file that the caller knows of."""
+    try:
+        yield
+    except OSError as error:
+        error.filename, error.filename2 = target, None
+        raise
+
+
+@contextlib.contextmanager
 def _temporary(target: str) -> Iterator[tuple[int, str]]:
     """Create a file beside ``target``, with a new file's permissions; remove it at the end."""
     temporary = os.path.join(os.path.dirname(target), f".fastrnn-{secrets.token_hex(8)}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    try:
-        descriptor = os.open(temporary, flags, 0o666)
-    except OSError as error:
-        error.filename = target  # the name the caller knows
-        raise
+    descriptor = os.open(temporary, flags, 0o666)
     try:
         yield descriptor, temporary
     finally:

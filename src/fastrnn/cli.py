@@ -4,73 +4,67 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import inspect
 import io
 import os
 import platform
 import shlex
+import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import TextIO
 
 import numpy as np
 
 import fastrnn
-from fastrnn import _ops, checkpoint
-from fastrnn.cells import CELLS
+from fastrnn import checkpoint, options
 from fastrnn.corpus import python_help, read_text
-from fastrnn.errors import NonFiniteLossError
-from fastrnn.optim import OPTIMIZERS
+from fastrnn.errors import ModelFileError, NonFiniteLossError
+from fastrnn.interrupts import BY_SIGNAL, Interrupts
 from fastrnn.text import CharRNN, load
-from fastrnn.updates import SCHEDULES
-
-Commands = argparse._SubParsersAction  # argparse has no public name for it
-
-# Passes over the text by default: on the default text and two cores, under a minute.
-EPOCHS = 20
-DEFAULT_MODEL = "fastrnn-model.safetensors"
+from fastrnn.train import stream_count
 
 HELD_OUT = 0.1
 SAMPLE_LENGTH = 400
 SAMPLE_TEMPERATURE = 0.7
 
-EXIT_OK, EXIT_ERROR, EXIT_INTERRUPTED = 0, 1, 130
-
-EXAMPLES = f"""\
-examples:
-  fastrnn train                               learn English from Python's own help
-  fastrnn train shakespeare.txt --epochs 20   learn from a text file
-  cat *.txt | fastrnn train - --out m.safetensors
-  fastrnn generate {DEFAULT_MODEL} --prompt "The " --temperature 0.7
-  fastrnn evaluate {DEFAULT_MODEL} other.txt
-  fastrnn info {DEFAULT_MODEL}
-
-'fastrnn COMMAND --help' lists the options of a command.
-"""
+EXIT_OK, EXIT_ERROR = 0, 1
+EXIT_INTERRUPTED = BY_SIGNAL + signal.SIGINT
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status.
 
     0: done. 1: the request cannot be met, said in one line on standard error. 2: the command
-    line itself is wrong. 130: interrupted by Ctrl-C.
+    line itself is wrong. 130: interrupted by Ctrl-C. 143: training was ended by SIGTERM.
     """
-    arguments = _parser().parse_args(argv)
+    try:
+        return _run(argv)
+    finally:
+        _discard_if_broken(sys.stdout)
+        _discard_if_broken(sys.stderr)
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    arguments, extra = options.parser().parse_known_args(argv)
+    arguments.is_process = argv is None
+    if extra:
+        arguments.parser.error(f"unrecognized arguments: {' '.join(extra)}")
+    if sys.stdout is None:
+        _complain("error: standard output is closed")
+        return EXIT_ERROR
     if isinstance(sys.stdout, io.TextIOWrapper):  # show what a terminal cannot, do not fail
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        status: int = arguments.run(arguments)
-        sys.stdout.flush()
+        status: int = COMMANDS[arguments.command](arguments)
         return status
     except KeyboardInterrupt:
-        print("fastrnn: interrupted", file=sys.stderr)
+        _complain("interrupted")
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader of a pipe, such as head, has had enough
-        with contextlib.suppress(io.UnsupportedOperation):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_ERROR
     except (OSError, ValueError, MemoryError, NonFiniteLossError) as error:
-        print(f"fastrnn: error: {_one_line(error)}", file=sys.stderr)
+        _complain(f"error: {_one_line(error, arguments.parser)}")
         return EXIT_ERROR
 
 
@@ -92,32 +86,55 @@ def train(arguments: argparse.Namespace) -> int:
         f"the last {len(held_out):,} are held out"
     )
     _say(f"model      {_summary(model)}")
-    before = model.evaluate(held_out, num_threads=arguments.threads)
-    _say("training   Ctrl-C stops and saves")
+    if model.network is not None:
+        checkpoint.check_room(arguments.out, model.network.num_parameters * model.dtype.itemsize)
+    before = _measure("untrained", model, held_out, arguments.threads)
+    streams = stream_count(len(learned), arguments.batch_size, arguments.seq_len)
+    fewer = "" if streams == arguments.batch_size else ", all that a text so short makes"
+    _say(f"training   batch size {streams:,}{fewer}; Ctrl-C stops and saves")
     started = time.perf_counter()
-    try:
-        model.fit(
-            learned,
-            epochs=arguments.epochs,
-            batch_size=arguments.batch_size,
-            seq_len=arguments.seq_len,
-            optimizer=arguments.optimizer,
-            lr=arguments.lr,
-            schedule=arguments.schedule,
-            clip_norm=arguments.clip_norm or None,
-            progress=not arguments.quiet,
-            num_threads=arguments.threads,
-        )
-    except KeyboardInterrupt:
-        return _interrupted(model, arguments.out)
-    seconds = time.perf_counter() - started
-    model.save(arguments.out)
-    after = model.evaluate(held_out, num_threads=arguments.threads)
+    with Interrupts(ends_process=arguments.is_process) as interrupts:
+        try:
+            _fit(model, learned, arguments)
+            interrupts.hold()
+        except KeyboardInterrupt:
+            interrupts.hold()
+            interrupts.status = interrupts.status or EXIT_INTERRUPTED
+        seconds = time.perf_counter() - started
+        if model.history:
+            model.save(arguments.out)
+    if interrupts.status is not None:
+        return _interrupted(model, arguments.out, interrupts.status)
     _say(f"           {seconds:.1f} s, {model.history[-1]['chars'] / seconds:,.0f} characters/s")
-    _say(f"held out   {_scores(before)} before training")
-    _say(f"           {_scores(after)} after")
-    _show_what_next(model, _first_word(learned), arguments.out)
+    try:
+        after = _measure("trained", model, held_out, arguments.threads)
+        _say(f"held out   {_scores(before)} before training")
+        _say(f"           {_scores(after)} after")
+        _show_what_next(model, _first_word(learned), arguments.out)
+    except KeyboardInterrupt:
+        _complain(f"interrupted after training; the model was saved to {arguments.out}")
+        return EXIT_INTERRUPTED
     return EXIT_OK
+
+
+def _fit(model: CharRNN, text: str, arguments: argparse.Namespace) -> None:
+    model.fit(
+        text,
+        epochs=arguments.epochs,
+        batch_size=arguments.batch_size,
+        seq_len=arguments.seq_len,
+        optimizer=arguments.optimizer,
+        lr=arguments.lr,
+        schedule=arguments.schedule,
+        clip_norm=arguments.clip_norm or None,
+        progress=not arguments.quiet,
+        num_threads=arguments.threads,
+    )
+
+
+def _measure(what: str, model: CharRNN, text: str, threads: int | None) -> dict[str, float]:
+    _say(f"measuring  the {what} model on {len(text):,} held-out characters")
+    return model.evaluate(text, num_threads=threads)
 
 
 def generate(arguments: argparse.Namespace) -> int:
@@ -167,165 +184,6 @@ def info(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="fastrnn",
-        description="Train and run recurrent networks on the CPU.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"fastrnn {fastrnn.__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    _add_train(commands)
-    _add_generate(commands)
-    _add_evaluate(commands)
-    _add_info(commands)
-    return parser
-
-
-def _add_train(commands: Commands) -> None:
-    parser = _command(
-        commands,
-        "train",
-        train,
-        "learn to write like a text",
-        "Learn to write like a text, character by character, and save the model. The last 10 % "
-        "of the text is held out to measure what was learned. Ctrl-C saves the model as it is.",
-        "example:\n  fastrnn train shakespeare.txt --epochs 20 --out shakespeare.safetensors",
-    )
-    parser.add_argument(
-        "file",
-        nargs="?",
-        metavar="FILE",
-        help="text in UTF-8, '-' for standard input; default: Python's help on its language",
-    )
-    option = parser.add_argument
-    option("--out", metavar="MODEL", default=DEFAULT_MODEL, help="file to save the model to")
-    option("--force", action="store_true", help="overwrite MODEL even if it is no fastrnn model")
-    option("--quiet", action="store_true", help="show no progress bar")
-    option("--threads", type=int, metavar="N", help="threads to use")
-    model = parser.add_argument_group("model")
-    model.add_argument("--cell", choices=tuple(CELLS), help="recurrent cell")
-    model.add_argument("--hidden-size", type=int, metavar="N", help="number of hidden units")
-    model.add_argument(
-        "--nonlinearity", choices=tuple(_ops.NONLINEARITIES), help="activation function"
-    )
-    model.add_argument("--seed", type=int, metavar="N", help="seed of weights and sample")
-    training = parser.add_argument_group("training")
-    training.add_argument(
-        "--epochs", type=int, default=EPOCHS, metavar="N", help="passes over the text"
-    )
-    training.add_argument("--batch-size", type=int, metavar="N", help="streams side by side")
-    training.add_argument(
-        "--seq-len", type=int, metavar="N", help="characters that a gradient reaches back"
-    )
-    training.add_argument("--optimizer", choices=tuple(OPTIMIZERS), help="rule of the updates")
-    training.add_argument("--lr", type=float, metavar="X", help="learning rate")
-    training.add_argument("--schedule", choices=SCHEDULES, help="course of the learning rate")
-    training.add_argument(
-        "--clip",
-        type=float,
-        dest="clip_norm",
-        metavar="X",
-        help="largest norm of the gradient; 0: no limit",
-    )
-    _take_defaults(parser, CharRNN.__init__, "cell", "hidden_size", "nonlinearity", "seed")
-    _take_defaults(
-        parser, CharRNN.fit, "batch_size", "seq_len", "optimizer", "lr", "schedule", "clip_norm"
-    )
-
-
-def _add_generate(commands: Commands) -> None:
-    parser = _command(
-        commands,
-        "generate",
-        generate,
-        "write text with a model",
-        "Print the prompt and what the model writes after it.",
-        f'example:\n  fastrnn generate {DEFAULT_MODEL} --prompt "The " --temperature 0.7',
-    )
-    option = parser.add_argument
-    option("model", metavar="MODEL", help="file that 'fastrnn train' saved")
-    option("--prompt", default="", metavar="TEXT", help="text to continue")
-    option("--length", type=int, metavar="N", help="characters to write")
-    option(
-        "--temperature",
-        type=float,
-        metavar="X",
-        help="below 1 more cautious, above 1 more daring, 0 always the likeliest character",
-    )
-    option("--top-k", type=int, metavar="N", help="draw from the N likeliest characters")
-    option(
-        "--top-p",
-        type=float,
-        metavar="X",
-        help="draw from the fewest likeliest characters whose probabilities sum to X",
-    )
-    option("--seed", type=int, metavar="N", help="seed of the draws")
-    option("--num-samples", type=int, metavar="N", help="number of texts")
-    _add_unknown(parser)
-    _take_defaults(parser, CharRNN.generate, "length", "temperature", "seed", "num_samples")
-
-
-def _add_evaluate(commands: Commands) -> None:
-    parser = _command(
-        commands,
-        "evaluate",
-        evaluate,
-        "measure how well a model predicts a text",
-        "Print the mean loss of a model over a text, in nats and in bits per character.",
-        f"example:\n  fastrnn evaluate {DEFAULT_MODEL} other.txt",
-    )
-    parser.add_argument("model", metavar="MODEL", help="file that 'fastrnn train' saved")
-    parser.add_argument("file", metavar="FILE", help="text in UTF-8, '-' for standard input")
-    parser.add_argument("--threads", type=int, metavar="N", help="threads to use")
-    _add_unknown(parser)
-
-
-def _add_info(commands: Commands) -> None:
-    parser = _command(
-        commands,
-        "info",
-        info,
-        "describe this installation, or a model",
-        "Describe this installation (version, kernels, threads), or what a model file holds.",
-        f"example:\n  fastrnn info {DEFAULT_MODEL}",
-    )
-    parser.add_argument("model", nargs="?", metavar="MODEL", help="a model file")
-
-
-def _command(
-    commands: Commands,
-    name: str,
-    run: Callable[[argparse.Namespace], int],
-    summary: str,
-    description: str,
-    epilog: str,
-) -> argparse.ArgumentParser:
-    parser = commands.add_parser(
-        name, help=summary, description=description, epilog=epilog, formatter_class=_HelpFormatter
-    )
-    parser.set_defaults(run=run)
-    return parser
-
-
-def _take_defaults(
-    parser: argparse.ArgumentParser, function: Callable[..., object], *names: str
-) -> None:
-    """Give the options of these names the defaults that ``function`` has."""
-    parameters = inspect.signature(function).parameters
-    parser.set_defaults(**{name: parameters[name].default for name in names})
-
-
-def _add_unknown(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--unknown",
-        default="error",
-        metavar="CHAR",
-        help="a character the model knows, to stand in for each one that it does not",
-    )
-
-
 def _check_output(path: str, force: bool) -> None:
     """Refuse, before any work is done, a file that could not or should not be written."""
     checkpoint.check_writable(path)
@@ -338,26 +196,27 @@ def _check_output(path: str, force: bool) -> None:
 
 def _split(text: str, seq_len: int) -> tuple[str, str]:
     """Return the beginning of ``text``, to learn from, and the held-out rest."""
-    cut = len(text) - max(2, int(HELD_OUT * len(text)))
+    cut = max(0, len(text) - max(2, int(HELD_OUT * len(text))))
     if cut <= seq_len:
+        advice = f", or a --seq-len below {cut:,}" if cut > 2 else ""
         raise ValueError(
-            f"the text has {len(text):,} characters, of which {max(cut, 0):,} are left to learn "
-            f"from; --seq-len {seq_len} needs at least {seq_len + 1:,}"
+            f"the text has {len(text):,} character{'s' * (len(text) != 1)}, of which "
+            f"{HELD_OUT:.0%} are held out and {cut:,} left to learn from; --seq-len {seq_len} "
+            f"needs at least {seq_len + 1:,}: use a longer text{advice}"
         )
     return text[:cut], text[cut:]
 
 
-def _interrupted(model: CharRNN, path: str) -> int:
+def _interrupted(model: CharRNN, path: str, status: int) -> int:
     if not model.history:
-        print("fastrnn: interrupted before the first training step, nothing saved", file=sys.stderr)
-        return EXIT_INTERRUPTED
-    model.save(path)
-    print(
-        f"fastrnn: interrupted after {model.history[-1]['step']:,} training steps; "
-        f"the model as it is was saved to {path}",
-        file=sys.stderr,
+        _complain("interrupted before the first training step, nothing saved")
+        return status
+    steps = model.history[-1]["step"]
+    _complain(
+        f"interrupted after {steps:,} training step{'s' * (steps != 1)}; "
+        f"the model as it is was saved to {path}"
     )
-    return EXIT_INTERRUPTED
+    return status
 
 
 def _summary(model: CharRNN) -> str:
@@ -385,26 +244,40 @@ def _first_word(text: str) -> str:
     return words[0][:20] if words else ""
 
 
-def _one_line(error: BaseException) -> str:
+def _one_line(error: BaseException, parser: argparse.ArgumentParser) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename!r}: {error.strerror}"
-    return " ".join(str(error).split()) or type(error).__name__
+    line = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, (OSError, ModelFileError)):  # what it names is in a file
+        return line
+    return options.with_names(line, parser)
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OSError(f"standard output: {error.strerror}") from None
 
 
-class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Wrap descriptions but keep the line breaks of examples, and show options' defaults."""
+def _complain(message: str) -> None:
+    """Write a message to standard error, if there is one."""
+    if sys.stderr is not None:  # print() would take standard output instead
+        with contextlib.suppress(OSError):
+            print(f"fastrnn: {message}", file=sys.stderr, flush=True)
 
-    def _fill_text(self, text: str, width: int, indent: str) -> str:
-        wrap = argparse.HelpFormatter if "\n" not in text else argparse.RawDescriptionHelpFormatter
-        return wrap._fill_text(self, text, width, indent)
 
-    def _get_help_string(self, action: argparse.Action) -> str | None:
-        default = action.default
-        shown = isinstance(default, (int, float)) or default not in (None, "", argparse.SUPPRESS)
-        if shown and default is not False and action.option_strings:
-            return f"{action.help or ''} (default: %(default)s)".lstrip()
-        return action.help
+def _discard_if_broken(stream: TextIO | None) -> None:
+    """Send to nowhere what a broken stream still holds, which Python would report at exit."""
+    if stream is None:
+        return
+    try:
+        stream.flush()
+    except OSError:
+        with contextlib.suppress(io.UnsupportedOperation):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+COMMANDS = {"train": train, "generate": generate, "evaluate": evaluate, "info": info}

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import codecs
 import importlib
 import os
 import sys
 
 from fastrnn import _check
+
+# UTF-32 comes first: in little-endian order its mark begins with UTF-16's.
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF32_LE, "UTF-32"),
+    (codecs.BOM_UTF32_BE, "UTF-32"),
+    (codecs.BOM_UTF16_LE, "UTF-16"),
+    (codecs.BOM_UTF16_BE, "UTF-16"),
+)
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
@@ -22,17 +31,18 @@ def read_text(path: str | os.PathLike[str]) -> str:
     OSError
         If the file cannot be read.
     ValueError
-        If it is empty, binary (it holds a zero byte), or not valid UTF-8.
+        If it is empty, binary (it holds a zero byte), or not valid UTF-8, or if standard input
+        is closed.
     """
-    if path == "-":
-        name, content = "standard input", sys.stdin.buffer.read()
-    else:
-        path = _check.path("path", path)
-        name = repr(path)
-        with open(path, "rb") as file:
-            content = file.read()
+    name, content = _content(path)
     if not content:
         raise ValueError(f"{name} is empty; a text to read was expected")
+    for mark, encoding in _BYTE_ORDER_MARKS:
+        if content.startswith(mark):
+            raise ValueError(
+                f"{name} is not text in UTF-8: it begins with the byte order mark of {encoding}; "
+                f"convert it to UTF-8 first, for example with iconv -f {encoding} -t UTF-8"
+            )
     if b"\0" in content:
         raise ValueError(
             f"{name} is a binary file (byte {content.index(0)} is zero); "
@@ -46,6 +56,21 @@ def read_text(path: str | os.PathLike[str]) -> str:
             f"({error.reason}); convert it to UTF-8 first"
         ) from None
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _content(path: str | os.PathLike[str]) -> tuple[str, bytes]:
+    """Return what to call a file in messages, and its bytes."""
+    if path == "-":
+        if sys.stdin is None:
+            raise ValueError("standard input is closed; a text to read was expected")
+        return "standard input", sys.stdin.buffer.read()
+    path = _check.path("path", path)
+    try:
+        with open(path, "rb") as file:
+            return repr(path), file.read()
+    except OSError as error:
+        error.filename = path  # a failing read, unlike a failing open, does not set it
+        raise
 
 
 def python_help() -> str:

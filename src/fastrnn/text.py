@@ -26,6 +26,8 @@ _KIND = "CharRNN"
 # the memory that the logits take does.
 _EVALUATION_CHUNK = 1024
 
+_ANOTHER_VOCABULARY = "fit a new CharRNN, whose vocabulary holds every character of the text"
+
 _LARGEST_EXPONENT = math.log(sys.float_info.max)
 
 
@@ -204,7 +206,8 @@ class CharRNN:
             self._build(Vocabulary(text))
         network, vocabulary = self._ready()
         try:
-            streams = Streams.split(vocabulary.encode(text), options.batch_size, options.seq_len)
+            ids = vocabulary.encode(text, advice=_ANOTHER_VOCABULARY)
+            streams = Streams.split(ids, options.batch_size, options.seq_len)
             train(network, streams, options, history=self.history)
         except BaseException:
             if first and not self.history:
@@ -390,6 +393,8 @@ class CharRNN:
                 network, _ = model._ready()
                 _check_layout(file.layout, network.state_dict())
                 network.load_state_dict(file.tensors())
+            except ModelFileError:
+                raise
             except (TypeError, ValueError, MemoryError) as error:
                 raise ModelFileError(f"{file.path!r} cannot be used as a model: {error}") from None
         return model

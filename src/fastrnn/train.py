@@ -65,7 +65,7 @@ class Streams:
         There are ``batch_size`` streams, or as many as hold ``seq_len`` ids and a target each
         if those are fewer. Fewer than one stream's number of ids are left over at the end.
         """
-        batch_size = min(batch_size, (len(ids) - 1) // seq_len)
+        batch_size = stream_count(len(ids), batch_size, seq_len)
         stream_len = (len(ids) - 1) // batch_size
         used = batch_size * stream_len
         shape = (batch_size, stream_len)
@@ -89,6 +89,17 @@ class Streams:
         """Return the number of targets in the first ``steps`` chunks."""
         passes, rest = divmod(steps, self.chunk_count(seq_len))
         return self.inputs.size * passes + self.inputs[: rest * seq_len].size
+
+
+def stream_count(length: int, batch_size: int, seq_len: int) -> int:
+    """Return into how many streams ``length`` ids are cut, ``batch_size`` at most.
+
+    Examples
+    --------
+    >>> stream_count(1000, batch_size=4, seq_len=64), stream_count(200, batch_size=4, seq_len=64)
+    (4, 3)
+    """
+    return min(batch_size, (length - 1) // seq_len)
 
 
 def train(

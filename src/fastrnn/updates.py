@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import sys
+import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -144,14 +146,79 @@ class Updates:
 
 
 def progress_bar(shown: bool, total: int, unit: str, *, unit_scale: bool = False) -> Any:
-    """Return a tqdm bar over ``total`` units; ``unit_scale`` writes 12.3k for 12,345 of them."""
+    """Return a tqdm bar over ``total`` units; ``unit_scale`` writes 12.3k for 12,345 of them.
+
+    Where standard error is no terminal, a line for each tenth takes the bar's place.
+    """
     from tqdm import tqdm  # here, because importing fastrnn should stay cheap
 
+    if shown and sys.stderr is not None and not sys.stderr.isatty():
+        return _ProgressLines(tqdm.format_meter, total, unit=unit, unit_scale=unit_scale)
     return tqdm(
         total=total,
         unit=unit,
         unit_scale=unit_scale,
         dynamic_ncols=True,
         mininterval=0.2,
-        disable=not shown,
+        disable=not shown or sys.stderr is None,
+        file=_Unbreakable(sys.stderr) if shown and sys.stderr is not None else None,
     )
+
+
+class _ProgressLines:
+    """What is used of a tqdm bar, as lines for a file: one for each tenth of ``total``."""
+
+    def __init__(self, format_meter: Any, total: int, **units: Any) -> None:
+        self._format, self._total, self._units = format_meter, total, units
+        self._file = _Unbreakable(sys.stderr)
+        self._done = self._tenths = 0
+        self._postfix = ""
+        self._started = time.perf_counter()
+
+    def __enter__(self) -> _ProgressLines:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def set_postfix_str(self, text: str, refresh: bool = True) -> None:
+        """Set what the next line ends with."""
+        self._postfix = text
+
+    def update(self, count: int = 1) -> None:
+        """Count on; write a line if another tenth is complete."""
+        self._done += count
+        tenths = 10 * self._done // self._total
+        if tenths == self._tenths:
+            return
+        self._tenths = tenths
+        line = self._format(
+            self._done,
+            self._total,
+            time.perf_counter() - self._started,
+            postfix=self._postfix,
+            bar_format="{percentage:3.0f}% {n_fmt}/{total_fmt} "
+            "[{elapsed}<{remaining}, {rate_fmt}{postfix}]",
+            **self._units,
+        )
+        self._file.write(line + "\n")
+
+
+class _Unbreakable:
+    """A stream that shows what it can: no failure to write is worth the training."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except (OSError, ValueError):  # a full disk, a reader that left; a closed stream
+            pass
+
+    def flush(self) -> None:
+        """Nothing waits: :meth:`write` flushes."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)

@@ -51,7 +51,14 @@ class Vocabulary:
     def __contains__(self, character: str) -> bool:
         return len(character) == 1 and character in self.characters
 
-    def encode(self, text: str, *, name: str = "text", unknown: str = "error") -> np.ndarray:
+    def encode(
+        self,
+        text: str,
+        *,
+        name: str = "text",
+        unknown: str = "error",
+        advice: str = "pass unknown= and one of those to have it stand in",
+    ) -> np.ndarray:
         """Return the ids of the characters of ``text``, shape (len(text),), int64.
 
         Parameters
@@ -62,6 +69,8 @@ class Vocabulary:
             What to call the text in an error message.
         unknown : str
             ``"error"``, or a character of the vocabulary that stands in for each unknown one.
+        advice : str
+            What the caller can do about an unknown character, for the error message.
 
         Raises
         ------
@@ -85,7 +94,7 @@ class Vocabulary:
             raise UnknownCharacterError(
                 f"{name} holds the character {character!r} (U+{ord(character):04X}) at position "
                 f"{position}, which is not among the {len(self)} characters the model knows; "
-                f"pass unknown= and one of those to have it stand in"
+                f"{advice}"
             )
         ids[missing] = replacement
         return ids
@@ -114,7 +123,8 @@ def check_text(name: str, text: str, minimum: int) -> None:
     if not isinstance(text, str):
         raise TypeError(f"{name} must be a str, got {_check.describe(text)}")
     if len(text) < minimum:
-        raise ValueError(f"{name} has {len(text):,} characters, at least {minimum:,} are expected")
+        noun = "character" if len(text) == 1 else "characters"
+        raise ValueError(f"{name} has {len(text):,} {noun}, at least {minimum:,} are expected")
 
 
 def _code_points(text: str) -> np.ndarray:
