@@ -38,7 +38,7 @@ cdef class RNNStream:
     cdef void *_state[2]
 
     def __cinit__(self, packed_ih, bias, packed_hh, table_rows, int nonlinearity,
-                 Py_ssize_t batch_size):
+                  Py_ssize_t batch_size):
         self._packed_ih, self._bias, self._packed_hh = packed_ih, bias, packed_hh
         self._table = table_rows
         self._dtype = bias.dtype
