@@ -1,8 +1,7 @@
 /* The kernel table: everything the Cython loops may call.
  *
  * kernels.def lists the kernels once; it is expanded here into two structs of function
- * pointers (float32 and float64), in targets/ into one const table per ISA, and in the
- * kernel tests into the list of what must be covered.
+ * pointers (float32 and float64), and in targets/ into one const table per ISA.
  */
 #ifndef FASTRNN_H
 #define FASTRNN_H
