@@ -177,6 +177,9 @@ def test_data_handed_in_is_never_written_to(fitted):
     Forecaster(10, hidden_size=4).fit(series, epochs=1)
     fitted.predict(window)
     fitted.forecast(3, last_window=window)
+    # Compiled code could write in spite of the flag.
+    assert np.array_equal(series, WAVE)
+    assert np.array_equal(window, WAVE[:10])
 
 
 def test_a_series_of_integers_is_one_of_numbers():

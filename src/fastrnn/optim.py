@@ -6,6 +6,7 @@ Each update is one compiled sweep over a module's parameter arena.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
@@ -34,7 +35,7 @@ def _as_modules(modules: Any) -> tuple[Module, ...]:
     return listed
 
 
-class Optimizer:
+class Optimizer(ABC):
     """Base: which modules, the learning rate, and state arrays beside each arena.
 
     Parameters
@@ -73,8 +74,9 @@ class Optimizer:
             finally:
                 module.invalidate()
 
+    @abstractmethod
     def _update(self, index: int, module: Module) -> None:
-        raise NotImplementedError
+        """Make one sweep over the parameters of a module, the index-th of ``modules``."""
 
     def _zeros(self, wanted: bool = True) -> list[np.ndarray | None]:
         """Return an array of zeros beside each arena, or None for each."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, TypeVar
 
@@ -44,7 +45,7 @@ class Gradients(Mapping[str, np.ndarray]):
         return len(self._views)
 
 
-class Module:
+class Module(ABC):
     """Base of layers: parameters, gradients, state dictionaries.
 
     Parameters are one contiguous buffer and gradients another, so that clipping and an
@@ -133,9 +134,9 @@ class Module:
             kept = self._packed_now = (version, self._pack())
         return kept[1]
 
+    @abstractmethod
     def _pack(self) -> Any:
         """Make the packed copies of the weights."""
-        raise NotImplementedError
 
     def _keep(self, saved: Any) -> None:
         """Keep what ``backward`` needs, if it may be called."""

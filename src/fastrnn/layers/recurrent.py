@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -32,15 +33,17 @@ class Recurrent(Module):
     options: ClassVar[tuple[str, ...]] = ()
     _fixed = Module._fixed | {"input_size", "hidden_size"}
 
+    @abstractmethod
     def __init__(
         self, input_size: int, hidden_size: int, *, dtype: Any, seed: Any, **options: Any
     ) -> None:
-        raise NotImplementedError
+        """Take the sizes, and of ``options`` those that the class names."""
 
+    @abstractmethod
     def _forward(self, x: Any, h_0: Any, num_threads: int | None) -> Saved:
         """Check x and h_0, run over all steps."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _backward(
         self,
         saved: Saved,
@@ -52,8 +55,8 @@ class Recurrent(Module):
 
         grad_output is (T, B, H) and grad_h_n (B, H), contiguous; one of them may be None.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def _generate(
         self,
         prompt: np.ndarray,
@@ -66,4 +69,3 @@ class Recurrent(Module):
         top_p: float,
     ) -> None:
         """Fill tokens (length, samples) with what follows the prompt, ids (prompt_len,)."""
-        raise NotImplementedError
