@@ -24,6 +24,9 @@ FLOAT_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 # two dimensions and an item size inside 64 bits.
 MAX_SIZE = 2**31 - 1
 
+# A seed is stored in model files, and other programs' integers end here.
+MAX_SEED = 2**63 - 1
+
 
 def describe(value: object) -> str:
     """Say what ``value`` is, briefly enough for an error message."""
@@ -54,7 +57,7 @@ def integer(name: str, value: Any, minimum: int = 1, maximum: int = MAX_SIZE) ->
 
 def seed(name: str, value: Any) -> int | None:
     """Return a seed for random numbers: an integer from 0 to 2**63 - 1, or None for a new one."""
-    return None if value is None else integer(name, value, 0, 2**63 - 1)
+    return None if value is None else integer(name, value, 0, MAX_SEED)
 
 
 def flag(name: str, value: Any) -> bool:

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from fastrnn import _check
-from fastrnn.layers import RNN, Recurrent
+from fastrnn.layers import RNN, Linear, Recurrent
+from fastrnn.network import Network
 
 CELLS: dict[str, type[Recurrent]] = {"rnn": RNN}
 
@@ -42,3 +45,32 @@ def make_layer(
     elif nonlinearity != "tanh":
         raise ValueError(f"cell {cell!r} has a fixed nonlinearity, got {nonlinearity!r}")
     return layer_class(input_size, hidden_size, **options)
+
+
+def make_network(
+    cell: str,
+    input_size: int,
+    hidden_size: int,
+    output_size: int,
+    *,
+    nonlinearity: str,
+    dtype: Any,
+    seed: int,
+) -> Network:
+    """Return a new layer of the named cell with a read-out, each with its own stream of ``seed``.
+
+    Raises
+    ------
+    ValueError
+        As :func:`make_layer` does.
+
+    Examples
+    --------
+    >>> make_network("rnn", 3, 5, 2, nonlinearity="tanh", dtype="float32", seed=0).readout
+    Linear(5, 2, dtype=float32)
+    """
+    layer_seed, readout_seed = np.random.SeedSequence(seed).generate_state(2).tolist()
+    layer = make_layer(
+        cell, input_size, hidden_size, nonlinearity=nonlinearity, dtype=dtype, seed=layer_seed
+    )
+    return Network(layer, Linear(hidden_size, output_size, dtype=dtype, seed=readout_seed))

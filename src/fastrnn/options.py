@@ -14,7 +14,7 @@ from fastrnn._version import __version__
 from fastrnn.cells import CELLS
 from fastrnn.optim import OPTIMIZERS
 from fastrnn.text import CharRNN
-from fastrnn.updates import MAX_SEED, SCHEDULES
+from fastrnn.updates import SCHEDULES
 
 Commands = argparse._SubParsersAction  # argparse has no public name for it
 
@@ -86,7 +86,7 @@ def _add_train(commands: Commands) -> None:
         "--nonlinearity", choices=tuple(_ops.NONLINEARITIES), help="activation function"
     )
     model.add_argument(
-        "--seed", type=_whole(0, MAX_SEED), metavar="N", help="seed of weights and sample"
+        "--seed", type=_whole(0, _check.MAX_SEED), metavar="N", help="seed of weights and sample"
     )
     training = parser.add_argument_group("training")
     training.add_argument(
@@ -137,7 +137,7 @@ def _add_generate(commands: Commands) -> None:
         metavar="X",
         help="draw from the fewest likeliest characters whose probabilities sum to X",
     )
-    option("--seed", type=_whole(0, MAX_SEED), metavar="N", help="seed of the draws")
+    option("--seed", type=_whole(0, _check.MAX_SEED), metavar="N", help="seed of the draws")
     option("--num-samples", type=_whole(), metavar="N", help="number of texts")
     _add_unknown(parser)
     _take_defaults(parser, CharRNN.generate, "length", "temperature", "seed", "num_samples")

@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 
 from fastrnn import _check, data
-from fastrnn.cells import CELLS, make_layer
-from fastrnn.layers import Linear
+from fastrnn.cells import CELLS, make_network
 from fastrnn.network import Network
 from fastrnn.scaling import SCALINGS, Scaling
-from fastrnn.updates import MAX_SEED, Settings, Updates, progress_bar
+from fastrnn.updates import Settings, Updates, progress_bar
 
 FLOAT64 = np.dtype(np.float64)
 
@@ -122,7 +121,7 @@ class Forecaster:
         self.nonlinearity = nonlinearity
         self.scaling = _check.choice("scaling", scaling, SCALINGS)
         self.dtype = _check.float_dtype("dtype", dtype)
-        self.seed = _check.integer("seed", seed, 0, MAX_SEED)
+        self.seed = _check.integer("seed", seed, 0, _check.MAX_SEED)
         if self.scaling == "window" and self.window < 2:
             raise ValueError(
                 f"window must be at least 2 with scaling='window', got {window}: scaled by its "
@@ -233,7 +232,7 @@ class Forecaster:
             frame.inputs(windows),
             frame.outputs(targets),
             batch_size or len(windows),
-            np.random.default_rng(self._seeds()[2]),
+            np.random.default_rng(np.random.SeedSequence(self.seed).generate_state(3)[2]),
         )
         updates = Updates(network, settings)
         self._fitted = _Fitted(network, scaling, [], last_window)
@@ -335,21 +334,16 @@ class Forecaster:
             )
         return values
 
-    def _seeds(self) -> list[int]:
-        """Seeds of the layer, the readout and the order of batches."""
-        return [int(state) for state in np.random.SeedSequence(self.seed).generate_state(3)]
-
     def _network(self) -> Network:
-        layer_seed, readout_seed, _ = self._seeds()
-        layer = make_layer(
+        return make_network(
             self.cell,
             1,
             self.hidden_size,
+            1,
             nonlinearity=self.nonlinearity,
             dtype=self.dtype,
-            seed=layer_seed,
+            seed=self.seed,
         )
-        return Network(layer, Linear(self.hidden_size, 1, dtype=self.dtype, seed=readout_seed))
 
     def _training_windows(
         self, series: Any, targets: Any

@@ -11,13 +11,11 @@ import numpy as np
 
 from fastrnn import _check, checkpoint
 from fastrnn._version import __version__
-from fastrnn.cells import CELLS, make_layer
+from fastrnn.cells import CELLS, make_layer, make_network
 from fastrnn.errors import ModelFileError, NonFiniteLossError
-from fastrnn.layers import Linear
 from fastrnn.network import Network
 from fastrnn.sampling import generate_ids
 from fastrnn.train import Options, Streams, train
-from fastrnn.updates import MAX_SEED
 from fastrnn.vocabulary import Vocabulary, check_text
 
 _KIND = "CharRNN"
@@ -91,7 +89,7 @@ class CharRNN:
         self.hidden_size = _check.integer("hidden_size", hidden_size)
         self.nonlinearity = nonlinearity
         self.dtype = _check.float_dtype("dtype", dtype)
-        self.seed = _check.integer("seed", seed, 0, MAX_SEED)
+        self.seed = _check.integer("seed", seed, 0, _check.MAX_SEED)
         self.network: Network | None = None
         self.history: list[dict[str, Any]] = []
         self._vocabulary: Vocabulary | None = None
@@ -276,7 +274,7 @@ class CharRNN:
             temperature=temperature,
             top_k=top_k,
             top_p=top_p,
-            seed=_check.integer("seed", seed, 0, MAX_SEED),
+            seed=_check.integer("seed", seed, 0, _check.MAX_SEED),
             num_samples=num_samples,
         )
         texts = [prompt + vocabulary.decode(ids) for ids in samples]
@@ -400,19 +398,15 @@ class CharRNN:
         return model
 
     def _build(self, vocabulary: Vocabulary) -> None:
-        layer_seed, readout_seed = np.random.SeedSequence(self.seed).generate_state(2)
-        layer = make_layer(
+        self.network = make_network(
             self.cell,
             len(vocabulary),
             self.hidden_size,
+            len(vocabulary),
             nonlinearity=self.nonlinearity,
             dtype=self.dtype,
-            seed=int(layer_seed),
+            seed=self.seed,
         )
-        readout = Linear(
-            self.hidden_size, len(vocabulary), dtype=self.dtype, seed=int(readout_seed)
-        )
-        self.network = Network(layer, readout)
         self._vocabulary = vocabulary
 
     def _ready(self) -> tuple[Network, Vocabulary]:

@@ -17,10 +17,6 @@ from fastrnn.optim import OPTIMIZERS, clip_grad_norm, clip_grad_value
 
 SCHEDULES = ("cosine", "constant")
 
-# The largest seed of a model or a sample: a seed is stored in model files, and other programs'
-# integers end here.
-MAX_SEED = 2**63 - 1
-
 
 @dataclass(kw_only=True)
 class Settings:
