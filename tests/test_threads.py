@@ -188,6 +188,7 @@ except KeyboardInterrupt:
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
 @pytest.mark.parametrize("call", LONG_CALLS)
 def test_ctrl_c_ends_a_long_call_within_a_second_and_the_layer_lives_on(call: str) -> None:
+    started = time.monotonic()
     process = subprocess.Popen(
         [sys.executable, "-c", LONG_CALL.format(call=LONG_CALLS[call])],
         stdout=subprocess.PIPE,
@@ -195,13 +196,15 @@ def test_ctrl_c_ends_a_long_call_within_a_second_and_the_layer_lives_on(call: st
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "running\n"
+    getting_ready = time.monotonic() - started
     time.sleep(0.3)
     start = time.monotonic()
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert output == "interrupted (1, 64, 1024)\n"
-    # A second for the call, half of one for the interpreter to end.
-    assert time.monotonic() - start < 1.5
+    # A second for the call; for the interpreter to end, on a machine as busy as it is now, no more
+    # than it took to start.
+    assert time.monotonic() - start < 1.0 + getting_ready
 
 
 def test_cutting_a_call_into_segments_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:

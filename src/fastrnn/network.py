@@ -19,7 +19,8 @@ LOSSES = ("cross_entropy", "mse")
 _BLOCK_ROWS = 64
 
 # Rows are cut into at most this many slices, each with its own sum of gradients, added up in
-# order: a number of slices that does not depend on threads gives bits that do not either.
+# order: a number of slices that does not depend on threads gives bits that do not either. With
+# many classes there are fewer, so that the sums take no more than four times the memory of h.
 _SLICES = 8
 _SLICE_ROWS = 256
 
@@ -298,7 +299,7 @@ class Network:
         h, target = h.reshape(rows, hidden), target.reshape(rows)
         bias, (packed, packed_back) = self.readout._views["bias"], self.readout._packed()
         scale = 1.0 / rows if reduction == "mean" else 1.0
-        slices = max(1, min(_SLICES, rows // _SLICE_ROWS))
+        slices = max(1, min(_SLICES, rows // _SLICE_ROWS, 4 * rows // classes))
         grad_h = _ops.empty(h.shape, h.dtype) if with_grad else None
         grad_w, grad_b = self._slice_grads(slices) if with_grad else (None, None)
 
