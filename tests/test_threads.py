@@ -246,6 +246,7 @@ def test_no_part_runs_on_after_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> 
         running.remove(start)
 
     pool = _threads._get_pool(3)
+    assert pool is not None
     submit, calls = pool.submit, []
 
     def interrupted_submit(*arguments: object) -> object:
@@ -258,3 +259,21 @@ def test_no_part_runs_on_after_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(KeyboardInterrupt):
         _threads.run(part, 4, 4)
     assert running == []
+
+
+@pytest.mark.usefixtures("always_split")
+def test_where_no_thread_can_be_started_the_caller_does_all_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    expected = train_step(1)
+    monkeypatch.setattr(_threads, "_pool", None)
+
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        for got, wanted in zip(train_step(3), expected, strict=True):
+            np.testing.assert_array_equal(got, wanted)
+    for got, wanted in zip(train_step(3), expected, strict=True):
+        np.testing.assert_array_equal(got, wanted)

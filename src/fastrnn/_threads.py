@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import pairwise
-from threading import Lock
+from threading import Event, Lock
 from typing import TypeVar
 
 from fastrnn import _check
@@ -129,11 +129,13 @@ def _submit(
 ) -> list[tuple[int, int]]:
     """Hand all parts but the first to the pool; return those that it does not take.
 
-    It takes none once the interpreter is shutting down, while threads of the program may still
-    be running.
+    It takes none if no thread can be started, or once the interpreter is shutting down while
+    threads of the program are still running.
     """
     parts = list(pairwise(bounds))[1:]
     pool = _get_pool(len(parts))
+    if pool is None:
+        return parts
     for index, part in enumerate(parts):
         try:
             futures.append(pool.submit(task, *part))
@@ -155,13 +157,34 @@ def _finish(futures: list[Future[T]]) -> None:
         raise interrupt
 
 
-def _get_pool(workers: int) -> ThreadPoolExecutor:
+def _get_pool(workers: int) -> ThreadPoolExecutor | None:
+    """Return a pool with at least so many running threads, or None if they cannot be started."""
     global _pool
     with _lock:
         if _pool is None or _pool._max_workers < workers:
             # An outgrown pool ends by itself once nobody holds it.
-            _pool = ThreadPoolExecutor(workers, thread_name_prefix="fastrnn")
+            _pool = _started_pool(workers)
         return _pool
+
+
+def _started_pool(workers: int) -> ThreadPoolExecutor | None:
+    """Return a pool whose threads all run already.
+
+    An executor that fails to start a thread in ``submit`` has queued the task nevertheless; run
+    by the caller too, it would add its gradients twice. With all threads running, ``submit``
+    starts none.
+    """
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="fastrnn")
+    all_started = Event()
+    try:
+        for _ in range(workers):
+            pool.submit(all_started.wait)
+    except RuntimeError:
+        pool.shutdown(wait=False)
+        return None
+    finally:
+        all_started.set()
+    return pool
 
 
 def _processors() -> int:
