@@ -11,6 +11,7 @@
 #define GATE_SIZE (TILE_ROWS * PANEL)
 #define gate_input FR_CAT(gate_input, SUFFIX)
 #define gate_tiles FR_NAME(gate_tiles)
+#define clear_narrow FR_NAME(clear_narrow)
 #define gradient_tile FR_NAME(gradient_tile)
 #define each_tanh FR_NAME(each_tanh)
 #define each_sigmoid FR_NAME(each_sigmoid)
@@ -40,6 +41,13 @@ typedef struct {
     const REAL *packed_hh;
     ptrdiff_t hidden;
 } gate_input;
+
+/* A last panel of a single vector leaves the rest of its row in z as it was: zero, so that the
+ * activations have something to work on. */
+FR_INLINE void clear_narrow(REAL *z, ptrdiff_t hidden) {
+    if ((hidden - 1) % PANEL < LANES)
+        for (ptrdiff_t i = 0; i < 4 * GATE_SIZE; i += LANES) v_store(z + i, v_set1(0));
+}
 
 /* z[gate] <- rows + x W_ih^T + h W_hh^T for `rows` rows from `row` on, the PANEL units from `unit`
  * on, and `gates` gates from `first` of a row on; these are of `in` gates of W_ih, from

@@ -56,10 +56,9 @@ typedef struct {
     int count;
 } tile_args;
 
-/* One tile. The last two arguments are compile-time constants at every call, so that `acc` lives
- * in registers. */
-FR_INLINE void tile(const tile_args *t, const int rows, const int panels) {
-    const int width = panels * TILE_VECS;
+/* One tile, `width` vectors wide: whole panels, or the first vector of one. The last two arguments
+ * are compile-time constants at every call, so that `acc` lives in registers. */
+FR_INLINE void tile(const tile_args *t, const int rows, const int width) {
     vec acc[TILE_ROWS * TILE_VECS];
 
     for (int r = 0; r < rows; r++) {
@@ -105,44 +104,65 @@ FR_INLINE void tile(const tile_args *t, const int rows, const int panels) {
     }
 }
 
-#define FR_TILE(rows, panels) \
-    case rows: tile(t, rows, panels); break
+#define FR_TILE(rows, width) \
+    case rows: tile(t, rows, width); break
 
-/* `rows` <= TILE_ROWS rows of one panel. */
+#if TILE_ROWS == 14
+#define FR_TILES(width) \
+    FR_TILE(1, width);  \
+    FR_TILE(2, width);  \
+    FR_TILE(3, width);  \
+    FR_TILE(4, width);  \
+    FR_TILE(5, width);  \
+    FR_TILE(6, width);  \
+    FR_TILE(7, width);  \
+    FR_TILE(8, width);  \
+    FR_TILE(9, width);  \
+    FR_TILE(10, width); \
+    FR_TILE(11, width); \
+    FR_TILE(12, width); \
+    FR_TILE(13, width); \
+    FR_TILE(14, width)
+#elif TILE_ROWS == 8
+#define FR_TILES(width) \
+    FR_TILE(1, width);  \
+    FR_TILE(2, width);  \
+    FR_TILE(3, width);  \
+    FR_TILE(4, width);  \
+    FR_TILE(5, width);  \
+    FR_TILE(6, width);  \
+    FR_TILE(7, width);  \
+    FR_TILE(8, width)
+#else
+#define FR_TILES(width) \
+    FR_TILE(1, width);  \
+    FR_TILE(2, width);  \
+    FR_TILE(3, width);  \
+    FR_TILE(4, width);  \
+    FR_TILE(5, width);  \
+    FR_TILE(6, width)
+#endif
+
+/* `rows` <= TILE_ROWS rows of one panel, of which a narrow one has no more than a vector left. */
 static void tile_of(const tile_args *t, int rows) {
-    switch (rows) {
-        FR_TILE(1, 1);
-        FR_TILE(2, 1);
-        FR_TILE(3, 1);
-        FR_TILE(4, 1);
-        FR_TILE(5, 1);
-        FR_TILE(6, 1);
-#if TILE_ROWS > 6
-        FR_TILE(7, 1);
-        FR_TILE(8, 1);
-#endif
-#if TILE_ROWS > 8
-        FR_TILE(9, 1);
-        FR_TILE(10, 1);
-        FR_TILE(11, 1);
-        FR_TILE(12, 1);
-        FR_TILE(13, 1);
-        FR_TILE(14, 1);
-#endif
-    }
+    if (t->init_left <= LANES) switch (rows) {
+            FR_TILES(1);
+        }
+    else
+        switch (rows) { FR_TILES(TILE_VECS); }
 }
 
 #if WIDE_ROWS == 1
-#define FR_WIDE(panels) FR_TILE(1, panels)
+#define FR_WIDE(panels) FR_TILE(1, (panels) * TILE_VECS)
 #elif WIDE_ROWS == 2
-#define FR_WIDE(panels) \
-    FR_TILE(1, panels); \
-    FR_TILE(2, panels)
+#define FR_WIDE(panels)               \
+    FR_TILE(1, (panels) * TILE_VECS); \
+    FR_TILE(2, (panels) * TILE_VECS)
 #else
-#define FR_WIDE(panels) \
-    FR_TILE(1, panels); \
-    FR_TILE(2, panels); \
-    FR_TILE(3, panels)
+#define FR_WIDE(panels)               \
+    FR_TILE(1, (panels) * TILE_VECS); \
+    FR_TILE(2, (panels) * TILE_VECS); \
+    FR_TILE(3, (panels) * TILE_VECS)
 #endif
 
 /* `rows` <= WIDE_ROWS rows of several panels: so few rows of one panel would leave the multipliers
@@ -159,6 +179,7 @@ static void wide_tile_of(const tile_args *t, int rows, int panels) {
         tile_of(t, rows);
 }
 #undef FR_WIDE
+#undef FR_TILES
 #undef FR_TILE
 
 /* How many of `left` panels to take together for `rows` rows. */

@@ -41,6 +41,7 @@ static void FR_NAME(lstm_forward)(REAL *h, REAL *c, REAL *gates, const REAL *inp
     const gate_input in = {input, ld_input, ids, x, packed_ih, inputs, h_prev, packed_hh, hidden};
     const ptrdiff_t tiles = ROW_TILES(batch);
     _Alignas(64) REAL z[4 * GATE_SIZE];
+    clear_narrow(z, hidden);
     for (ptrdiff_t unit = 0; unit < hidden; unit += PANEL) {
         const ptrdiff_t n = hidden - unit < PANEL ? hidden - unit : PANEL;
         for (ptrdiff_t tile_index = 0; tile_index < tiles; tile_index++) {

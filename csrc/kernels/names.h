@@ -19,6 +19,8 @@
 #define v_fma FR_NAME(v_fma)
 #define v_max FR_NAME(v_max)
 #define v_min FR_NAME(v_min)
+#define v_sum FR_NAME(v_sum)
+#define v_largest FR_NAME(v_largest)
 #define v_where_positive FR_NAME(v_where_positive)
 #define v_exp FR_NAME(v_exp)
 #define v_tanh FR_NAME(v_tanh)

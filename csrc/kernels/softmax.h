@@ -1,24 +1,25 @@
 /* Softmax and cross-entropy, a row at a time: with m = max(logits),
  *   log softmax_i = logit_i - m - log(sum_j exp(logit_j - m))
- * Sums are kept in double, so that a loss over many rows or classes loses nothing.
+ * A sum adds up to SUM_RUN vectors in REAL, lane by lane, and these in double, so that a loss over
+ * many rows or classes loses nothing.
  */
 #define row_max FR_NAME(row_max)
 #define sum_exp FR_NAME(sum_exp)
 #define scale_row FR_NAME(scale_row)
-#define lane_sum FR_NAME(lane_sum)
+#ifndef SUM_RUN
+#define SUM_RUN 16
+#endif
 
 static REAL row_max(const REAL *x, ptrdiff_t size) {
     REAL largest = x[0];
-    for (ptrdiff_t i = 1; i < size; i++) largest = x[i] > largest ? x[i] : largest;
+    ptrdiff_t i = 0;
+    if (size >= LANES) {
+        vec most = v_load(x);
+        for (i = LANES; i + LANES <= size; i += LANES) most = v_max(v_load(x + i), most);
+        largest = v_largest(most);
+    }
+    for (; i < size; i++) largest = x[i] > largest ? x[i] : largest;
     return largest;
-}
-
-static double lane_sum(vec v) {
-    REAL lane[LANES];
-    double total = 0;
-    v_store(lane, v);
-    for (int i = 0; i < LANES; i++) total += (double)lane[i];
-    return total;
 }
 
 /* Adds up exp(x[i] - shift); stores the terms in `terms` unless that is NULL. */
@@ -26,10 +27,14 @@ static double sum_exp(REAL *terms, const REAL *x, ptrdiff_t size, REAL shift) {
     const vec offset = v_set1(shift);
     double total = 0;
     ptrdiff_t i = 0;
-    for (; i + LANES <= size; i += LANES) {
-        const vec e = v_exp(v_sub(v_load(x + i), offset));
-        if (terms) v_store(terms + i, e);
-        total += lane_sum(e);
+    while (i + LANES <= size) {
+        vec run = v_set1(0);
+        for (int j = 0; j < SUM_RUN && i + LANES <= size; j++, i += LANES) {
+            const vec e = v_exp(v_sub(v_load(x + i), offset));
+            if (terms) v_store(terms + i, e);
+            run = v_add(run, e);
+        }
+        total += (double)v_sum(run);
     }
     if (i < size) {
         REAL lane[LANES];

@@ -8,12 +8,8 @@ enum { VEC_LANES_f32 = 16, VEC_LANES_f64 = 8 };
 #define TILE_ROWS 14
 #define TILE_VECS 2
 
-FR_INLINE __mmask16 mask_f32(ptrdiff_t n) {
-    return (__mmask16)((1u << n) - 1u);
-}
-FR_INLINE __mmask8 mask_f64(ptrdiff_t n) {
-    return (__mmask8)((1u << n) - 1u);
-}
+FR_INLINE __mmask16 mask_f32(ptrdiff_t n) { return (__mmask16)((1u << n) - 1u); }
+FR_INLINE __mmask8 mask_f64(ptrdiff_t n) { return (__mmask8)((1u << n) - 1u); }
 
 FR_INLINE vec_f32 v_load_f32(const float *p) { return _mm512_loadu_ps(p); }
 FR_INLINE void v_store_f32(float *p, vec_f32 a) { _mm512_storeu_ps(p, a); }
@@ -35,6 +31,8 @@ FR_INLINE vec_f32 v_sqrt_f32(vec_f32 a) { return _mm512_sqrt_ps(a); }
 FR_INLINE vec_f32 v_fma_f32(vec_f32 a, vec_f32 b, vec_f32 c) { return _mm512_fmadd_ps(a, b, c); }
 FR_INLINE vec_f32 v_max_f32(vec_f32 a, vec_f32 b) { return _mm512_max_ps(a, b); }
 FR_INLINE vec_f32 v_min_f32(vec_f32 a, vec_f32 b) { return _mm512_min_ps(a, b); }
+FR_INLINE float v_sum_f32(vec_f32 a) { return _mm512_reduce_add_ps(a); }
+FR_INLINE float v_largest_f32(vec_f32 a) { return _mm512_reduce_max_ps(a); }
 FR_INLINE vec_f32 v_where_positive_f32(vec_f32 x, vec_f32 a) {
     return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_GT_OQ), a);
 }
@@ -64,6 +62,8 @@ FR_INLINE vec_f64 v_sqrt_f64(vec_f64 a) { return _mm512_sqrt_pd(a); }
 FR_INLINE vec_f64 v_fma_f64(vec_f64 a, vec_f64 b, vec_f64 c) { return _mm512_fmadd_pd(a, b, c); }
 FR_INLINE vec_f64 v_max_f64(vec_f64 a, vec_f64 b) { return _mm512_max_pd(a, b); }
 FR_INLINE vec_f64 v_min_f64(vec_f64 a, vec_f64 b) { return _mm512_min_pd(a, b); }
+FR_INLINE double v_sum_f64(vec_f64 a) { return _mm512_reduce_add_pd(a); }
+FR_INLINE double v_largest_f64(vec_f64 a) { return _mm512_reduce_max_pd(a); }
 FR_INLINE vec_f64 v_where_positive_f64(vec_f64 x, vec_f64 a) {
     return _mm512_maskz_mov_pd(_mm512_cmp_pd_mask(x, _mm512_setzero_pd(), _CMP_GT_OQ), a);
 }

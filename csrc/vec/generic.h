@@ -14,43 +14,53 @@ enum { VEC_LANES_f32 = 4, VEC_LANES_f64 = 2 };
 #define TILE_VECS 2
 #endif
 
-#define FR_GENERIC_VEC(T, V, VI)                                                 \
-    FR_INLINE V v_load_##T(const FR_TYPE_##T *p) {                               \
-        V a;                                                                     \
-        memcpy(&a, p, sizeof a);                                                 \
-        return a;                                                                \
-    }                                                                            \
-    FR_INLINE void v_store_##T(FR_TYPE_##T *p, V a) { memcpy(p, &a, sizeof a); } \
-    FR_INLINE V v_load_tail_##T(const FR_TYPE_##T *p, ptrdiff_t n) {             \
-        if (n >= VEC_LANES_##T) return v_load_##T(p);                            \
-        V a = {0};                                                               \
-        for (ptrdiff_t i = 0; i < n; i++) a[i] = p[i];                           \
-        return a;                                                                \
-    }                                                                            \
-    FR_INLINE void v_store_tail_##T(FR_TYPE_##T *p, V a, ptrdiff_t n) {          \
-        if (n >= VEC_LANES_##T)                                                  \
-            v_store_##T(p, a);                                                   \
-        else                                                                     \
-            for (ptrdiff_t i = 0; i < n; i++) p[i] = a[i];                       \
-    }                                                                            \
-    FR_INLINE V v_set1_##T(FR_TYPE_##T x) { return (V){0} + x; }                 \
-    FR_INLINE V v_add_##T(V a, V b) { return a + b; }                            \
-    FR_INLINE V v_sub_##T(V a, V b) { return a - b; }                            \
-    FR_INLINE V v_mul_##T(V a, V b) { return a * b; }                            \
-    FR_INLINE V v_div_##T(V a, V b) { return a / b; }                            \
-    FR_INLINE V v_sqrt_##T(V a) {                                                \
-        for (int i = 0; i < VEC_LANES_##T; i++) a[i] = FR_SQRT_##T(a[i]);        \
-        return a;                                                                \
-    }                                                                            \
-    FR_INLINE V v_max_##T(V a, V b) {                                            \
-        VI m = a > b;                                                            \
-        return (V)((m & (VI)a) | (~m & (VI)b));                                  \
-    }                                                                            \
-    FR_INLINE V v_min_##T(V a, V b) {                                            \
-        VI m = a < b;                                                            \
-        return (V)((m & (VI)a) | (~m & (VI)b));                                  \
-    }                                                                            \
-    FR_INLINE V v_where_positive_##T(V x, V a) { return (V)((x > (V){0}) & (VI)a); }
+#define FR_GENERIC_VEC(T, V, VI)                                                     \
+    FR_INLINE V v_load_##T(const FR_TYPE_##T *p) {                                   \
+        V a;                                                                         \
+        memcpy(&a, p, sizeof a);                                                     \
+        return a;                                                                    \
+    }                                                                                \
+    FR_INLINE void v_store_##T(FR_TYPE_##T *p, V a) { memcpy(p, &a, sizeof a); }     \
+    FR_INLINE V v_load_tail_##T(const FR_TYPE_##T *p, ptrdiff_t n) {                 \
+        if (n >= VEC_LANES_##T) return v_load_##T(p);                                \
+        V a = {0};                                                                   \
+        for (ptrdiff_t i = 0; i < n; i++) a[i] = p[i];                               \
+        return a;                                                                    \
+    }                                                                                \
+    FR_INLINE void v_store_tail_##T(FR_TYPE_##T *p, V a, ptrdiff_t n) {              \
+        if (n >= VEC_LANES_##T)                                                      \
+            v_store_##T(p, a);                                                       \
+        else                                                                         \
+            for (ptrdiff_t i = 0; i < n; i++) p[i] = a[i];                           \
+    }                                                                                \
+    FR_INLINE V v_set1_##T(FR_TYPE_##T x) { return (V){0} + x; }                     \
+    FR_INLINE V v_add_##T(V a, V b) { return a + b; }                                \
+    FR_INLINE V v_sub_##T(V a, V b) { return a - b; }                                \
+    FR_INLINE V v_mul_##T(V a, V b) { return a * b; }                                \
+    FR_INLINE V v_div_##T(V a, V b) { return a / b; }                                \
+    FR_INLINE V v_sqrt_##T(V a) {                                                    \
+        for (int i = 0; i < VEC_LANES_##T; i++) a[i] = FR_SQRT_##T(a[i]);            \
+        return a;                                                                    \
+    }                                                                                \
+    FR_INLINE V v_max_##T(V a, V b) {                                                \
+        VI m = a > b;                                                                \
+        return (V)((m & (VI)a) | (~m & (VI)b));                                      \
+    }                                                                                \
+    FR_INLINE V v_min_##T(V a, V b) {                                                \
+        VI m = a < b;                                                                \
+        return (V)((m & (VI)a) | (~m & (VI)b));                                      \
+    }                                                                                \
+    FR_INLINE V v_where_positive_##T(V x, V a) { return (V)((x > (V){0}) & (VI)a); } \
+    FR_INLINE FR_TYPE_##T v_sum_##T(V a) {                                           \
+        FR_TYPE_##T sum = a[0];                                                      \
+        for (int i = 1; i < VEC_LANES_##T; i++) sum += a[i];                         \
+        return sum;                                                                  \
+    }                                                                                \
+    FR_INLINE FR_TYPE_##T v_largest_##T(V a) {                                       \
+        FR_TYPE_##T most = a[0];                                                     \
+        for (int i = 1; i < VEC_LANES_##T; i++) most = a[i] > most ? a[i] : most;    \
+        return most;                                                                 \
+    }
 
 #define FR_TYPE_f32 float
 #define FR_TYPE_f64 double
