@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import time
 
 import numpy as np
 import pytest
@@ -107,12 +108,33 @@ def test_a_text_of_one_distinct_character_is_predicted_with_certainty() -> None:
 
 
 def test_the_cosine_schedule_starts_at_lr_and_falls_towards_zero() -> None:
-    rates = [learning_rate("cosine", 0.1, step, 100) for step in range(100)]
+    rates = [learning_rate("cosine", 0.1, step / 100) for step in range(100)]
     assert rates[0] == 0.1
     assert rates[50] == pytest.approx(0.05)
     assert 0 < rates[-1] < 1e-4
     assert rates == sorted(rates, reverse=True)
-    assert learning_rate("constant", 0.1, 99, 100) == 0.1
+    assert learning_rate("constant", 0.1, 0.99) == 0.1
+
+
+def test_during_the_warm_up_the_learning_rate_rises() -> None:
+    rates = [learning_rate("linear", 0.1, step / 100, warmup=0.2) for step in range(100)]
+    assert rates[:21] == sorted(rates[:21])
+    assert rates[20:] == sorted(rates[20:], reverse=True)
+    assert rates[0] > 0
+
+
+def test_a_time_limit_ends_training_soon_after_it() -> None:
+    model = CharRNN(hidden_size=8)
+    started = time.monotonic()
+    model.fit("to be or not to be. " * 20, minutes=0.5 / 60, seq_len=8)
+    assert 0.5 <= time.monotonic() - started < 5
+    assert len(model.history) > 1
+    assert model.history[-1]["loss"] < model.history[0]["loss"]
+
+
+def test_two_lengths_of_training_exclude_each_other() -> None:
+    with pytest.raises(ValueError, match=r"exclude each other, got epochs=1 and minutes=0\.1"):
+        CharRNN().fit("abc" * 50, epochs=1, minutes=0.1)
 
 
 @pytest.mark.parametrize("clip", [{"clip_norm": 1e-6}, {"clip_norm": None, "clip_value": 1e-9}])
@@ -316,7 +338,7 @@ def test_a_model_refuses_bad_settings(options, error, message) -> None:
         ({"epochs": 0}, ValueError, "epochs must be between 1"),
         ({"epochs": 1.5}, TypeError, "epochs must be an integer"),
         ({"steps": 0}, ValueError, "steps must be between 1"),
-        ({"epochs": 1, "steps": 1}, ValueError, "epochs and steps exclude each other"),
+        ({"epochs": 1, "steps": 1}, ValueError, "epochs, steps and minutes exclude each other"),
         ({"batch_size": 0}, ValueError, "batch_size must be between 1"),
         ({"seq_len": 0}, ValueError, "seq_len must be between 1"),
         ({"seq_len": 5000}, ValueError, r"920 characters, fewer than .* 5,001"),
@@ -324,7 +346,11 @@ def test_a_model_refuses_bad_settings(options, error, message) -> None:
         ({"lr": 0}, ValueError, "lr must be greater than 0"),
         ({"lr": math.nan}, ValueError, "lr must be finite"),
         ({"lr": "fast"}, TypeError, "lr must be a number"),
-        ({"schedule": "linear"}, ValueError, "schedule must be one of 'cosine', 'constant'"),
+        (
+            {"schedule": "linear"},
+            ValueError,
+            "schedule must be one of 'cosine', 'linear', 'constant'",
+        ),
         ({"clip_norm": 0}, ValueError, "clip_norm must be greater than 0"),
         ({"clip_value": -1}, ValueError, "clip_value must be greater than 0"),
         ({"num_threads": 0}, ValueError, "num_threads must be between 1"),

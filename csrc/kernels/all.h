@@ -6,6 +6,7 @@
 #include "gates.h"
 #include "gru.h"
 #include "lstm.h"
+#include "dropout.h"
 #include "optim.h"
 #include "rnn.h"
 #include "softmax.h"

@@ -3,6 +3,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 #define FR_INLINE static inline __attribute__((always_inline, unused))
 #if defined(__clang__)

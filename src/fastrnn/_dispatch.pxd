@@ -2,7 +2,7 @@
 # Cython specialises the caller; a pointer is taken per call, never per element.
 
 from cython cimport floating
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from fastrnn.cpu cimport table
 from fastrnn._kernels cimport fr_nonlinearity
@@ -127,6 +127,14 @@ cdef inline double k_cross_entropy_grad(floating *logits, const int64_t *targets
         return table.f32.cross_entropy_grad(logits, targets, m, classes, scale)
     else:
         return table.f64.cross_entropy_grad(logits, targets, m, classes, scale)
+
+
+cdef inline void k_dropout(floating *out, const floating *x, uint64_t seed, int64_t first_row,
+                           Py_ssize_t m, Py_ssize_t n, int32_t threshold) noexcept nogil:
+    if floating is float:
+        table.f32.dropout(out, x, seed, first_row, m, n, threshold)
+    else:
+        table.f64.dropout(out, x, seed, first_row, m, n, threshold)
 
 
 cdef inline Py_ssize_t k_sample(floating *logits, floating *scratch, Py_ssize_t classes,

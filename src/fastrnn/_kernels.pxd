@@ -1,6 +1,6 @@
 # The C header (csrc/fastrnn.h, csrc/kernels.def), nothing else.
 
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 
 
 cdef extern from "fastrnn.h" nogil:
@@ -57,6 +57,8 @@ cdef extern from "fastrnn.h" nogil:
                                 Py_ssize_t classes) noexcept nogil
         double (*cross_entropy_grad)(float *logits, const int64_t *targets, Py_ssize_t m,
                                      Py_ssize_t classes, double scale) noexcept nogil
+        void (*dropout)(float *out, const float *x, uint64_t seed, int64_t first_row, Py_ssize_t m,
+                        Py_ssize_t n, int32_t threshold) noexcept nogil
         Py_ssize_t (*sample)(float *logits, float *scratch, Py_ssize_t classes,
                              double temperature, Py_ssize_t top_k, double top_p,
                              double uniform) noexcept nogil
@@ -121,6 +123,8 @@ cdef extern from "fastrnn.h" nogil:
                                 Py_ssize_t classes) noexcept nogil
         double (*cross_entropy_grad)(double *logits, const int64_t *targets, Py_ssize_t m,
                                      Py_ssize_t classes, double scale) noexcept nogil
+        void (*dropout)(double *out, const double *x, uint64_t seed, int64_t first_row, Py_ssize_t m,
+                        Py_ssize_t n, int32_t threshold) noexcept nogil
         Py_ssize_t (*sample)(double *logits, double *scratch, Py_ssize_t classes,
                              double temperature, Py_ssize_t top_k, double top_p,
                              double uniform) noexcept nogil

@@ -10,7 +10,7 @@ The layers check shapes and own all buffers; nothing here allocates or checks.
 """
 
 from cython cimport floating
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from fastrnn._dispatch cimport (
     CELL_LSTM,
@@ -21,6 +21,7 @@ from fastrnn._dispatch cimport (
     k_column_sums,
     k_cross_entropy,
     k_cross_entropy_grad,
+    k_dropout,
     k_gemm,
     k_gemm_tn,
     k_scatter_rows,
@@ -223,17 +224,21 @@ def readout_cross_entropy_grads(floating[:, ::1] grad_h, floating[:, ::1] grad_w
                                 floating[::1] grad_bias, const floating[:, ::1] h,
                                 const int64_t[::1] targets, const floating[::1] packed_w,
                                 const floating[::1] packed_w_t, const floating[::1] bias,
-                                floating[:, ::1] scratch_logits, double scale,
+                                floating[:, ::1] scratch_logits, floating[:, ::1] scratch_h,
+                                uint64_t seed, int32_t threshold, double scale,
                                 Py_ssize_t r0, Py_ssize_t r1):
     """The same, with the gradients of scale times the loss.
 
     grad_h[r0:r1] is written; grad_w and grad_bias are added to. Each block's logits become
-    its gradients in place and are used three times while they are in cache.
+    its gradients in place and are used three times while they are in cache. With a threshold
+    above 0, threshold / 65536 of h is dropped, in ``scratch_h``, which has rows as
+    ``scratch_logits`` has.
     """
     cdef Py_ssize_t hidden = h.shape[1], classes = scratch_logits.shape[1]
     cdef Py_ssize_t block = scratch_logits.shape[0], r, rows
     cdef double loss = 0
     cdef floating *logits = &scratch_logits[0, 0]
+    cdef const floating *rows_h
     cdef uint64_t mode
     if r0 >= r1:
         return 0.0
@@ -242,13 +247,20 @@ def readout_cross_entropy_grads(floating[:, ::1] grad_h, floating[:, ::1] grad_w
         r = r0
         while r < r1:
             rows = min(block, r1 - r)
-            k_gemm(logits, classes, &h[r, 0], hidden, &packed_w[0], &bias[0], rows, classes,
+            rows_h = &h[r, 0]
+            if threshold > 0:
+                k_dropout(&scratch_h[0, 0], rows_h, seed, r, rows, hidden, threshold)
+                rows_h = <const floating *>&scratch_h[0, 0]
+            k_gemm(logits, classes, rows_h, hidden, &packed_w[0], &bias[0], rows, classes,
                    hidden)
             loss += k_cross_entropy_grad(logits, &targets[r], rows, classes, scale)
             k_gemm(&grad_h[r, 0], hidden, <const floating *>logits, classes, &packed_w_t[0],
                    <const floating *>NULL, rows, hidden, classes)
-            k_gemm_tn(&grad_w[0, 0], hidden, <const floating *>logits, classes, &h[r, 0],
-                      hidden, classes, hidden, rows)
+            if threshold > 0:
+                k_dropout(&grad_h[r, 0], <const floating *>&grad_h[r, 0], seed, r, rows, hidden,
+                          threshold)
+            k_gemm_tn(&grad_w[0, 0], hidden, <const floating *>logits, classes, rows_h, hidden,
+                      classes, hidden, rows)
             k_column_sums(&grad_bias[0], <const floating *>logits, classes, rows, classes)
             r += rows
         fr_fpmode_restore(mode)

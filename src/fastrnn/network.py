@@ -20,12 +20,15 @@ LOSSES = ("cross_entropy", "mse")
 _BLOCK_ROWS = 256
 _BLOCK_NUMBERS = 1 << 16
 
-# Rows are cut into slices, each with its own sum of gradients, added up in order: a number of slices
-# that does not depend on threads gives bits that do not either. A slice has work for some 100
-# microseconds, beside which its sum does not count; with many classes there are fewer, so that
-# the sums take no more than four times the memory of h.
+# Rows are cut into slices, each with its own sum of gradients, added up in order: a number of
+# slices that does not depend on threads gives bits that do not either. A slice has work for some
+# 100 microseconds, beside which its sum does not count; with many classes there are fewer, so
+# that the sums take no more than four times the memory of h.
 _SLICES = 16
 _SLICE_WORK = 8_000_000
+
+# Whether a state is dropped is decided by 16 random bits.
+_DROPOUT_STEPS = 1 << 16
 
 
 class Network:
@@ -228,12 +231,24 @@ class Network:
         loss: str = "cross_entropy",
         reduction: str = "mean",
         outputs: str = "all",
+        dropout: float = 0.0,
+        seed: int = 0,
         num_threads: int | None = None,
-    ) -> tuple[float, np.ndarray]:
+    ) -> tuple[float, Any]:
         """Return the loss and the final state, and add to the gradients of all parameters.
 
         Takes, returns and raises what :meth:`loss` does. The gradient stops at h_0: chunk after
         chunk with the state carried over, this is truncated BPTT.
+
+        Parameters
+        ----------
+        x, target, h_0, loss, reduction, outputs, num_threads
+            As for :meth:`loss`.
+        dropout : float
+            In [0, 1): the share of the states that is dropped before the read-out, the rest being
+            scaled up by 1 / (1 - dropout); of cross-entropy only.
+        seed : int
+            Of the choice what to drop; the same for any number of threads.
 
         Examples
         --------
@@ -243,7 +258,13 @@ class Network:
         >>> net.readout.grad["bias"].shape
         (4,)
         """
-        return self._run(x, target, h_0, loss, reduction, outputs, num_threads, True)
+        dropout = _check.number("dropout", dropout, minimum=0, below=1)
+        seed = _check.integer("seed", seed, 0, _check.MAX_SEED)
+        if dropout > 0 and loss != "cross_entropy":
+            raise ValueError(f'dropout needs loss "cross_entropy", got loss {loss!r}')
+        return self._run(
+            x, target, h_0, loss, reduction, outputs, num_threads, True, (dropout, seed)
+        )
 
     def _run(
         self,
@@ -255,7 +276,8 @@ class Network:
         outputs: str,
         num_threads: int | None,
         with_grad: bool,
-    ) -> tuple[float, np.ndarray]:
+        dropout: tuple[float, int] = (0.0, 0),
+    ) -> tuple[float, Any]:
         _check.choice("loss", loss, LOSSES)
         _check.choice("reduction", reduction, losses.REDUCTIONS)
         _check.choice("outputs", outputs, OUTPUTS)
@@ -265,7 +287,9 @@ class Network:
         h = saved.h[1:] if outputs == "all" else saved.h[-1]
         target = self._checked_target(target, h.shape[:-1], saved.batched, loss)
         if loss == "cross_entropy":
-            value, grad_h = self._cross_entropy(h, target, reduction, num_threads, with_grad)
+            value, grad_h = self._cross_entropy(
+                h, target, reduction, num_threads, with_grad, dropout
+            )
         else:
             y = self.readout._forward(h, num_threads)
             value, grad_y = losses.mse(y, target, reduction)
@@ -293,6 +317,7 @@ class Network:
         reduction: str,
         num_threads: int | None,
         with_grad: bool,
+        dropout: tuple[float, int],
     ) -> tuple[float, np.ndarray | None]:
         """Read-out, softmax, loss and their gradients, block by block of rows."""
         rows, hidden, classes = target.size, h.shape[-1], self.readout.out_features
@@ -300,6 +325,7 @@ class Network:
         h, target = h.reshape(rows, hidden), target.reshape(rows)
         bias, (packed, packed_back) = self.readout._views["bias"], self.readout._packed()
         scale = 1.0 / rows if reduction == "mean" else 1.0
+        threshold = min(round(dropout[0] * _DROPOUT_STEPS), _DROPOUT_STEPS - 1)
         slices = max(1, min(_SLICES, rows * hidden * classes // _SLICE_WORK, 4 * rows // classes))
         grad_h = _ops.empty(h.shape, h.dtype) if with_grad else None
         grad_w, grad_b = self._slice_grads(slices) if with_grad else (None, None)
@@ -309,6 +335,7 @@ class Network:
 
         def some(start: int, stop: int, first: int, last: int) -> list[float]:
             scratch = _ops.empty((block, classes), h.dtype)
+            scratch_h = _ops.empty((block, hidden), h.dtype) if threshold else None
             values = []
             for s in range(first, last):
                 r0 = min(s * slice_rows + start, rows)
@@ -318,7 +345,7 @@ class Network:
                 else:
                     value = _loops.readout_cross_entropy_grads(
                         grad_h, grad_w[s], grad_b[s], h, target, packed, packed_back, bias,
-                        scratch, scale, r0, r1,
+                        scratch, scratch_h, dropout[1], threshold, scale, r0, r1,
                     )  # fmt: skip
                 values.append(value)
             return values

@@ -238,7 +238,7 @@ class Forecaster:
         self._fitted = _Fitted(network, scaling, [], last_window)
         with progress_bar(settings.progress, epochs, "epoch") as bar:
             for epoch in range(1, epochs + 1):
-                updates.schedule(epoch - 1, epochs)
+                updates.schedule((epoch - 1) / epochs)
                 loss = _train_epoch(updates, batches)
                 self._fitted.history.append({"epoch": epoch, "loss": loss})
                 bar.set_postfix_str(f"loss {loss:.3g}", refresh=False)

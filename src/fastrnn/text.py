@@ -37,12 +37,12 @@ class CharRNN:
 
     Parameters
     ----------
-    cell : {"rnn"}
-        The recurrent layer; ``"rnn"`` is :class:`fastrnn.RNN`.
+    cell : {"rnn", "lstm", "gru"}
+        The recurrent layer: :class:`fastrnn.RNN`, :class:`fastrnn.LSTM` or :class:`fastrnn.GRU`.
     hidden_size : int
         Number of hidden units.
     nonlinearity : {"tanh", "relu", "sigmoid", "linear"}
-        The layer's activation function.
+        The activation function of an ``"rnn"``; the others have their own.
     dtype : {float32, float64}
         Type of weights and arithmetic.
     seed : int
@@ -118,11 +118,15 @@ class CharRNN:
         *,
         epochs: int | None = None,
         steps: int | None = None,
+        minutes: float | None = None,
         batch_size: int = 16,
         seq_len: int = 64,
         optimizer: str = "adam",
         lr: float = 3e-3,
         schedule: str = "cosine",
+        warmup: float = 0.0,
+        dropout: float = 0.0,
+        weight_decay: float | None = None,
         clip_norm: float | None = 5.0,
         clip_value: float | None = None,
         progress: bool = False,
@@ -144,9 +148,12 @@ class CharRNN:
         text : str
             At least ``seq_len`` + 1 characters.
         epochs : int, optional
-            Passes over the text; 1 if ``steps`` is not given either.
+            Passes over the text; 1 if neither ``steps`` nor ``minutes`` is given.
         steps : int, optional
             Number of updates, instead of ``epochs``.
+        minutes : float, optional
+            How long to train, instead of ``epochs``: as many updates as fit into the time, the
+            schedule following the clock. The result then depends on the machine's speed.
         batch_size : int
             Number of streams.
         seq_len : int
@@ -155,8 +162,15 @@ class CharRNN:
             See :mod:`fastrnn.optim`.
         lr : float
             Learning rate, above 0.
-        schedule : {"cosine", "constant"}
-            Whether the learning rate falls to 0 along half a cosine or stays.
+        schedule : {"cosine", "linear", "constant"}
+            Whether the learning rate falls to 0 along half a cosine or a line, or stays.
+        warmup : float
+            In [0, 1): the share of the training in which the learning rate first rises.
+        dropout : float
+            In [0, 1): the share of the hidden states that each update leaves out of the
+            read-out (Zaremba et al., arXiv:1409.2329), against overfitting.
+        weight_decay : float, optional
+            The optimizer's own default unless given.
         clip_norm : float or None
             Largest Euclidean norm of the gradient as a whole; None does not clip.
         clip_value : float or None
@@ -183,11 +197,16 @@ class CharRNN:
         options = Options(
             epochs=epochs,
             steps=steps,
+            minutes=minutes,
             batch_size=batch_size,
             seq_len=seq_len,
+            dropout=dropout,
+            seed=self.seed,
             optimizer=optimizer,
             lr=lr,
             schedule=schedule,
+            warmup=warmup,
+            weight_decay=weight_decay,
             clip_norm=clip_norm,
             clip_value=clip_value,
             progress=progress,

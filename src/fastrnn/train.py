@@ -8,8 +8,8 @@ algorithm for on-line training of recurrent network trajectories", 1990.)
 
 from __future__ import annotations
 
-import itertools
 import math
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -27,19 +27,26 @@ class Options(Settings):
 
     epochs: int | None
     steps: int | None
+    minutes: float | None
     batch_size: int
     seq_len: int
+    dropout: float
+    seed: int
 
     def __post_init__(self) -> None:
-        if self.epochs is not None and self.steps is not None:
+        lengths = {"epochs": self.epochs, "steps": self.steps, "minutes": self.minutes}
+        given = [f"{name}={value!r}" for name, value in lengths.items() if value is not None]
+        if len(given) > 1:
             raise ValueError(
-                f"epochs and steps exclude each other, got epochs={self.epochs!r} "
-                f"and steps={self.steps!r}"
+                f"epochs, steps and minutes exclude each other, got {' and '.join(given)}"
             )
         if self.epochs is not None:
             self.epochs = _check.integer("epochs", self.epochs)
         if self.steps is not None:
             self.steps = _check.integer("steps", self.steps)
+        if self.minutes is not None:
+            self.minutes = _check.number("minutes", self.minutes, above=0)
+        self.dropout = _check.number("dropout", self.dropout, minimum=0, below=1)
         self.batch_size = _check.integer("batch_size", self.batch_size)
         self.seq_len = _check.integer("seq_len", self.seq_len)
         super().__post_init__()
@@ -102,6 +109,45 @@ def stream_count(length: int, batch_size: int, seq_len: int) -> int:
     return min(batch_size, (length - 1) // seq_len)
 
 
+class _Course:
+    """How far the training has come, in steps or in time."""
+
+    def __init__(self, streams: Streams, options: Options) -> None:
+        self.seconds = None if options.minutes is None else 60 * options.minutes
+        self._started = time.monotonic()
+        self._shown = 0
+        if options.steps is None:
+            self.steps = (options.epochs or 1) * streams.chunk_count(options.seq_len)
+        else:
+            self.steps = options.steps
+        self.targets = streams.target_count(self.steps, options.seq_len)
+
+    def bar(self, shown: bool) -> Any:
+        """Return a progress bar over characters, or over seconds where these are what is given."""
+        if self.seconds is None:
+            return progress_bar(shown, self.targets, "char", unit_scale=True)
+        return progress_bar(shown, math.ceil(self.seconds), "s")
+
+    def done(self, step: int) -> float:
+        """Return the share of the training that is done before ``step``, 1 after the last."""
+        if self.seconds is None:
+            return min(1.0, step / self.steps)
+        # One step is made in however short a time.
+        return min(1.0, self._elapsed() / self.seconds) if step > 0 else 0.0
+
+    def advance(self, bar: Any, chars: int) -> None:
+        """Move the bar on by a step."""
+        if self.seconds is None:
+            bar.update(chars)
+            return
+        shown = min(int(self._elapsed()), math.ceil(self.seconds))
+        bar.update(shown - self._shown)
+        self._shown = shown
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._started
+
+
 def train(
     network: Network,
     streams: Streams,
@@ -121,20 +167,25 @@ def train(
         If a loss or a gradient is NaN or infinite. The network then holds the weights of the
         last step whose loss and gradient were finite, as it does after a KeyboardInterrupt.
     """
-    if options.steps is None:
-        steps = (options.epochs or 1) * streams.chunk_count(options.seq_len)
-    else:
-        steps = options.steps
     done, chars = (history[-1]["step"], history[-1]["chars"]) if history else (0, 0)
     updates = Updates(network, options, done=done)
-    targets_in_all = streams.target_count(steps, options.seq_len)
+    dropped = np.random.SeedSequence(options.seed).generate_state(1, np.uint32).item() << 31
+    course = _Course(streams, options)
     state = None
-    with progress_bar(options.progress, targets_in_all, "char", unit_scale=True) as bar:
-        chunks = itertools.islice(streams.walk(options.seq_len), steps)
-        for step, (inputs, targets, first) in enumerate(chunks):
-            updates.schedule(step, steps)
-            loss, state = updates.make(inputs, targets, None if first else state)
+    with course.bar(options.progress) as bar:
+        for step, (inputs, targets, first) in enumerate(streams.walk(options.seq_len)):
+            progress = course.done(step)
+            if progress >= 1:
+                break
+            updates.schedule(progress)
+            loss, state = updates.make(
+                inputs,
+                targets,
+                None if first else state,
+                dropout=options.dropout,
+                seed=dropped + done + step,
+            )
             chars += inputs.size
             history.append({"step": done + step + 1, "loss": loss, "chars": chars})
             bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
-            bar.update(inputs.size)
+            course.advance(bar, inputs.size)

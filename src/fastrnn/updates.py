@@ -15,7 +15,7 @@ from fastrnn.errors import NonFiniteLossError
 from fastrnn.network import Network
 from fastrnn.optim import OPTIMIZERS, clip_grad_norm, clip_grad_value
 
-SCHEDULES = ("cosine", "constant")
+SCHEDULES = ("cosine", "linear", "constant")
 
 
 @dataclass(kw_only=True)
@@ -26,6 +26,8 @@ class Settings:
     lr: float
     schedule: str
     clip_norm: float | None
+    warmup: float = 0.0
+    weight_decay: float | None = None
     clip_value: float | None = None
     progress: bool
     num_threads: int | None
@@ -34,6 +36,9 @@ class Settings:
         _check.choice("optimizer", self.optimizer, tuple(OPTIMIZERS))
         _check.choice("schedule", self.schedule, SCHEDULES)
         self.lr = _check.number("lr", self.lr, above=0)
+        self.warmup = _check.number("warmup", self.warmup, minimum=0, below=1)
+        if self.weight_decay is not None:
+            self.weight_decay = _check.number("weight_decay", self.weight_decay, minimum=0)
         if self.clip_norm is not None:
             self.clip_norm = _check.number("clip_norm", self.clip_norm, above=0)
         if self.clip_value is not None:
@@ -43,20 +48,26 @@ class Settings:
             self.num_threads = _check.integer("num_threads", self.num_threads)
 
 
-def learning_rate(schedule: str, lr: float, step: int, steps: int) -> float:
-    """Return the learning rate of the given step, counted from 0, of ``steps``.
+def learning_rate(schedule: str, lr: float, done: float, warmup: float = 0.0) -> float:
+    """Return the learning rate where a share ``done``, in [0, 1), of the training is done.
 
-    ``"cosine"`` is lr (1 + cos(pi step / steps)) / 2: it starts at ``lr`` and nears 0 at the
-    end (Loshchilov & Hutter, "SGDR", 2017, without restarts). ``"constant"`` stays at ``lr``.
+    ``"cosine"`` is lr (1 + cos(pi done)) / 2: it starts at ``lr`` and nears 0 at the end
+    (Loshchilov & Hutter, "SGDR", 2017, without restarts). ``"linear"`` falls along a line,
+    ``"constant"`` stays at ``lr``. During the first ``warmup`` of the training all are multiplied
+    by a factor that rises from near 0 to 1.
 
     Examples
     --------
-    >>> [round(learning_rate("cosine", 1.0, step, 4), 3) for step in range(4)]
+    >>> [round(learning_rate("cosine", 1.0, step / 4), 3) for step in range(4)]
     [1.0, 0.854, 0.5, 0.146]
+    >>> [round(learning_rate("linear", 1.0, step / 4, warmup=0.5), 3) for step in range(4)]
+    [0.01, 0.375, 0.5, 0.25]
     """
-    if schedule == "constant":
-        return lr
-    return lr * 0.5 * (1.0 + math.cos(math.pi * step / steps))
+    if done < warmup:
+        lr *= max(0.01, done / warmup)
+    if schedule == "cosine":
+        return lr * 0.5 * (1.0 + math.cos(math.pi * done))
+    return lr * (1.0 - done) if schedule == "linear" else lr
 
 
 class Updates:
@@ -78,14 +89,17 @@ class Updates:
     def __init__(self, network: Network, settings: Settings, *, done: int = 0) -> None:
         self._network = network
         self._settings = settings
-        self._optimizer = OPTIMIZERS[settings.optimizer](network, lr=settings.lr)
+        options = {"lr": settings.lr}
+        if settings.weight_decay is not None:
+            options["weight_decay"] = settings.weight_decay
+        self._optimizer = OPTIMIZERS[settings.optimizer](network, **options)
         self._weights = network.state_dict()
         self._count = done
 
-    def schedule(self, step: int, steps: int) -> None:
-        """Set the learning rate to that of the given step, counted from 0, of ``steps``."""
+    def schedule(self, done: float) -> None:
+        """Set the learning rate to that after a share ``done`` of the training."""
         settings = self._settings
-        self._optimizer.lr = learning_rate(settings.schedule, settings.lr, step, steps)
+        self._optimizer.lr = learning_rate(settings.schedule, settings.lr, done, settings.warmup)
 
     def make(self, *batch: Any, **options: Any) -> tuple[float, np.ndarray]:
         """Follow the gradient of one batch; what it takes are ``loss_and_grad``'s arguments.

@@ -1,0 +1,109 @@
+"""Dropout leaves out what it should, the same for any number of threads, with right gradients."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tolerances import FINITE_DIFFERENCES, assert_within
+
+import fastrnn
+from fastrnn import _threads
+
+RATE = 0.3
+
+
+def network(hidden: int = 16, dtype: type = np.float64) -> fastrnn.Network:
+    layer = fastrnn.GRU(7, hidden, dtype=dtype, seed=0)
+    return fastrnn.Network(layer, fastrnn.Linear(hidden, 7, dtype=dtype, seed=1))
+
+
+def text(seq_len: int = 20, batch: int = 12) -> tuple[np.ndarray, np.ndarray]:
+    ids = np.random.default_rng(0).integers(0, 7, (seq_len + 1, batch))
+    return ids[:-1], ids[1:]
+
+
+def test_the_gradient_is_that_of_the_loss_with_the_same_states_left_out() -> None:
+    net, (x, y) = network(), text()
+
+    def loss() -> float:
+        return net.loss_and_grad(x, y, dropout=RATE, seed=5)[0]
+
+    net.zero_grad()
+    loss()
+    grads = {
+        (module, name): module.grad[name].copy() for module in net.modules for name in module.grad
+    }
+    step = 6e-6
+    for (module, name), grad in grads.items():
+        index = tuple(length // 2 for length in grad.shape)
+        value = getattr(module, name).copy()
+        sides = []
+        for sign in (1, -1):
+            moved = value.copy()
+            moved[index] += sign * step
+            setattr(module, name, moved)
+            sides.append(loss())
+        setattr(module, name, value)
+        difference = (sides[0] - sides[1]) / (2 * step)
+        assert_within(difference, grad[index], FINITE_DIFFERENCES)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
+def test_the_share_left_out_is_the_rate_and_the_rest_is_scaled_up(rate: float) -> None:
+    # A read-out of all zero weights and an input of all-one states: its weights' gradient is
+    # the sum over rows of (softmax - target) times what is kept of them.
+    hidden, rows = 512, 400
+    layer = fastrnn.RNN(2, hidden, nonlinearity="linear", dtype=np.float64)
+    layer.load_state_dict({name: np.zeros_like(p) for name, p in layer.parameters().items()})
+    layer.bias_ih_l0 = np.ones(hidden)
+    readout = fastrnn.Linear(hidden, 2, dtype=np.float64)
+    readout.weight, readout.bias = np.zeros((2, hidden)), np.zeros(2)
+    net = fastrnn.Network(layer, readout)
+    ids = np.zeros((1, rows), np.int64)
+    net.loss_and_grad(ids, ids, reduction="sum", dropout=rate, seed=1)
+    sums = net.readout.grad["weight"][1] * 2  # per unit: the sum of its scaled masks
+    share = sums.sum() / (hidden * rows)
+    assert share == pytest.approx(1, abs=5 * np.sqrt(rate / (1 - rate) / (hidden * rows)))
+    # Each unit's sum is a multiple of the scale 1 / (1 - rate).
+    counts = sums * (1 - round(rate * 65536) / 65536)
+    np.testing.assert_allclose(counts, counts.round(), atol=1e-9)
+    assert counts.std() == pytest.approx(np.sqrt(rows * rate * (1 - rate)), rel=0.2)
+
+
+def test_what_is_left_out_depends_on_the_seed_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_threads, "MINIMUM_SHARE", 1)
+    net, (x, y) = network(), text(40, 48)
+    results = []
+    for seed, threads in ((3, 1), (3, 3), (4, 1)):
+        net.zero_grad()
+        loss, _ = net.loss_and_grad(x, y, dropout=RATE, seed=seed, num_threads=threads)
+        results.append((loss, net.readout.grad["weight"].tobytes()))
+    assert results[0] == results[1]
+    assert results[0] != results[2]
+
+
+def test_without_dropout_the_seed_does_not_matter() -> None:
+    net, (x, y) = network(dtype=np.float32), text()
+    assert net.loss_and_grad(x, y, seed=1)[0] == net.loss_and_grad(x, y, seed=2)[0]
+    assert net.loss_and_grad(x, y)[0] == net.loss(x, y)[0]
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.0, 1.5])
+def test_a_rate_that_is_none_is_refused(rate: float) -> None:
+    net, (x, y) = network(), text()
+    with pytest.raises(ValueError, match="dropout must be"):
+        net.loss_and_grad(x, y, dropout=rate)
+
+
+def test_dropout_of_a_squared_error_is_refused() -> None:
+    net, (x, _) = network(), text()
+    with pytest.raises(ValueError, match='dropout needs loss "cross_entropy", got loss'):
+        net.loss_and_grad(x, np.zeros((*x.shape, 7)), loss="mse", dropout=0.5)
+
+
+def test_a_model_trained_with_dropout_is_reproducible_and_evaluated_without() -> None:
+    data = "to be or not to be. " * 40
+    models = [fastrnn.CharRNN("gru", 24).fit(data, steps=20, dropout=0.3) for _ in range(2)]
+    assert models[0].evaluate(data) == models[1].evaluate(data)
+    plain = fastrnn.CharRNN("gru", 24).fit(data, steps=20)
+    assert plain.evaluate(data) != models[0].evaluate(data)
