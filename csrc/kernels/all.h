@@ -3,6 +3,9 @@
 
 #include "activation.h"
 #include "gemm.h"
+#include "gates.h"
+#include "gru.h"
+#include "lstm.h"
 #include "optim.h"
 #include "rnn.h"
 #include "softmax.h"

@@ -15,55 +15,59 @@
  */
 
 #define PANEL (TILE_VECS * LANES)
+#define PANELS_OF(n) (((n) + PANEL - 1) / PANEL)
+#define tile_args FR_CAT(tile_args, SUFFIX)
 #define gemm_args FR_CAT(gemm_args, SUFFIX)
 #define tile FR_NAME(tile)
 #define tile_of FR_NAME(tile_of)
 #define wide_tile_of FR_NAME(wide_tile_of)
+#define panels_at_once FR_NAME(panels_at_once)
 #define finish FR_NAME(finish)
 #define gemm_run FR_NAME(gemm_run)
-#define PANELS_OF(n) (((n) + PANEL - 1) / PANEL)
 
 #ifndef MAX_PANELS
 #define MAX_PANELS 4
 #define WIDE_ROWS (TILE_ROWS / MAX_PANELS)
 #define GEMM_TN_DEPTH 256
+#define ROW_TILES(rows) (((rows) + TILE_ROWS - 1) / TILE_ROWS)
 #endif
 
+/* Every pointer is to the tile's own first element. */
 typedef struct {
-    REAL *c; /* (M, N) */
+    REAL *c;
     ptrdiff_t ldc;
-    const REAL *init;  /* row r starts from init[ids ? ids[r] : r]; NULL starts from zero */
+    const REAL *init;  /* row r starts from init + (ids ? ids[r] : r) * ld_init; NULL: from zero */
     ptrdiff_t ld_init; /* 0: one row for all, a bias */
     const int64_t *ids;
     const REAL *a; /* element (r, k) at a[r * row_stride + k * k_stride] */
     ptrdiff_t row_stride, k_stride;
-    const REAL *packed; /* (K, N) in panels */
-    ptrdiff_t m, n, k;
-    fr_nonlinearity nonlinearity;
-    const REAL *h; /* not NULL: the tile is multiplied by f'(z) taken from h (M, N), ld = ldc */
-} gemm_args;
+    const REAL *packed; /* panels one after the other, K x PANEL each */
+    ptrdiff_t k;
+    /* Panel p's columns start p * stride after the first's in c and init, and `left - p * step`
+     * of them are there: stride = step = PANEL in a plain matrix; stride = H and step = 0 where
+     * panels are the gates of the same units. */
+    ptrdiff_t left, stride, step;
+} tile_args;
 
-/* One tile: rows [row, row + rows), panels [panel, panel + panels). The last two arguments are
- * compile-time constants at every call, so that `acc` lives in registers. */
-FR_INLINE void tile(const gemm_args *g, ptrdiff_t row, ptrdiff_t panel, const int rows,
-                    const int panels) {
+/* One tile. The last two arguments are compile-time constants at every call, so that `acc` lives
+ * in registers. */
+FR_INLINE void tile(const tile_args *t, const int rows, const int panels) {
     const int width = panels * TILE_VECS;
-    const ptrdiff_t column = panel * PANEL, left = g->n - column;
     vec acc[TILE_ROWS * TILE_VECS];
 
     for (int r = 0; r < rows; r++) {
-        const REAL *from = NULL;
-        if (g->init) from = g->init + (g->ids ? g->ids[row + r] : row + r) * g->ld_init + column;
+        const REAL *from = t->init ? t->init + (t->ids ? t->ids[r] : r) * t->ld_init : NULL;
         FR_UNROLL
-        for (int j = 0; j < width; j++)
-            acc[r * width + j] = from && left > j * LANES
-                                     ? v_load_tail(from + j * LANES, left - j * LANES)
-                                     : v_set1(0);
+        for (int j = 0; j < width; j++) {
+            const int p = j / TILE_VECS, column = j % TILE_VECS * LANES;
+            const ptrdiff_t left = t->left - p * t->step - column;
+            acc[r * width + j] =
+                from && left > 0 ? v_load_tail(from + p * t->stride + column, left) : v_set1(0);
+        }
     }
 
-    const REAL *a = g->a + row * g->row_stride;
-    const REAL *b = g->packed + panel * PANEL * g->k;
-    const ptrdiff_t row_stride = g->row_stride, k_stride = g->k_stride, depth = g->k;
+    const REAL *a = t->a, *b = t->packed;
+    const ptrdiff_t row_stride = t->row_stride, k_stride = t->k_stride, depth = t->k;
     const ptrdiff_t next_panel = PANEL * depth;
     for (ptrdiff_t k = 0; k < depth; k++, a += k_stride, b += PANEL) {
         vec w[MAX_PANELS * TILE_VECS];
@@ -80,32 +84,21 @@ FR_INLINE void tile(const gemm_args *g, ptrdiff_t row, ptrdiff_t panel, const in
 
     FR_UNROLL
     for (int r = 0; r < rows; r++) {
-        REAL *to = g->c + (row + r) * g->ldc + column;
+        REAL *to = t->c + r * t->ldc;
         FR_UNROLL
-        for (int j = 0; j < width; j++)
-            if (left > j * LANES)
-                v_store_tail(to + j * LANES, acc[r * width + j], left - j * LANES);
-    }
-}
-
-/* Applies f, or multiplies by f' taken from h, to a stored tile. */
-static void finish(const gemm_args *g, ptrdiff_t row, ptrdiff_t panel, int rows, int panels) {
-    const ptrdiff_t column = panel * PANEL, left = g->n - column;
-    const ptrdiff_t n = left < panels * PANEL ? left : panels * PANEL;
-    for (int r = 0; r < rows; r++) {
-        REAL *z = g->c + (row + r) * g->ldc + column;
-        if (g->h)
-            multiply_derivative(z, g->h + (row + r) * g->ldc + column, n, g->nonlinearity);
-        else
-            FR_NAME(activate)(z, z, n, g->nonlinearity);
+        for (int j = 0; j < width; j++) {
+            const int p = j / TILE_VECS, column = j % TILE_VECS * LANES;
+            const ptrdiff_t left = t->left - p * t->step - column;
+            if (left > 0) v_store_tail(to + p * t->stride + column, acc[r * width + j], left);
+        }
     }
 }
 
 #define FR_TILE(rows, panels) \
-    case rows: tile(g, row, panel, rows, panels); break
+    case rows: tile(t, rows, panels); break
 
 /* `rows` <= TILE_ROWS rows of one panel. */
-static void tile_of(const gemm_args *g, ptrdiff_t row, ptrdiff_t panel, int rows) {
+static void tile_of(const tile_args *t, int rows) {
     switch (rows) {
         FR_TILE(1, 1);
         FR_TILE(2, 1);
@@ -128,52 +121,96 @@ static void tile_of(const gemm_args *g, ptrdiff_t row, ptrdiff_t panel, int rows
     }
 }
 
-/* `rows` <= WIDE_ROWS rows of 2 or 4 panels: so few rows of one panel would leave the multipliers
+#if WIDE_ROWS == 1
+#define FR_WIDE(panels) FR_TILE(1, panels)
+#elif WIDE_ROWS == 2
+#define FR_WIDE(panels) \
+    FR_TILE(1, panels); \
+    FR_TILE(2, panels)
+#else
+#define FR_WIDE(panels) \
+    FR_TILE(1, panels); \
+    FR_TILE(2, panels); \
+    FR_TILE(3, panels)
+#endif
+
+/* `rows` <= WIDE_ROWS rows of several panels: so few rows of one panel would leave the multipliers
  * waiting for each other. */
-static void wide_tile_of(const gemm_args *g, ptrdiff_t row, ptrdiff_t panel, int rows, int panels) {
-    if (panels == MAX_PANELS) {
-        switch (rows) {
-            FR_TILE(1, MAX_PANELS);
-#if TILE_ROWS >= 2 * MAX_PANELS
-            FR_TILE(2, MAX_PANELS);
-#endif
-#if TILE_ROWS >= 3 * MAX_PANELS
-            FR_TILE(3, MAX_PANELS);
-#endif
+static void wide_tile_of(const tile_args *t, int rows, int panels) {
+    if (panels == 4) switch (rows) {
+            FR_WIDE(4);
         }
-    } else {
-        switch (rows) {
-            FR_TILE(1, 2);
-#if TILE_ROWS >= 2 * MAX_PANELS
-            FR_TILE(2, 2);
-#endif
-#if TILE_ROWS >= 3 * MAX_PANELS
-            FR_TILE(3, 2);
-#endif
-        }
+    else if (panels == 3)
+        switch (rows) { FR_WIDE(3); }
+    else if (panels == 2)
+        switch (rows) { FR_WIDE(2); }
+    else
+        tile_of(t, rows);
+}
+#undef FR_WIDE
+#undef FR_TILE
+
+/* How many of `left` panels to take together for `rows` rows. */
+static int panels_at_once(ptrdiff_t rows, ptrdiff_t left) {
+    if (rows > WIDE_ROWS) return 1;
+    return left >= MAX_PANELS ? MAX_PANELS : left >= 2 ? 2 : 1;
+}
+
+typedef struct {
+    REAL *c; /* (M, N) */
+    ptrdiff_t ldc;
+    const REAL *init;  /* as in tile_args, for row 0 and column 0 */
+    ptrdiff_t ld_init; /* 0: one row for all, a bias */
+    const int64_t *ids;
+    const REAL *a; /* element (r, k) at a[r * row_stride + k * k_stride] */
+    ptrdiff_t row_stride, k_stride;
+    const REAL *packed; /* (K, N) in panels */
+    ptrdiff_t m, n, k;
+    fr_nonlinearity nonlinearity;
+    const REAL *h; /* not NULL: the tile is multiplied by f'(z) taken from h (M, N), ld = ldc */
+} gemm_args;
+
+/* Applies f, or multiplies by f' taken from h, to a stored tile of `n` columns. */
+static void finish(const gemm_args *g, ptrdiff_t row, ptrdiff_t column, int rows, ptrdiff_t n) {
+    for (int r = 0; r < rows; r++) {
+        REAL *z = g->c + (row + r) * g->ldc + column;
+        if (g->h)
+            multiply_derivative(z, g->h + (row + r) * g->ldc + column, n, g->nonlinearity);
+        else
+            FR_NAME(activate)(z, z, n, g->nonlinearity);
     }
 }
-#undef FR_TILE
 
 /* The whole product, row tiles of nearly equal height so that none is left thin. A panel is
  * used for all rows before the next is read. */
 static void gemm_run(const gemm_args *g) {
-    const ptrdiff_t panels = PANELS_OF(g->n);
-    const ptrdiff_t tiles = (g->m + TILE_ROWS - 1) / TILE_ROWS;
-    const int finished = g->nonlinearity == FR_LINEAR;
+    const ptrdiff_t panels = PANELS_OF(g->n), tiles = ROW_TILES(g->m);
     for (ptrdiff_t panel = 0; panel < panels;) {
-        const ptrdiff_t left = g->m <= WIDE_ROWS ? panels - panel : 1;
-        const int step = left >= MAX_PANELS ? MAX_PANELS : left >= 2 ? 2 : 1;
-        for (ptrdiff_t t = 0; t < tiles; t++) {
-            const ptrdiff_t row = g->m * t / tiles;
-            const int rows = (int)(g->m * (t + 1) / tiles - row);
-            if (step > 1)
-                wide_tile_of(g, row, panel, rows, step);
-            else
-                tile_of(g, row, panel, rows);
-            if (!finished) finish(g, row, panel, rows, step);
+        const int together = panels_at_once(g->m, panels - panel);
+        const ptrdiff_t column = panel * PANEL, left = g->n - column;
+        for (ptrdiff_t i = 0; i < tiles; i++) {
+            const ptrdiff_t row = g->m * i / tiles;
+            const int rows = (int)(g->m * (i + 1) / tiles - row);
+            const tile_args t = {
+                .c = g->c + row * g->ldc + column,
+                .ldc = g->ldc,
+                .init = g->init ? g->init + (g->ids ? 0 : row * g->ld_init) + column : NULL,
+                .ld_init = g->ld_init,
+                .ids = g->ids ? g->ids + row : NULL,
+                .a = g->a + row * g->row_stride,
+                .row_stride = g->row_stride,
+                .k_stride = g->k_stride,
+                .packed = g->packed + column * g->k,
+                .k = g->k,
+                .left = left,
+                .stride = PANEL,
+                .step = PANEL,
+            };
+            wide_tile_of(&t, rows, together);
+            if (g->nonlinearity != FR_LINEAR)
+                finish(g, row, column, rows, left < together * PANEL ? left : together * PANEL);
         }
-        panel += step;
+        panel += together;
     }
 }
 

@@ -35,7 +35,7 @@ static void FR_NAME(rnn_backward)(REAL *dz, const REAL *h, const REAL *dh, const
         .ldc = hidden,
         .init = dh,
         .ld_init = hidden,
-        .a = dz_next,
+        .a = dz_next ? dz_next : dz,
         .row_stride = hidden,
         .k_stride = 1,
         .packed = packed_hh_t,

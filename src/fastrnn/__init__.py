@@ -28,12 +28,14 @@ from fastrnn import cpu, data, losses, optim
 from fastrnn._threads import get_num_threads, set_num_threads
 from fastrnn._version import __version__
 from fastrnn.errors import ModelFileError, NonFiniteLossError, UnknownCharacterError
-from fastrnn.layers import RNN, Linear
+from fastrnn.layers import GRU, LSTM, RNN, Linear
 from fastrnn.network import Network
 from fastrnn.sequence import Forecaster
 from fastrnn.text import CharRNN, load
 
 __all__ = [
+    "GRU",
+    "LSTM",
     "RNN",
     "CharRNN",
     "Forecaster",

@@ -243,3 +243,17 @@ def _physical_memory() -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
         return 2**40
+
+
+def state(name: str, value: Any, parts: Sequence[str]) -> Sequence[Any] | None:
+    """Return the parts of a recurrent state: ``value`` itself if there is one, else a pair's."""
+    if value is None:
+        return None
+    is_pair = isinstance(value, (tuple, list)) and len(value) == len(parts)
+    if len(parts) == 1:
+        if isinstance(value, tuple):
+            raise TypeError(f"{parts[0]} must be one array, got a tuple of {len(value)}")
+        return (value,)
+    if not is_pair:
+        raise TypeError(f"{name} must be a tuple ({', '.join(parts)}), got {describe(value)}")
+    return value

@@ -43,24 +43,68 @@ cdef inline void k_scatter_rows(floating *rows, Py_ssize_t ld_rows, const floati
         table.f64.scatter_rows(rows, ld_rows, a, lda, ids, m, n)
 
 
-cdef inline void k_rnn_forward(floating *h, const floating *input, const int64_t *ids,
-                               const floating *h_prev, const floating *packed_hh,
-                               Py_ssize_t batch, Py_ssize_t hidden,
-                               fr_nonlinearity nonlinearity) noexcept nogil:
-    if floating is float:
-        table.f32.rnn_forward(h, input, ids, h_prev, packed_hh, batch, hidden, nonlinearity)
-    else:
-        table.f64.rnn_forward(h, input, ids, h_prev, packed_hh, batch, hidden, nonlinearity)
+# The cells: one step of whichever it is. A layer's rows of pre-activations and gates are H wide
+# for the Elman cell, which keeps none (z is h itself), and 4 H for the others.
+cdef enum Cell:
+    CELL_RNN
+    CELL_LSTM
+    CELL_GRU
 
 
-cdef inline void k_rnn_backward(floating *dz, const floating *h, const floating *dh,
-                                const floating *dz_next, const floating *packed_hh_t,
-                                Py_ssize_t batch, Py_ssize_t hidden,
-                                fr_nonlinearity nonlinearity) noexcept nogil:
+cdef inline void cell_forward(Cell cell, fr_nonlinearity nonlinearity, floating *h, floating *c,
+                              floating *z, const floating *input, const int64_t *ids,
+                              const floating *h_prev, const floating *c_prev,
+                              const floating *packed_hh, Py_ssize_t batch,
+                              Py_ssize_t hidden) noexcept nogil:
+    """One step; input is z, or with ids the table of input projections by token."""
     if floating is float:
-        table.f32.rnn_backward(dz, h, dh, dz_next, packed_hh_t, batch, hidden, nonlinearity)
+        if cell == CELL_LSTM:
+            table.f32.lstm_forward(h, c, z, input, ids, h_prev, c_prev, packed_hh, batch, hidden)
+        elif cell == CELL_GRU:
+            table.f32.gru_forward(h, z, input, ids, h_prev, packed_hh, batch, hidden)
+        else:
+            table.f32.rnn_forward(h, input, ids, h_prev, packed_hh, batch, hidden, nonlinearity)
     else:
-        table.f64.rnn_backward(dz, h, dh, dz_next, packed_hh_t, batch, hidden, nonlinearity)
+        if cell == CELL_LSTM:
+            table.f64.lstm_forward(h, c, z, input, ids, h_prev, c_prev, packed_hh, batch, hidden)
+        elif cell == CELL_GRU:
+            table.f64.gru_forward(h, z, input, ids, h_prev, packed_hh, batch, hidden)
+        else:
+            table.f64.rnn_forward(h, input, ids, h_prev, packed_hh, batch, hidden, nonlinearity)
+
+
+cdef inline void cell_backward(Cell cell, fr_nonlinearity nonlinearity, floating *dz,
+                               floating *carry, const floating *z, const floating *h,
+                               const floating *h_prev, const floating *c,
+                               const floating *c_prev, const floating *dh,
+                               const floating *dz_next, const floating *packed_hh_t,
+                               Py_ssize_t batch, Py_ssize_t hidden) noexcept nogil:
+    """One step back; carry is what reaches the state past the weights, from step to step."""
+    if floating is float:
+        if cell == CELL_LSTM:
+            table.f32.lstm_backward(dz, carry, z, c, c_prev, dh, dz_next, packed_hh_t, batch,
+                                    hidden)
+        elif cell == CELL_GRU:
+            table.f32.gru_backward(dz, carry, z, h_prev, dh, dz_next, packed_hh_t, batch, hidden)
+        else:
+            table.f32.rnn_backward(dz, h, dh, dz_next, packed_hh_t, batch, hidden, nonlinearity)
+    else:
+        if cell == CELL_LSTM:
+            table.f64.lstm_backward(dz, carry, z, c, c_prev, dh, dz_next, packed_hh_t, batch,
+                                    hidden)
+        elif cell == CELL_GRU:
+            table.f64.gru_backward(dz, carry, z, h_prev, dh, dz_next, packed_hh_t, batch, hidden)
+        else:
+            table.f64.rnn_backward(dz, h, dh, dz_next, packed_hh_t, batch, hidden, nonlinearity)
+
+
+cdef inline void project(floating *z, Py_ssize_t width, const floating *x, Py_ssize_t inputs,
+                         const floating *packed_ih, const floating *bias, Py_ssize_t columns,
+                         Py_ssize_t rows) noexcept nogil:
+    """z (rows, width) = x W_ih^T + bias in the first columns, and bias alone in the rest."""
+    k_gemm(z, width, x, inputs, packed_ih, bias, rows, columns, inputs)
+    if columns < width:
+        k_gemm(z + columns, width, x, inputs, packed_ih, bias + columns, rows, width - columns, 0)
 
 
 cdef inline double k_cross_entropy(const floating *logits, const int64_t *targets,

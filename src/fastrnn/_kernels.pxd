@@ -30,6 +30,23 @@ cdef extern from "fastrnn.h" nogil:
         void (*rnn_backward)(float *dz, const float *h, const float *dh, const float *dz_next,
                              const float *packed_hh_t, Py_ssize_t batch, Py_ssize_t hidden,
                              fr_nonlinearity nonlinearity) noexcept nogil
+        Py_ssize_t (*pack_gates_size)(Py_ssize_t gates, Py_ssize_t hidden) noexcept nogil
+        void (*pack_gates)(float *packed_gates, const float *weight_hh, Py_ssize_t gates,
+                           Py_ssize_t hidden) noexcept nogil
+        void (*lstm_forward)(float *h, float *c, float *gates, const float *input,
+                             const int64_t *ids, const float *h_prev, const float *c_prev,
+                             const float *packed_gates, Py_ssize_t batch,
+                             Py_ssize_t hidden) noexcept nogil
+        void (*lstm_backward)(float *dz, float *dc, const float *gates, const float *c,
+                              const float *c_prev, const float *dh, const float *dz_next,
+                              const float *packed_hh_t, Py_ssize_t batch,
+                              Py_ssize_t hidden) noexcept nogil
+        void (*gru_forward)(float *h, float *gates, const float *input, const int64_t *ids,
+                            const float *h_prev, const float *packed_gates, Py_ssize_t batch,
+                            Py_ssize_t hidden) noexcept nogil
+        void (*gru_backward)(float *dz, float *dh_past, const float *gates, const float *h_prev,
+                             const float *dh, const float *dz_next, const float *packed_hh_t,
+                             Py_ssize_t batch, Py_ssize_t hidden) noexcept nogil
         void (*softmax)(float *logits, Py_ssize_t m, Py_ssize_t classes) noexcept nogil
         double (*cross_entropy)(const float *logits, const int64_t *targets, Py_ssize_t m,
                                 Py_ssize_t classes) noexcept nogil
@@ -72,6 +89,23 @@ cdef extern from "fastrnn.h" nogil:
         void (*rnn_backward)(double *dz, const double *h, const double *dh, const double *dz_next,
                              const double *packed_hh_t, Py_ssize_t batch, Py_ssize_t hidden,
                              fr_nonlinearity nonlinearity) noexcept nogil
+        Py_ssize_t (*pack_gates_size)(Py_ssize_t gates, Py_ssize_t hidden) noexcept nogil
+        void (*pack_gates)(double *packed_gates, const double *weight_hh, Py_ssize_t gates,
+                           Py_ssize_t hidden) noexcept nogil
+        void (*lstm_forward)(double *h, double *c, double *gates, const double *input,
+                             const int64_t *ids, const double *h_prev, const double *c_prev,
+                             const double *packed_gates, Py_ssize_t batch,
+                             Py_ssize_t hidden) noexcept nogil
+        void (*lstm_backward)(double *dz, double *dc, const double *gates, const double *c,
+                              const double *c_prev, const double *dh, const double *dz_next,
+                              const double *packed_hh_t, Py_ssize_t batch,
+                              Py_ssize_t hidden) noexcept nogil
+        void (*gru_forward)(double *h, double *gates, const double *input, const int64_t *ids,
+                            const double *h_prev, const double *packed_gates, Py_ssize_t batch,
+                            Py_ssize_t hidden) noexcept nogil
+        void (*gru_backward)(double *dz, double *dh_past, const double *gates, const double *h_prev,
+                             const double *dh, const double *dz_next, const double *packed_hh_t,
+                             Py_ssize_t batch, Py_ssize_t hidden) noexcept nogil
         void (*softmax)(double *logits, Py_ssize_t m, Py_ssize_t classes) noexcept nogil
         double (*cross_entropy)(const double *logits, const int64_t *targets, Py_ssize_t m,
                                 Py_ssize_t classes) noexcept nogil

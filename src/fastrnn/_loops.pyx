@@ -1,10 +1,10 @@
 """Forward and BPTT over time: typed, without the GIL, calling the kernel table.
 
 Time-major throughout. ``h`` has a row more than there are steps: h[0] is the initial state and
-h[t + 1] the state after step t, so that h[:-1] are the previous states and h[1:] the output.
-``b0`` and ``b1`` bound the rows of the batch, ``m0`` and ``m1`` the hidden units, that a call
-works on: callers split work over threads with them, and no element is ever computed in two
-ways, so the bits do not depend on the split.
+h[t + 1] the state after step t, so that h[:-1] are the previous states and h[1:] the output; so
+it is with the LSTM's ``c``. ``b0`` and ``b1`` bound the rows of the batch, ``m0`` and ``m1`` the
+hidden units, that a call works on: callers split work over threads with them, and no element is
+ever computed in two ways, so the bits do not depend on the split.
 
 The layers check shapes and own all buffers; nothing here allocates or checks.
 """
@@ -13,88 +13,100 @@ from cython cimport floating
 from libc.stdint cimport int64_t, uint64_t
 
 from fastrnn._dispatch cimport (
+    CELL_LSTM,
+    CELL_RNN,
+    Cell,
+    cell_backward,
+    cell_forward,
     k_column_sums,
     k_cross_entropy,
     k_cross_entropy_grad,
     k_gemm,
     k_gemm_tn,
-    k_rnn_backward,
-    k_rnn_forward,
     k_scatter_rows,
+    project,
 )
 from fastrnn._kernels cimport fr_fpmode_flush, fr_fpmode_restore, fr_nonlinearity
 
 # Bytes of input projection computed at a time before the steps that use it: a quarter of a
 # 1 MB L2, so that weights and states stay there beside it.
-cdef Py_ssize_t PROJECTION_BYTES = 1 << 18
+PROJECTION_BYTES = 1 << 18
 
 
-def rnn_forward(floating[:, :, ::1] h, const floating[:, :, ::1] x,
-                const floating[::1] packed_ih, const floating[::1] bias,
-                const floating[::1] packed_hh, int nonlinearity,
-                Py_ssize_t t0, Py_ssize_t t1, Py_ssize_t b0, Py_ssize_t b1):
-    """h[t + 1] = f(x[t] W_ih^T + bias + h[t] W_hh^T) for t0 <= t < t1.
+def forward(int cell, int nonlinearity, floating[:, :, ::1] h, floating[:, :, ::1] c,
+            floating[:, :, ::1] gates, const floating[:, :, ::1] x, const int64_t[:, ::1] ids,
+            const floating[::1] packed_ih, const floating[::1] bias,
+            const floating[:, ::1] token_rows, const floating[::1] packed_hh,
+            Py_ssize_t columns, Py_ssize_t steps, Py_ssize_t t0, Py_ssize_t t1, Py_ssize_t b0,
+            Py_ssize_t b1):
+    """h[t + 1] and c[t + 1] from x[t] or ids[t], h[t] and c[t], for t0 <= t < t1.
 
-    The projection of x is written where the state will be and becomes it in place. It does
-    not depend on the state, so it is computed for many steps at once.
+    x is None when there are ids, c unless the cell is an LSTM, gates for the Elman cell. gates
+    are kept for the way back if there is a row of them for each step; else, rows for `steps` steps
+    are used over and over, and c has a single row.
+
+    The projection of x, `columns` wide, is written where the gates will be (for the Elman cell,
+    the state) and becomes them in place. It does not depend on the state, so it is computed for
+    `steps` steps at once.
     """
-    cdef Py_ssize_t inputs = x.shape[2], hidden = h.shape[2], rows = b1 - b0
-    cdef Py_ssize_t t, s, stop, steps
+    cdef Py_ssize_t hidden = h.shape[2], batch = h.shape[1], rows = b1 - b0, t, s, stop, slot
+    cdef Py_ssize_t inputs = 0 if x is None else x.shape[2]
+    cdef Py_ssize_t width = hidden if gates is None else gates.shape[2]
+    cdef bint kept = gates is not None and gates.shape[0] == h.shape[0] - 1
+    cdef bint kept_c = c is not None and c.shape[0] == h.shape[0]
+    cdef floating *z
+    cdef floating *c_prev = NULL
+    cdef floating *c_new = NULL
     cdef uint64_t mode
     if t0 >= t1 or rows <= 0:
         return
     with nogil:
         mode = fr_fpmode_flush()
-        steps = max(1, PROJECTION_BYTES // (rows * hidden * <Py_ssize_t>sizeof(floating)))
         t = t0
         while t < t1:
             stop = min(t + steps, t1)
-            if rows == h.shape[1]:
-                k_gemm(&h[t + 1, 0, 0], hidden, &x[t, 0, 0], inputs, &packed_ih[0], &bias[0],
-                       (stop - t) * rows, hidden, inputs)
-            else:
-                for s in range(t, stop):
-                    k_gemm(&h[s + 1, b0, 0], hidden, &x[s, b0, 0], inputs, &packed_ih[0],
-                           &bias[0], rows, hidden, inputs)
             for s in range(t, stop):
-                k_rnn_forward(&h[s + 1, b0, 0], <const floating *>&h[s + 1, b0, 0], NULL,
-                              <const floating *>&h[s, b0, 0], &packed_hh[0], rows, hidden,
-                              <fr_nonlinearity>nonlinearity)
+                slot = s if kept else s - t
+                z = &h[s + 1, b0, 0] if cell == CELL_RNN else &gates[slot, b0, 0]
+                if inputs and rows < batch:
+                    project(z, width, &x[s, b0, 0], inputs, &packed_ih[0], &bias[0], columns,
+                            rows)
+                elif inputs and s == t:
+                    project(z, width, &x[s, 0, 0], inputs, &packed_ih[0], &bias[0], columns,
+                            (stop - t) * rows)
+            for s in range(t, stop):
+                slot = s if kept else s - t
+                z = &h[s + 1, b0, 0] if cell == CELL_RNN else &gates[slot, b0, 0]
+                if cell == CELL_LSTM:
+                    c_prev = &c[s if kept_c else 0, b0, 0]
+                    c_new = &c[s + 1 if kept_c else 0, b0, 0]
+                cell_forward(<Cell>cell, <fr_nonlinearity>nonlinearity, &h[s + 1, b0, 0], c_new, z,
+                             <const floating *>z if inputs else &token_rows[0, 0],
+                             NULL if inputs else &ids[s, b0], <const floating *>&h[s, b0, 0],
+                             <const floating *>c_prev, &packed_hh[0], rows, hidden)
             t = stop
         fr_fpmode_restore(mode)
 
 
-def rnn_forward_ids(floating[:, :, ::1] h, const int64_t[:, ::1] ids,
-                    const floating[:, ::1] table, const floating[::1] packed_hh,
-                    int nonlinearity, Py_ssize_t t0, Py_ssize_t t1,
-                    Py_ssize_t b0, Py_ssize_t b1):
-    """h[t + 1] = f(table[ids[t]] + h[t] W_hh^T); table[v] = W_ih[:, v] + b_ih + b_hh."""
-    cdef Py_ssize_t hidden = h.shape[2], t
-    cdef uint64_t mode
-    if t0 >= t1 or b0 >= b1:
-        return
-    with nogil:
-        mode = fr_fpmode_flush()
-        for t in range(t0, t1):
-            k_rnn_forward(&h[t + 1, b0, 0], &table[0, 0], &ids[t, b0],
-                          <const floating *>&h[t, b0, 0], &packed_hh[0], b1 - b0, hidden,
-                          <fr_nonlinearity>nonlinearity)
-        fr_fpmode_restore(mode)
+def backward(int cell, int nonlinearity, floating[:, :, ::1] dz, floating[:, ::1] carry,
+             const floating[:, :, ::1] h, const floating[:, :, ::1] c,
+             const floating[:, :, ::1] gates, const floating[:, :, ::1] grad_output,
+             const floating[:, ::1] grad_last, const floating[::1] packed_hh_t,
+             Py_ssize_t t0, Py_ssize_t t1, Py_ssize_t b0, Py_ssize_t b1):
+    """dz[t], the gradient of step t's pre-activations, from t1 - 1 down to t0.
 
-
-def rnn_backward(floating[:, :, ::1] dz, const floating[:, :, ::1] h,
-                 const floating[:, :, ::1] grad_output, const floating[:, ::1] grad_last,
-                 const floating[::1] packed_hh_t, int nonlinearity,
-                 Py_ssize_t t0, Py_ssize_t t1, Py_ssize_t b0, Py_ssize_t b1):
-    """dz[t] = (dh[t] + dz[t + 1] W_hh) * f'(z[t]), from t1 - 1 down to t0.
-
-    dh[t] is grad_output[t] (zero when that is None); of the very last step it is grad_last.
-    Only dz is computed here: every other gradient is a product over all steps at once.
+    What reaches h[t + 1] from outside is grad_output[t] (zero when that is None); of the very last
+    step it is grad_last. Only dz is computed here: every other gradient is a product over all
+    steps at once. dz may be gates.
     """
     cdef Py_ssize_t hidden = h.shape[2], last = dz.shape[0] - 1, t
     cdef const floating *dh
     cdef const floating *dz_next
-    cdef bint has_output = grad_output is not None
+    cdef const floating *z = NULL
+    cdef const floating *c_prev = NULL
+    cdef const floating *c_new = NULL
+    cdef floating *past = NULL
+    cdef bint has_output = grad_output is not None, has_last = grad_last is not None
     cdef uint64_t mode
     if t0 >= t1 or b0 >= b1:
         return
@@ -103,59 +115,61 @@ def rnn_backward(floating[:, :, ::1] dz, const floating[:, :, ::1] h,
         t = t1 - 1
         while t >= t0:
             if t == last:
-                dh = &grad_last[b0, 0]
+                dh = &grad_last[b0, 0] if has_last else NULL
             else:
                 dh = &grad_output[t, b0, 0] if has_output else NULL
             dz_next = NULL if t == last else &dz[t + 1, b0, 0]
-            k_rnn_backward(&dz[t, b0, 0], &h[t + 1, b0, 0], dh, dz_next, &packed_hh_t[0],
-                           b1 - b0, hidden, <fr_nonlinearity>nonlinearity)
+            if cell != CELL_RNN:
+                z, past = &gates[t, b0, 0], &carry[b0, 0]
+            if cell == CELL_LSTM:
+                c_prev, c_new = &c[t, b0, 0], &c[t + 1, b0, 0]
+            cell_backward(<Cell>cell, <fr_nonlinearity>nonlinearity, &dz[t, b0, 0], past, z,
+                          &h[t + 1, b0, 0], &h[t, b0, 0], c_new, c_prev, dh, dz_next,
+                          &packed_hh_t[0], b1 - b0, hidden)
             t -= 1
         fr_fpmode_restore(mode)
 
 
-def rnn_weight_grads(floating[:, ::1] grad_hh, floating[::1] grad_bias,
-                     const floating[:, :, ::1] dz, const floating[:, :, ::1] h,
-                     Py_ssize_t t0, Py_ssize_t t1, Py_ssize_t m0, Py_ssize_t m1):
-    """grad_hh[m] += sum_t,b dz[t, b, m] h[t, b]; grad_bias[m] += sum_t,b dz[t, b, m]."""
-    cdef Py_ssize_t hidden = h.shape[2], rows = (t1 - t0) * dz.shape[1]
+def weight_grads(floating[:, ::1] grad, Py_ssize_t row, const floating[:, :, ::1] dz,
+                 Py_ssize_t column, const floating[:, :, ::1] a, Py_ssize_t t0, Py_ssize_t t1,
+                 Py_ssize_t m0, Py_ssize_t m1):
+    """grad[row + m] += sum_t,b dz[t, b, column + m] a[t, b]; of a, the first t1 steps count."""
+    cdef Py_ssize_t width = dz.shape[2], inputs = a.shape[2], rows = (t1 - t0) * dz.shape[1]
     cdef uint64_t mode
     if rows <= 0 or m0 >= m1:
         return
     with nogil:
         mode = fr_fpmode_flush()
-        k_gemm_tn(&grad_hh[m0, 0], hidden, &dz[t0, 0, m0], hidden, &h[t0, 0, 0], hidden,
-                  m1 - m0, hidden, rows)
-        k_column_sums(&grad_bias[m0], &dz[t0, 0, m0], hidden, rows, m1 - m0)
-        fr_fpmode_restore(mode)
-
-
-def rnn_input_weight_grads(floating[:, ::1] grad_ih, const floating[:, :, ::1] dz,
-                           const floating[:, :, ::1] x, Py_ssize_t t0, Py_ssize_t t1,
-                           Py_ssize_t m0, Py_ssize_t m1):
-    """grad_ih[m] += sum_t,b dz[t, b, m] x[t, b]."""
-    cdef Py_ssize_t hidden = dz.shape[2], inputs = x.shape[2], rows = (t1 - t0) * dz.shape[1]
-    cdef uint64_t mode
-    if rows <= 0 or m0 >= m1:
-        return
-    with nogil:
-        mode = fr_fpmode_flush()
-        k_gemm_tn(&grad_ih[m0, 0], inputs, &dz[t0, 0, m0], hidden, &x[t0, 0, 0], inputs,
+        k_gemm_tn(&grad[row + m0, 0], inputs, &dz[t0, 0, column + m0], width, &a[t0, 0, 0], inputs,
                   m1 - m0, inputs, rows)
         fr_fpmode_restore(mode)
 
 
-def rnn_table_grads(floating[:, ::1] grad_table, const floating[:, :, ::1] dz,
-                    const int64_t[:, ::1] ids, Py_ssize_t t0, Py_ssize_t t1,
-                    Py_ssize_t m0, Py_ssize_t m1):
-    """grad_table[ids[t, b], m] += dz[t, b, m]: each thread owns a stripe of columns."""
-    cdef Py_ssize_t hidden = dz.shape[2], rows = (t1 - t0) * dz.shape[1]
+def bias_grads(floating[::1] sums, const floating[:, :, ::1] dz, Py_ssize_t t0, Py_ssize_t t1,
+               Py_ssize_t m0, Py_ssize_t m1):
+    """sums[m] += sum_t,b dz[t, b, m]."""
+    cdef Py_ssize_t width = dz.shape[2], rows = (t1 - t0) * dz.shape[1]
     cdef uint64_t mode
     if rows <= 0 or m0 >= m1:
         return
     with nogil:
         mode = fr_fpmode_flush()
-        k_scatter_rows(&grad_table[0, m0], hidden, &dz[t0, 0, m0], hidden, &ids[t0, 0], rows,
-                       m1 - m0)
+        k_column_sums(&sums[m0], &dz[t0, 0, m0], width, rows, m1 - m0)
+        fr_fpmode_restore(mode)
+
+
+def token_grads(floating[:, ::1] grad_rows, const floating[:, :, ::1] dz,
+                const int64_t[:, ::1] ids, Py_ssize_t t0, Py_ssize_t t1, Py_ssize_t m0,
+                Py_ssize_t m1):
+    """grad_rows[ids[t, b], m] += dz[t, b, m]: each thread owns a stripe of columns."""
+    cdef Py_ssize_t width = dz.shape[2], rows = (t1 - t0) * dz.shape[1]
+    cdef uint64_t mode
+    if rows <= 0 or m0 >= m1:
+        return
+    with nogil:
+        mode = fr_fpmode_flush()
+        k_scatter_rows(&grad_rows[0, m0], grad_rows.shape[1], &dz[t0, 0, m0], width, &ids[t0, 0],
+                       rows, m1 - m0)
         fr_fpmode_restore(mode)
 
 

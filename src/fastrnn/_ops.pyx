@@ -62,16 +62,32 @@ def pack(const floating[:, :] matrix):
     return packed.base
 
 
-def gemm(floating[:, ::1] c, const floating[:, ::1] a, const floating[::1] packed,
+def pack_gates(const floating[:, ::1] weight_hh):
+    """Return weight_hh (G * H, H) packed for ``cells``' forward steps."""
+    cdef Py_ssize_t hidden = weight_hh.shape[1], gates = weight_hh.shape[0] // weight_hh.shape[1]
+    cdef floating[::1] packed
+    if floating is float:
+        packed = empty(table.f32.pack_gates_size(gates, hidden), np.float32)
+        with nogil:
+            table.f32.pack_gates(&packed[0], &weight_hh[0, 0], gates, hidden)
+    else:
+        packed = empty(table.f64.pack_gates_size(gates, hidden), np.float64)
+        with nogil:
+            table.f64.pack_gates(&packed[0], &weight_hh[0, 0], gates, hidden)
+    return packed.base
+
+
+def gemm(floating[:, ::1] c, const floating[:, :] a, const floating[::1] packed,
          const floating[::1] bias, Py_ssize_t r0, Py_ssize_t r1):
-    """c[r0:r1] = a[r0:r1] @ packed + bias; bias may be None."""
+    """c[r0:r1] = a[r0:r1] @ packed + bias; bias may be None. The columns of a are contiguous."""
+    cdef Py_ssize_t lda = a.strides[0] // <Py_ssize_t>sizeof(floating)
     cdef const floating *bias_row = NULL if bias is None else &bias[0]
     cdef uint64_t mode
     if r0 >= r1:
         return
     with nogil:
         mode = fr_fpmode_flush()
-        k_gemm(&c[r0, 0], c.shape[1], &a[r0, 0], a.shape[1], &packed[0], bias_row, r1 - r0,
+        k_gemm(&c[r0, 0], c.shape[1], &a[r0, 0], lda, &packed[0], bias_row, r1 - r0,
                c.shape[1], a.shape[1])
         fr_fpmode_restore(mode)
 

@@ -4,22 +4,25 @@ from typing import Any
 
 import numpy as np
 
-class RNNStream:
+class Stream:
     input_size: int
     hidden_size: int
     batch_size: int
     def __init__(
         self,
+        cell: int,
+        nonlinearity: int,
         packed_ih: np.ndarray,
         bias: np.ndarray,
         packed_hh: np.ndarray,
-        table_rows: np.ndarray,
-        nonlinearity: int,
+        token_rows: np.ndarray,
+        columns: int,
+        hidden_size: int,
         batch_size: int,
     ) -> None: ...
     @property
-    def state(self) -> np.ndarray: ...
-    def reset(self, h_0: Any = None) -> None: ...
+    def state(self) -> Any: ...
+    def reset(self, state: Any = None) -> None: ...
     def step(self, x: Any, out: np.ndarray | None = None) -> np.ndarray: ...
 
 def generate(*arguments: Any) -> None: ...

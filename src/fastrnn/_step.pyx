@@ -12,67 +12,86 @@ from libc.string cimport memcpy
 from numpy.random cimport bitgen_t
 
 from fastrnn import _check, _ops, _threads
-from fastrnn._dispatch cimport k_gemm, k_rnn_forward, k_sample
+from fastrnn._dispatch cimport CELL_LSTM, CELL_RNN, Cell, cell_forward, k_gemm, k_sample, project
 from fastrnn._kernels cimport fr_fpmode_flush, fr_fpmode_restore, fr_nonlinearity
 
 cnp.import_array()
 
 
 @cython.final
-cdef class RNNStream:
-    """An Elman layer fed one step at a time; see :meth:`fastrnn.RNN.stream`.
+cdef class Stream:
+    """A recurrent layer fed one step at a time; see :meth:`fastrnn.RNN.stream`.
 
     Holds two states and writes each step into the one that is not the previous.
     """
 
     cdef readonly Py_ssize_t input_size, hidden_size, batch_size
-    cdef object _dtype, _packed_hh, _packed_ih, _bias, _table
-    cdef tuple _states
+    cdef object _dtype
+    cdef tuple _states, _owned
+    cdef cnp.ndarray _cell_state
+    cdef Py_ssize_t _width, _columns
     cdef size_t _state_bytes
+    cdef Cell _cell
     cdef int _now, _typenum, _nonlinearity
     cdef bint _is_float
     cdef void *_hh
     cdef void *_ih
     cdef void *_bias_row
-    cdef void *_table_rows
+    cdef void *_token_rows
+    cdef void *_gates
+    cdef void *_c
     cdef void *_state[2]
 
-    def __cinit__(self, packed_ih, bias, packed_hh, table_rows, int nonlinearity,
-                  Py_ssize_t batch_size):
-        self._packed_ih, self._bias, self._packed_hh = packed_ih, bias, packed_hh
-        self._table = table_rows
+    def __cinit__(self, int cell, int nonlinearity, packed_ih, bias, packed_hh, token_rows,
+                  Py_ssize_t columns, Py_ssize_t hidden_size, Py_ssize_t batch_size):
+        self._cell, self._nonlinearity = <Cell>cell, nonlinearity
         self._dtype = bias.dtype
-        self.input_size, self.hidden_size = table_rows.shape
-        self.batch_size = batch_size
-        self._nonlinearity = nonlinearity
+        self.input_size, self._width = token_rows.shape
+        self.hidden_size, self.batch_size, self._columns = hidden_size, batch_size, columns
         self._is_float = self._dtype == np.float32
         self._typenum = cnp.NPY_FLOAT32 if self._is_float else cnp.NPY_FLOAT64
-        self._states = tuple(
-            _ops.empty((batch_size, self.hidden_size), self._dtype) for _ in range(2)
-        )
+        shape = (batch_size, hidden_size)
+        self._states = _ops.empty(shape, self._dtype), _ops.empty(shape, self._dtype)
         self._state_bytes = self._states[0].nbytes
+        gates = _ops.empty((batch_size, self._width), self._dtype)
+        self._owned = packed_ih, bias, packed_hh, token_rows, gates
         self._ih = cnp.PyArray_DATA(packed_ih)
         self._hh = cnp.PyArray_DATA(packed_hh)
         self._bias_row = cnp.PyArray_DATA(bias)
-        self._table_rows = cnp.PyArray_DATA(table_rows)
+        self._token_rows = cnp.PyArray_DATA(token_rows)
+        self._gates = cnp.PyArray_DATA(gates)
         self._state[0] = cnp.PyArray_DATA(self._states[0])
         self._state[1] = cnp.PyArray_DATA(self._states[1])
+        self._cell_state, self._c = None, NULL
+        if cell == CELL_LSTM:
+            self._cell_state = _ops.empty(shape, self._dtype)
+            self._c = cnp.PyArray_DATA(self._cell_state)
         self._now = 0
         self.reset()
 
     @property
     def state(self):
-        """A copy of the state, shaped as a layer's h_0: (1, batch_size, hidden_size)."""
-        return self._states[self._now][None].copy()
+        """A copy of the state, shaped as the layer's initial one: (1, batch_size, hidden_size);
+        of an LSTM the tuple (h, c)."""
+        h = self._states[self._now][None].copy()
+        return h if self._cell_state is None else (h, self._cell_state[None].copy())
 
-    def reset(self, h_0=None):
-        """Start afresh from ``h_0`` of shape (1, batch_size, hidden_size), or from zero."""
-        if h_0 is None:
-            self._states[self._now][...] = 0
-            return
-        h_0 = _check.floats("h_0", h_0, self._dtype)
-        _check.shape("h_0", h_0, (1, self.batch_size, self.hidden_size))
-        self._states[self._now][...] = h_0[0]
+    def reset(self, state=None):
+        """Start afresh from ``state``, shaped as :attr:`state`, or from zero."""
+        parts = self._parts(state)
+        self._states[self._now][...] = parts[0]
+        if self._cell_state is not None:
+            self._cell_state[...] = parts[1]
+
+    def _parts(self, state):
+        names = ("h_0",) if self._cell_state is None else ("h_0", "c_0")
+        arrays = _check.state("state", state, names)
+        if arrays is None:
+            return 0, 0
+        checked = [_check.floats(n, a, self._dtype) for n, a in zip(names, arrays, strict=True)]
+        for name, array in zip(names, checked, strict=True):
+            _check.shape(name, array, (1, self.batch_size, self.hidden_size))
+        return [array[0] for array in checked]
 
     def step(self, x, out=None):
         """Advance by one step and return the new state.
@@ -163,31 +182,33 @@ cdef class RNNStream:
                              const int64_t *ids) noexcept:
         cdef floating *new = <floating *>self._state[1 - self._now]
         cdef const floating *old = <const floating *>self._state[self._now]
-        cdef const floating *projection = new
+        cdef floating *z = new if self._cell == CELL_RNN else <floating *>self._gates
+        cdef const floating *projection = z
         cdef uint64_t mode
         # The GIL is kept: releasing it costs more than most steps take.
         mode = fr_fpmode_flush()
         if ids == NULL:
-            k_gemm(new, self.hidden_size, <const floating *>x, self.input_size,
-                   <const floating *>self._ih, <const floating *>self._bias_row,
-                   self.batch_size, self.hidden_size, self.input_size)
+            project(z, self._width, <const floating *>x, self.input_size,
+                    <const floating *>self._ih, <const floating *>self._bias_row, self._columns,
+                    self.batch_size)
         else:
-            projection = <const floating *>self._table_rows
-        k_rnn_forward(new, projection, ids, old, <const floating *>self._hh, self.batch_size,
-                      self.hidden_size, <fr_nonlinearity>self._nonlinearity)
+            projection = <const floating *>self._token_rows
+        cell_forward(self._cell, <fr_nonlinearity>self._nonlinearity, new, <floating *>self._c, z,
+                     projection, ids, old, <const floating *>self._c,
+                     <const floating *>self._hh, self.batch_size, self.hidden_size)
         fr_fpmode_restore(mode)
 
 
-def generate(floating[:, ::1] state, floating[:, ::1] other_state,
-             const floating[:, ::1] table_rows, const floating[::1] packed_hh,
-             int nonlinearity, const floating[::1] packed_out, const floating[::1] bias_out,
+def generate(int cell, int nonlinearity, floating[:, ::1] state, floating[:, ::1] other_state,
+             floating[:, ::1] c, floating[:, ::1] gates, const floating[:, ::1] token_rows,
+             const floating[::1] packed_hh, const floating[::1] packed_out, const floating[::1] bias_out,
              floating[:, ::1] scratch_logits, floating[::1] scratch_sorted,
              int64_t[:, ::1] tokens, int64_t[::1] previous, list generators,
              double temperature, Py_ssize_t top_k, double top_p):
     """Fill tokens (length, samples), each row drawn after feeding the row before it.
 
-    ``state`` (samples, H) is that after all of the prompt but its last token, which is in
-    ``previous`` (samples). Sample s draws from generators[s], one number a step (none at
+    ``state`` (samples, H), and for the LSTM ``c``, is that after all of the prompt but its last
+    token, which is in ``previous`` (samples). Sample s draws from generators[s], one number a step (none at
     temperature 0), so that its text does not depend on the samples beside it.
     """
     cdef Py_ssize_t length = tokens.shape[0], samples = tokens.shape[1]
@@ -195,6 +216,7 @@ def generate(floating[:, ::1] state, floating[:, ::1] other_state,
     cdef Py_ssize_t t, start, stop, s
     cdef floating *old = &state[0, 0]
     cdef floating *new = &other_state[0, 0]
+    cdef floating *c_now = NULL if c is None else &c[0, 0]
     cdef const int64_t *fed = &previous[0]
     cdef double uniform
     cdef uint64_t mode
@@ -207,8 +229,9 @@ def generate(floating[:, ::1] state, floating[:, ::1] other_state,
         with nogil:
             mode = fr_fpmode_flush()
             for t in range(start, stop):
-                k_rnn_forward(new, &table_rows[0, 0], fed, <const floating *>old, &packed_hh[0],
-                              samples, hidden, <fr_nonlinearity>nonlinearity)
+                cell_forward(<Cell>cell, <fr_nonlinearity>nonlinearity, new, c_now, &gates[0, 0],
+                             &token_rows[0, 0], fed, <const floating *>old,
+                             <const floating *>c_now, &packed_hh[0], samples, hidden)
                 old, new = new, old
                 k_gemm(&scratch_logits[0, 0], classes, <const floating *>old, hidden,
                        &packed_out[0], &bias_out[0], samples, classes, hidden)

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from fastrnn import _check
-from fastrnn.layers import RNN, Linear, Recurrent
+from fastrnn.layers import GRU, LSTM, RNN, Linear, Recurrent
 from fastrnn.network import Network
 
-CELLS: dict[str, type[Recurrent]] = {"rnn": RNN}
+CELLS: dict[str, type[Recurrent]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
 
 def make_layer(

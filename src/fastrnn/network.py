@@ -167,13 +167,12 @@ class Network:
             As :class:`fastrnn.RNN` does; an unknown ``outputs``.
         """
         _check.choice("outputs", outputs, OUTPUTS)
-        saved = self.layer._forward(x, h_0, num_threads)
+        saved = self.layer._forward(x, h_0, num_threads, keep=False)
         h = saved.h[1:] if outputs == "all" else saved.h[-1]
         y = self.readout._forward(h, num_threads)
         if self.output == "softmax":
             _ops.softmax(y.reshape(-1, y.shape[-1]))
-        h_n = saved.h[-1:].copy()
-        return (y, h_n) if saved.batched else (y[..., 0, :], h_n[:, 0])
+        return y if saved.batched else y[..., 0, :], self.layer._state_of(saved.final)
 
     def loss(
         self,
@@ -259,7 +258,7 @@ class Network:
         _check.choice("outputs", outputs, OUTPUTS)
         if loss == "mse" and self.output == "softmax":
             raise ValueError('loss "mse" needs output "linear", got output "softmax"')
-        saved = self.layer._forward(x, h_0, num_threads)
+        saved = self.layer._forward(x, h_0, num_threads, keep=with_grad)
         h = saved.h[1:] if outputs == "all" else saved.h[-1]
         target = self._checked_target(target, h.shape[:-1], saved.batched, loss)
         if loss == "cross_entropy":
@@ -270,9 +269,8 @@ class Network:
             grad_h = self.readout._backward(h, grad_y, num_threads) if with_grad else None
         if grad_h is not None:
             grad_output, grad_h_n = (grad_h, None) if outputs == "all" else (None, grad_h)
-            self.layer._backward(saved, grad_output, grad_h_n, num_threads)
-        h_n = saved.h[-1:].copy()
-        return value, (h_n if saved.batched else h_n[:, 0])
+            self.layer._backward(saved, grad_output, grad_h_n, num_threads=num_threads, reuse=True)
+        return value, self.layer._state_of(saved.final)
 
     def _checked_target(
         self, target: Any, leading: tuple[int, ...], batched: bool, loss: str

@@ -1,0 +1,100 @@
+/* GRU, one time step for a slice of the batch, in PyTorch's form.
+ *
+ *   r, z = sigmoid of input_t + h_{t-1} W_hr^T, h_{t-1} W_hz^T      m = h_{t-1} W_hn^T + b_hn
+ *   n = tanh(input_t + r m)            h_t = (1 - z) n + z h_{t-1}
+ *
+ * and back, with dh_t all that reaches h_t:
+ *
+ *   dz_n = dh_t (1 - z) (1 - n^2)           dm = dz_n r
+ *   dz_r = dz_n m r (1 - r)                 dz_z = dh_t (h_{t-1} - n) z (1 - z)
+ *   dh_{t-1} = dh_t z + (dz_r, dz_z, dm) W_hh
+ *
+ * Rows hold n, r, z, m: the first three are what the input projection's gradient needs, the last
+ * three what the recurrent one's does.
+ */
+#define gru_cell FR_NAME(gru_cell)
+#define gru_cell_back FR_NAME(gru_cell_back)
+
+/* `n` units of one row; input_n is where the projection of n stands. */
+FR_INLINE void gru_cell(REAL *h, REAL *gates, const REAL *input_n, const REAL *h_prev,
+                        ptrdiff_t hidden, ptrdiff_t n) {
+    for (ptrdiff_t u = 0; u < n; u += LANES) {
+        const ptrdiff_t left = n - u;
+        const vec r = v_sigmoid(v_load_tail(gates + hidden + u, left));
+        const vec z = v_sigmoid(v_load_tail(gates + 2 * hidden + u, left));
+        const vec m = v_load_tail(gates + 3 * hidden + u, left);
+        const vec new = v_tanh(v_fma(r, m, v_load_tail(input_n + u, left)));
+        const vec old = v_load_tail(h_prev + u, left);
+        v_store_tail(gates + u, new, left);
+        v_store_tail(gates + hidden + u, r, left);
+        v_store_tail(gates + 2 * hidden + u, z, left);
+        v_store_tail(h + u, v_fma(z, v_sub(old, new), new), left);
+    }
+}
+
+static void FR_NAME(gru_forward)(REAL *h, REAL *gates, const REAL *input, const int64_t *ids,
+                                 const REAL *h_prev, const REAL *packed_gates, ptrdiff_t batch,
+                                 ptrdiff_t hidden) {
+    const ptrdiff_t width = 4 * hidden, tiles = ROW_TILES(batch);
+    for (ptrdiff_t unit = 0; unit < hidden; unit += PANEL) {
+        const ptrdiff_t n = hidden - unit < PANEL ? hidden - unit : PANEL;
+        for (ptrdiff_t tile_index = 0; tile_index < tiles; tile_index++) {
+            const ptrdiff_t row = batch * tile_index / tiles;
+            const int rows = (int)(batch * (tile_index + 1) / tiles - row);
+            const REAL *rows_in = ids ? input : input + row * width;
+            gate_tiles(gates + row * width + hidden, width, rows_in + hidden,
+                       ids ? ids + row : NULL, h_prev + row * hidden, packed_gates, rows, unit,
+                       hidden, 3);
+            for (ptrdiff_t r = row; r < row + rows; r++)
+                gru_cell(h + r * hidden + unit, gates + r * width + unit,
+                         input + (ids ? ids[r] : r) * width + unit, h_prev + r * hidden + unit,
+                         hidden, n);
+        }
+    }
+}
+
+FR_INLINE void gru_cell_back(REAL *dz, REAL *dh_past, const REAL *gates, const REAL *h_prev,
+                             const REAL *dh, ptrdiff_t hidden, ptrdiff_t n) {
+    const vec one = v_set1(1);
+    for (ptrdiff_t u = 0; u < n; u += LANES) {
+        const ptrdiff_t left = n - u;
+        const vec new = v_load_tail(gates + u, left);
+        const vec r = v_load_tail(gates + hidden + u, left);
+        const vec z = v_load_tail(gates + 2 * hidden + u, left);
+        const vec m = v_load_tail(gates + 3 * hidden + u, left);
+        const vec dh_t = v_add(v_load_tail(dh + u, left), v_load_tail(dh_past + u, left));
+        const vec dz_n = v_mul(v_mul(dh_t, v_sub(one, z)), v_sub(one, v_mul(new, new)));
+        const vec change = v_sub(v_load_tail(h_prev + u, left), new);
+        v_store_tail(dh_past + u, v_mul(dh_t, z), left);
+        v_store_tail(dz + u, dz_n, left);
+        v_store_tail(dz + hidden + u, v_mul(v_mul(dz_n, m), v_mul(r, v_sub(one, r))), left);
+        v_store_tail(dz + 2 * hidden + u, v_mul(v_mul(dh_t, change), v_mul(z, v_sub(one, z))),
+                     left);
+        v_store_tail(dz + 3 * hidden + u, v_mul(dz_n, r), left);
+    }
+}
+
+static void FR_NAME(gru_backward)(REAL *dz, REAL *dh_past, const REAL *gates, const REAL *h_prev,
+                                  const REAL *dh, const REAL *dz_next, const REAL *packed_hh_t,
+                                  ptrdiff_t batch, ptrdiff_t hidden) {
+    const ptrdiff_t width = 4 * hidden, tiles = ROW_TILES(batch);
+    _Alignas(64) REAL reached[TILE_ROWS * PANEL];
+    for (ptrdiff_t unit = 0; unit < hidden;) {
+        const int panels = panels_at_once(batch, PANELS_OF(hidden - unit));
+        const ptrdiff_t columns = panels * PANEL;
+        const ptrdiff_t n = hidden - unit < columns ? hidden - unit : columns;
+        for (ptrdiff_t tile_index = 0; tile_index < tiles; tile_index++) {
+            const ptrdiff_t row = batch * tile_index / tiles;
+            const int rows = (int)(batch * (tile_index + 1) / tiles - row);
+            gradient_tile(reached, dh ? dh + row * hidden : NULL,
+                          dz_next ? dz_next + row * width + hidden : NULL, width, 3 * hidden,
+                          packed_hh_t, rows, panels, unit, hidden);
+            for (int r = 0; r < rows; r++) {
+                const ptrdiff_t at = (row + r) * hidden + unit, gate = (row + r) * width + unit;
+                gru_cell_back(dz + gate, dh_past + at, gates + gate, h_prev + at,
+                              reached + r * columns, hidden, n);
+            }
+        }
+        unit += columns;
+    }
+}

@@ -1,0 +1,98 @@
+/* LSTM, one time step for a slice of the batch.
+ *
+ *   i, f, g, o = sigmoid, sigmoid, tanh, sigmoid of input_t + h_{t-1} W_hh^T
+ *   c_t = f c_{t-1} + i g              h_t = o tanh(c_t)
+ *
+ * and back, with dh_t and dc_t all that reaches h_t and c_t:
+ *
+ *   dc_t += dh_t o (1 - tanh(c_t)^2)    dc_{t-1} = dc_t f
+ *   dz_i = dc_t g i (1 - i)             dz_f = dc_t c_{t-1} f (1 - f)
+ *   dz_g = dc_t i (1 - g^2)             dz_o = dh_t tanh(c_t) o (1 - o)
+ *
+ * tanh(c_t) is computed again: a tenth of the step's memory would go into keeping it.
+ */
+#define lstm_cell FR_NAME(lstm_cell)
+#define lstm_cell_back FR_NAME(lstm_cell_back)
+
+/* `n` units of one row, whose four gates stand `hidden` apart. */
+FR_INLINE void lstm_cell(REAL *h, REAL *c, REAL *gates, const REAL *c_prev, ptrdiff_t hidden,
+                         ptrdiff_t n) {
+    for (ptrdiff_t u = 0; u < n; u += LANES) {
+        const ptrdiff_t left = n - u;
+        const vec i = v_sigmoid(v_load_tail(gates + u, left));
+        const vec f = v_sigmoid(v_load_tail(gates + hidden + u, left));
+        const vec g = v_tanh(v_load_tail(gates + 2 * hidden + u, left));
+        const vec o = v_sigmoid(v_load_tail(gates + 3 * hidden + u, left));
+        const vec state = v_fma(f, v_load_tail(c_prev + u, left), v_mul(i, g));
+        v_store_tail(gates + u, i, left);
+        v_store_tail(gates + hidden + u, f, left);
+        v_store_tail(gates + 2 * hidden + u, g, left);
+        v_store_tail(gates + 3 * hidden + u, o, left);
+        v_store_tail(c + u, state, left);
+        v_store_tail(h + u, v_mul(o, v_tanh(state)), left);
+    }
+}
+
+static void FR_NAME(lstm_forward)(REAL *h, REAL *c, REAL *gates, const REAL *input,
+                                  const int64_t *ids, const REAL *h_prev, const REAL *c_prev,
+                                  const REAL *packed_gates, ptrdiff_t batch, ptrdiff_t hidden) {
+    const ptrdiff_t width = 4 * hidden, tiles = ROW_TILES(batch);
+    for (ptrdiff_t unit = 0; unit < hidden; unit += PANEL) {
+        const ptrdiff_t n = hidden - unit < PANEL ? hidden - unit : PANEL;
+        for (ptrdiff_t tile_index = 0; tile_index < tiles; tile_index++) {
+            const ptrdiff_t row = batch * tile_index / tiles;
+            const int rows = (int)(batch * (tile_index + 1) / tiles - row);
+            gate_tiles(gates + row * width, width, ids ? input : input + row * width,
+                       ids ? ids + row : NULL, h_prev + row * hidden, packed_gates, rows, unit,
+                       hidden, 4);
+            for (ptrdiff_t r = row; r < row + rows; r++)
+                lstm_cell(h + r * hidden + unit, c + r * hidden + unit, gates + r * width + unit,
+                          c_prev + r * hidden + unit, hidden, n);
+        }
+    }
+}
+
+FR_INLINE void lstm_cell_back(REAL *dz, REAL *dc, const REAL *gates, const REAL *c,
+                              const REAL *c_prev, const REAL *dh, ptrdiff_t hidden, ptrdiff_t n) {
+    const vec one = v_set1(1);
+    for (ptrdiff_t u = 0; u < n; u += LANES) {
+        const ptrdiff_t left = n - u;
+        const vec i = v_load_tail(gates + u, left), f = v_load_tail(gates + hidden + u, left);
+        const vec g = v_load_tail(gates + 2 * hidden + u, left);
+        const vec o = v_load_tail(gates + 3 * hidden + u, left);
+        const vec t = v_tanh(v_load_tail(c + u, left)), dh_t = v_load_tail(dh + u, left);
+        const vec slope = v_mul(o, v_sub(one, v_mul(t, t)));
+        const vec dc_t = v_fma(dh_t, slope, v_load_tail(dc + u, left));
+        const vec df = v_mul(dc_t, v_load_tail(c_prev + u, left));
+        v_store_tail(dc + u, v_mul(dc_t, f), left);
+        v_store_tail(dz + u, v_mul(v_mul(dc_t, g), v_mul(i, v_sub(one, i))), left);
+        v_store_tail(dz + hidden + u, v_mul(df, v_mul(f, v_sub(one, f))), left);
+        v_store_tail(dz + 2 * hidden + u, v_mul(v_mul(dc_t, i), v_sub(one, v_mul(g, g))), left);
+        v_store_tail(dz + 3 * hidden + u, v_mul(v_mul(dh_t, t), v_mul(o, v_sub(one, o))), left);
+    }
+}
+
+static void FR_NAME(lstm_backward)(REAL *dz, REAL *dc, const REAL *gates, const REAL *c,
+                                   const REAL *c_prev, const REAL *dh, const REAL *dz_next,
+                                   const REAL *packed_hh_t, ptrdiff_t batch, ptrdiff_t hidden) {
+    const ptrdiff_t width = 4 * hidden, tiles = ROW_TILES(batch);
+    _Alignas(64) REAL reached[TILE_ROWS * PANEL];
+    for (ptrdiff_t unit = 0; unit < hidden;) {
+        const int panels = panels_at_once(batch, PANELS_OF(hidden - unit));
+        const ptrdiff_t columns = panels * PANEL;
+        const ptrdiff_t n = hidden - unit < columns ? hidden - unit : columns;
+        for (ptrdiff_t tile_index = 0; tile_index < tiles; tile_index++) {
+            const ptrdiff_t row = batch * tile_index / tiles;
+            const int rows = (int)(batch * (tile_index + 1) / tiles - row);
+            gradient_tile(reached, dh ? dh + row * hidden : NULL,
+                          dz_next ? dz_next + row * width : NULL, width, width, packed_hh_t, rows,
+                          panels, unit, hidden);
+            for (int r = 0; r < rows; r++) {
+                const ptrdiff_t at = (row + r) * hidden + unit, gate = (row + r) * width + unit;
+                lstm_cell_back(dz + gate, dc + at, gates + gate, c + at, c_prev + at,
+                               reached + r * columns, hidden, n);
+            }
+        }
+        unit += columns;
+    }
+}

@@ -1,0 +1,155 @@
+"""The GRU layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastrnn.layers.recurrent import Recurrent
+
+
+class GRU(Recurrent):
+    r"""Gated recurrent units over whole sequences.
+
+    .. math::
+
+        r_t &= \sigma(W_{ir} x_t + b_{ir} + W_{hr} h_{t-1} + b_{hr}) \\
+        z_t &= \sigma(W_{iz} x_t + b_{iz} + W_{hz} h_{t-1} + b_{hz}) \\
+        n_t &= \tanh(W_{in} x_t + b_{in} + r_t \odot (W_{hn} h_{t-1} + b_{hn})) \\
+        h_t &= (1 - z_t) \odot n_t + z_t \odot h_{t-1}
+
+    Parameters
+    ----------
+    input_size : int
+        Features of one step, or number of different tokens.
+    hidden_size : int
+        Hidden units.
+    dtype : {numpy.float32, numpy.float64}
+        Of parameters, states and gradients.
+    seed : int, optional
+        Makes the initial parameters reproducible. They are drawn from
+        U(-1/sqrt(hidden_size), 1/sqrt(hidden_size)).
+
+    Attributes
+    ----------
+    weight_ih_l0 : ndarray of shape (3 * hidden_size, input_size)
+        W_ir, W_iz, W_in, one below the other.
+    weight_hh_l0 : ndarray of shape (3 * hidden_size, hidden_size)
+        W_hr, W_hz, W_hn likewise.
+    bias_ih_l0, bias_hh_l0 : ndarray of shape (3 * hidden_size,)
+
+    Raises
+    ------
+    TypeError, ValueError
+        For an argument of the wrong type or a size below 1.
+    MemoryError
+        If the parameters would not fit into the machine's memory.
+
+    References
+    ----------
+    K. Cho et al., "Learning phrase representations using RNN encoder-decoder for statistical
+    machine translation", arXiv:1406.1078, with the reset gate applied after the product, as
+    ``torch.nn.GRU`` has it; names, shapes, order of the gates and initial values are its too.
+
+    Examples
+    --------
+    >>> import numpy as np, fastrnn
+    >>> layer = fastrnn.GRU(3, 5, seed=0)
+    >>> output, h_n = layer(np.zeros((7, 2, 3), np.float32))
+    >>> output.shape, h_n.shape
+    ((7, 2, 5), (1, 2, 5))
+    """
+
+    # A row holds n, r, z and m = W_hn h + b_hn.
+    _cell, _gates, _row_gates = 2, 3, 4
+    _input_blocks = ((0, 2, 1), (1, 0, 2))
+    _hidden_blocks = ((1, 0, 3),)
+
+    def __init__(
+        self, input_size: int, hidden_size: int, *, dtype: Any = np.float32, seed: Any = None
+    ) -> None:
+        super().__init__(input_size, hidden_size, dtype=dtype, seed=seed)
+
+    def _bias_row(self) -> np.ndarray:
+        of_input, of_state = self._views["bias_ih_l0"], self._views["bias_hh_l0"]
+        n = 2 * self.hidden_size
+        return np.concatenate([of_input[n:], of_input[:n] + of_state[:n], of_state[n:]])
+
+    def _grad_states(self, grad_h_0: np.ndarray, carry: Any) -> tuple[np.ndarray, ...]:
+        grad_h_0 += carry
+        return (grad_h_0,)
+
+    def __call__(
+        self, x: Any, h_0: Any = None, *, num_threads: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Run the layer over whole sequences.
+
+        Parameters
+        ----------
+        x : array_like
+            As :class:`fastrnn.RNN` takes it.
+        h_0 : array_like, optional
+            The initial state, shape (1, batch, hidden_size), or (1, hidden_size) when x has no
+            batch dimension. Zero unless given.
+        num_threads : int, optional
+            Threads for this call, at most; default :func:`fastrnn.get_num_threads`.
+
+        Returns
+        -------
+        output : ndarray
+            The state after every step, shape (seq_len, batch, hidden_size) or
+            (seq_len, hidden_size); read-only in training mode, since ``backward`` needs it.
+        h_n : ndarray
+            The state after the last step, shaped as h_0.
+
+        Raises
+        ------
+        TypeError
+            For a dtype that would have to be cast with loss.
+        ValueError
+            For a wrong shape, an empty sequence or batch, or an id out of range.
+        MemoryError
+            If the result would not fit into the machine's memory.
+        """
+        return self._call(x, h_0, num_threads)
+
+    def backward(
+        self, grad_output: Any = None, grad_h_n: Any = None, *, num_threads: int | None = None
+    ) -> tuple[np.ndarray | None, np.ndarray]:
+        r"""Backpropagate through time from the last call; adds to ``self.grad``.
+
+        With dh_t all that reaches h_t, and m_t = W_hn h_{t-1} + b_hn,
+
+        .. math::
+
+            dz_n &= dh_t \odot (1 - z_t) \odot (1 - n_t^2), \quad dm = dz_n \odot r_t \\
+            dz_r &= dz_n \odot m_t \odot r_t (1 - r_t), \quad
+            dz_z = dh_t \odot (h_{t-1} - n_t) \odot z_t (1 - z_t) \\
+            dh_{t-1} &\leftarrow dh_t \odot z_t + W_{hr}^T dz_r + W_{hz}^T dz_z + W_{hn}^T dm
+
+        Parameters
+        ----------
+        grad_output : array_like, optional
+            Gradient of the loss with respect to ``output``, of its shape. Zero unless given.
+        grad_h_n : array_like, optional
+            Gradient with respect to ``h_n``, of its shape. Zero unless given.
+        num_threads : int, optional
+            Threads for this call, at most.
+
+        Returns
+        -------
+        grad_x : ndarray or None
+            Gradient with respect to x, of its shape; None when x was token ids.
+        grad_h_0 : ndarray
+            Gradient with respect to h_0, of its shape.
+
+        Raises
+        ------
+        RuntimeError
+            If there was no call in training mode before.
+        TypeError, ValueError
+            If neither gradient is given, or one does not have the shape and dtype it must.
+        """
+        grad_x, (grad_h_0,) = self._backpropagate(grad_output, (grad_h_n,), num_threads)
+        return grad_x, grad_h_0

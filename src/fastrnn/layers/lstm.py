@@ -1,0 +1,171 @@
+"""The LSTM layer."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fastrnn.layers.recurrent import Recurrent
+
+State = tuple[np.ndarray, np.ndarray]
+
+
+class LSTM(Recurrent):
+    r"""Long short-term memory over whole sequences.
+
+    .. math::
+
+        i_t &= \sigma(W_{ii} x_t + b_{ii} + W_{hi} h_{t-1} + b_{hi}) \\
+        f_t &= \sigma(W_{if} x_t + b_{if} + W_{hf} h_{t-1} + b_{hf}) \\
+        g_t &= \tanh(W_{ig} x_t + b_{ig} + W_{hg} h_{t-1} + b_{hg}) \\
+        o_t &= \sigma(W_{io} x_t + b_{io} + W_{ho} h_{t-1} + b_{ho}) \\
+        c_t &= f_t \odot c_{t-1} + i_t \odot g_t \\
+        h_t &= o_t \odot \tanh(c_t)
+
+    Parameters
+    ----------
+    input_size : int
+        Features of one step, or number of different tokens.
+    hidden_size : int
+        Hidden units.
+    dtype : {numpy.float32, numpy.float64}
+        Of parameters, states and gradients.
+    seed : int, optional
+        Makes the initial parameters reproducible. They are drawn from
+        U(-1/sqrt(hidden_size), 1/sqrt(hidden_size)).
+
+    Attributes
+    ----------
+    weight_ih_l0 : ndarray of shape (4 * hidden_size, input_size)
+        W_ii, W_if, W_ig, W_io, one below the other.
+    weight_hh_l0 : ndarray of shape (4 * hidden_size, hidden_size)
+        W_hi, W_hf, W_hg, W_ho likewise.
+    bias_ih_l0, bias_hh_l0 : ndarray of shape (4 * hidden_size,)
+
+    Raises
+    ------
+    TypeError, ValueError
+        For an argument of the wrong type or a size below 1.
+    MemoryError
+        If the parameters would not fit into the machine's memory.
+
+    References
+    ----------
+    S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural Computation 9 (1997); with
+    the forget gate of F. A. Gers, J. Schmidhuber and F. Cummins, "Learning to forget", Neural
+    Computation 12 (2000). Names, shapes, order of the gates and initial values are those of
+    ``torch.nn.LSTM``.
+
+    Examples
+    --------
+    >>> import numpy as np, fastrnn
+    >>> layer = fastrnn.LSTM(3, 5, seed=0)
+    >>> output, (h_n, c_n) = layer(np.zeros((7, 2, 3), np.float32))
+    >>> output.shape, h_n.shape, c_n.shape
+    ((7, 2, 5), (1, 2, 5), (1, 2, 5))
+    """
+
+    state_names: ClassVar[tuple[str, ...]] = ("h_0", "c_0")
+
+    _cell, _gates, _row_gates = 1, 4, 4
+    _input_blocks = _hidden_blocks = ((0, 0, 4),)
+
+    def __init__(
+        self, input_size: int, hidden_size: int, *, dtype: Any = np.float32, seed: Any = None
+    ) -> None:
+        super().__init__(input_size, hidden_size, dtype=dtype, seed=seed)
+
+    def _bias_row(self) -> np.ndarray:
+        return self._views["bias_ih_l0"] + self._views["bias_hh_l0"]
+
+    def _grad_states(self, grad_h_0: np.ndarray, carry: Any) -> tuple[np.ndarray, ...]:
+        return grad_h_0, carry
+
+    def __call__(
+        self, x: Any, state: Any = None, *, num_threads: int | None = None
+    ) -> tuple[np.ndarray, State]:
+        """Run the layer over whole sequences.
+
+        Parameters
+        ----------
+        x : array_like
+            As :class:`fastrnn.RNN` takes it.
+        state : tuple of two array_like, optional
+            The initial state (h_0, c_0), each of shape (1, batch, hidden_size), or
+            (1, hidden_size) when x has no batch dimension. Zero unless given.
+        num_threads : int, optional
+            Threads for this call, at most; default :func:`fastrnn.get_num_threads`.
+
+        Returns
+        -------
+        output : ndarray
+            h_t of every step, shape (seq_len, batch, hidden_size) or (seq_len, hidden_size);
+            read-only in training mode, since ``backward`` needs it.
+        (h_n, c_n) : tuple of ndarray
+            The state after the last step, shaped as the initial one.
+
+        Raises
+        ------
+        TypeError
+            For a dtype that would have to be cast with loss, or a state that is no pair.
+        ValueError
+            For a wrong shape, an empty sequence or batch, or an id out of range.
+        MemoryError
+            If the result would not fit into the machine's memory.
+        """
+        return self._call(x, state, num_threads)
+
+    def backward(
+        self,
+        grad_output: Any = None,
+        grad_h_n: Any = None,
+        grad_c_n: Any = None,
+        *,
+        num_threads: int | None = None,
+    ) -> tuple[np.ndarray | None, State]:
+        r"""Backpropagate through time from the last call; adds to ``self.grad``.
+
+        With dh_t and dc_t all that reaches h_t and c_t,
+
+        .. math::
+
+            dc_t &\leftarrow dc_t + dh_t \odot o_t \odot (1 - \tanh^2 c_t), \quad
+            dc_{t-1} = dc_t \odot f_t \\
+            dz_i &= dc_t \odot g_t \odot i_t (1 - i_t), \quad
+            dz_f = dc_t \odot c_{t-1} \odot f_t (1 - f_t) \\
+            dz_g &= dc_t \odot i_t \odot (1 - g_t^2), \quad
+            dz_o = dh_t \odot \tanh(c_t) \odot o_t (1 - o_t) \\
+            dh_{t-1} &\leftarrow W_{hh}^T dz_t
+
+        Parameters
+        ----------
+        grad_output : array_like, optional
+            Gradient of the loss with respect to ``output``, of its shape. Zero unless given.
+        grad_h_n, grad_c_n : array_like, optional
+            Gradients with respect to ``h_n`` and ``c_n``, of their shapes. Zero unless given.
+        num_threads : int, optional
+            Threads for this call, at most.
+
+        Returns
+        -------
+        grad_x : ndarray or None
+            Gradient with respect to x, of its shape; None when x was token ids.
+        (grad_h_0, grad_c_0) : tuple of ndarray
+            Gradients with respect to the initial state, of its shapes.
+
+        Raises
+        ------
+        RuntimeError
+            If there was no call in training mode before.
+        TypeError, ValueError
+            If no gradient is given, or one does not have the shape and dtype it must.
+
+        References
+        ----------
+        K. Greff et al., "LSTM: a search space odyssey", IEEE TNNLS 28 (2017), section II.
+        """
+        grad_x, (grad_h_0, grad_c_0) = self._backpropagate(
+            grad_output, (grad_h_n, grad_c_n), num_threads
+        )
+        return grad_x, (grad_h_0, grad_c_0)

@@ -1,0 +1,75 @@
+"""A recurrent layer's weights in the layouts the loops want."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+
+import numpy as np
+
+from fastrnn import _ops
+
+# Where blocks of gates stand in a row of pre-activations, and where in a parameter: (first gate in
+# the row, first gate in the parameter, how many).
+Blocks = tuple[tuple[int, int, int], ...]
+
+
+class Packed:
+    """Packed copies, made when first needed, never changed.
+
+    Parameters
+    ----------
+    parameters : mapping of str to ndarray
+        A layer's.
+    input_blocks : Blocks
+        Which gates the input projection has, in the order of a row.
+    row : ndarray
+        The biases as a row of pre-activations has them before any product, (width,).
+    """
+
+    def __init__(
+        self, parameters: Mapping[str, np.ndarray], input_blocks: Blocks, row: np.ndarray
+    ) -> None:
+        self._weight_ih, self._weight_hh = parameters["weight_ih_l0"], parameters["weight_hh_l0"]
+        self._input_blocks = input_blocks
+        self.bias = row
+
+    def _ordered_ih(self) -> np.ndarray:
+        """W_ih, its gates in the order of a row."""
+        hidden = self._weight_hh.shape[1]
+        if len(self._input_blocks) == 1:
+            return self._weight_ih
+        parts = sorted(self._input_blocks)
+        return np.concatenate(
+            [self._weight_ih[gate * hidden : (gate + n) * hidden] for _, gate, n in parts]
+        )
+
+    @cached_property
+    def ih(self) -> np.ndarray:
+        """For x W_ih^T."""
+        return _ops.pack(self._ordered_ih().T)
+
+    @cached_property
+    def hh(self) -> np.ndarray:
+        """For h W_hh^T, all gates of the same units together."""
+        return _ops.pack_gates(self._weight_hh)
+
+    @cached_property
+    def ih_back(self) -> np.ndarray:
+        """For dz W_ih."""
+        return _ops.pack(self._ordered_ih())
+
+    @cached_property
+    def hh_back(self) -> np.ndarray:
+        """For dz W_hh."""
+        return _ops.pack(self._weight_hh)
+
+    @cached_property
+    def token_rows(self) -> np.ndarray:
+        """Row v is what token v and the biases give: the input projection of a one-hot vector."""
+        weight_ih = self._ordered_ih()
+        projected = len(weight_ih)
+        rows = _ops.empty((weight_ih.shape[1], len(self.bias)), weight_ih.dtype)
+        np.add(weight_ih.T, self.bias[:projected], out=rows[:, :projected])
+        rows[:, projected:] = self.bias[projected:]
+        return rows
