@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from oracles.finite_differences import central_difference
 from oracles.implementations import (
-    REFERENCE_KINDS,
+    KINDS,
     STATES,
     Arrays,
     Case,
@@ -63,7 +63,7 @@ def distance_to_kink(case: Case) -> float:
 
 
 @pytest.mark.parametrize("ids", [False, True], ids=["floats", "ids"])
-@pytest.mark.parametrize("kind", REFERENCE_KINDS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_bptt_is_the_derivative_of_the_forward_pass(kind: str, ids: bool) -> None:
     case = make_case(seed=5, sizes=(4, 3, 2, 5), kind=kind, ids=ids)
     assert distance_to_kink(case) > 1e-3
@@ -73,7 +73,7 @@ def test_bptt_is_the_derivative_of_the_forward_pass(kind: str, ids: bool) -> Non
 @settings(max_examples=50, deadline=None)
 @given(
     sizes=st.tuples(*(st.integers(1, largest) for largest in (5, 3, 4, 5))),
-    kind=st.sampled_from(REFERENCE_KINDS),
+    kind=st.sampled_from(KINDS),
     ids=st.booleans(),
     seed=st.integers(0, 2**16),
 )
@@ -100,7 +100,7 @@ def test_a_missing_gradient_stands_for_zero(kind: str, missing: str) -> None:
         np.testing.assert_array_equal(actual[name], expected[name])
 
 
-@pytest.mark.parametrize("kind", REFERENCE_KINDS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_token_ids_are_one_hot_rows(kind: str) -> None:
     case = make_case(seed=6, sizes=(4, 3, 5, 7), kind=kind, ids=True)
     rows = replace(case, x=np.eye(5)[case.x])

@@ -18,18 +18,16 @@ Sizes = tuple[int, int, int, int]
 # How many blocks of hidden_size rows the parameters of a cell hold.
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 
-LAYER_NAMES = {"rnn": "RNN", "lstm": "LSTM", "gru": "GRU"}
 LAYERS: dict[str, type[Recurrent]] = {
-    cell: getattr(fastrnn, name) for cell, name in LAYER_NAMES.items() if hasattr(fastrnn, name)
+    "rnn": fastrnn.RNN,
+    "lstm": fastrnn.LSTM,
+    "gru": fastrnn.GRU,
 }
 CELLS = tuple(LAYERS)
-GATED = ("lstm", "gru")
-GATED_CELLS = tuple(cell for cell in GATED if cell in CELLS)
-
-NONLINEARITIES = ("tanh", "relu", "sigmoid", "linear")
+GATED_CELLS = ("lstm", "gru")
 
 # A kind is an Elman cell named by its nonlinearity, or a cell with gates named as it is.
-REFERENCE_KINDS = (*NONLINEARITIES, *GATED)
+NONLINEARITIES = ("tanh", "relu", "sigmoid", "linear")
 KINDS = (*NONLINEARITIES, *GATED_CELLS)
 
 WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
