@@ -3,55 +3,87 @@
  * Rows hold the gates one after the other, H units each. Packed, the panels of all gates of PANEL
  * units stand together, so that a tile's units are complete when its gates have been walked:
  *
- *     packed_gates[block][gate][k][PANEL] = W_hh[gate * H + block * PANEL + column][k]
+ *     packed_gates[block][gate][k][PANEL] = W[gate * H + block * PANEL + column][k]
+ *
+ * A tile's gates go to a buffer on the stack, one gate after the other, padded to whole panels:
+ * there the activations run over many vectors in a row, which hides their latency.
  */
+#define GATE_SIZE (TILE_ROWS * PANEL)
+#define gate_input FR_CAT(gate_input, SUFFIX)
 #define gate_tiles FR_NAME(gate_tiles)
 #define gradient_tile FR_NAME(gradient_tile)
+#define each_tanh FR_NAME(each_tanh)
+#define each_sigmoid FR_NAME(each_sigmoid)
 
-static ptrdiff_t FR_NAME(pack_gates_size)(ptrdiff_t gates, ptrdiff_t hidden) {
-    return PANELS_OF(hidden) * PANEL * gates * hidden;
+static ptrdiff_t FR_NAME(pack_gates_size)(ptrdiff_t gates, ptrdiff_t hidden, ptrdiff_t k) {
+    return PANELS_OF(hidden) * PANEL * gates * k;
 }
 
-static void FR_NAME(pack_gates)(REAL *packed_gates, const REAL *weight_hh, ptrdiff_t gates,
-                                ptrdiff_t hidden) {
+static void FR_NAME(pack_gates)(REAL *packed_gates, const REAL *weight, ptrdiff_t gates,
+                                ptrdiff_t hidden, ptrdiff_t k) {
     for (ptrdiff_t unit = 0; unit < hidden; unit += PANEL) {
         const ptrdiff_t width = hidden - unit < PANEL ? hidden - unit : PANEL;
-        for (ptrdiff_t gate = 0; gate < gates; gate++, packed_gates += PANEL * hidden)
-            FR_NAME(pack)(packed_gates, weight_hh + (gate * hidden + unit) * hidden, 1, hidden,
-                          hidden, width);
+        for (ptrdiff_t gate = 0; gate < gates; gate++, packed_gates += PANEL * k)
+            FR_NAME(pack)(packed_gates, weight + (gate * hidden + unit) * k, 1, k, k, width);
     }
 }
 
-/* z (B, G * H) <- input rows + h_prev W_hh^T, for `rows` rows and the PANEL units from `unit` on.
- * z, input and ids point to the first of the rows; input may be z. */
-FR_INLINE void gate_tiles(REAL *z, ptrdiff_t ldz, const REAL *input, const int64_t *ids,
-                          const REAL *h_prev, const REAL *packed_gates, int rows, ptrdiff_t unit,
-                          ptrdiff_t hidden, const int gates) {
+/* What a row of pre-activations starts from, and what is added to it. */
+typedef struct {
+    const REAL *rows; /* row r is rows + (ids ? ids[r] : r) * ld, its gates `hidden` apart */
+    ptrdiff_t ld;
+    const int64_t *ids;
+    const REAL *x; /* (rows, inputs), or NULL */
+    const REAL *packed_ih;
+    ptrdiff_t inputs;
+    const REAL *h; /* (rows, hidden) */
+    const REAL *packed_hh;
+    ptrdiff_t hidden;
+} gate_input;
+
+/* z[gate] <- rows + x W_ih^T + h W_hh^T for `rows` rows from `row` on, the PANEL units from `unit`
+ * on, and `gates` gates from `first` of a row on; these are of `in` gates of W_ih, from
+ * `first_in` on, and of `of` gates of W_hh, from `first_of` on. A negative first: no product. */
+FR_INLINE void gate_tiles(REAL *z, const gate_input *in, ptrdiff_t row, int rows, ptrdiff_t unit,
+                          int gates, int first, int first_in, int first_of, const int of) {
+    const ptrdiff_t hidden = in->hidden;
     tile_args t = {
-        .c = z + unit,
-        .ldc = ldz,
-        .init = input + unit,
-        .ld_init = ldz,
-        .ids = ids,
-        .a = h_prev,
-        .row_stride = hidden,
-        .k_stride = 1,
-        .packed = packed_gates + unit * gates * hidden,
-        .k = hidden,
-        .left = hidden - unit,
-        .stride = hidden,
-        .step = 0,
+        .c = z,
+        .ldc = PANEL,
+        .c_stride = GATE_SIZE,
+        .c_left = PANEL,
+        .init = in->rows + (in->ids ? 0 : row * in->ld) + first * hidden + unit,
+        .ld_init = in->ld,
+        .init_stride = hidden,
+        .init_left = hidden - unit,
+        .ids = in->ids ? in->ids + row : NULL,
     };
+    if (in->x && first_in >= 0)
+        t.factors[t.count++] =
+            (factor){in->x + row * in->inputs, in->inputs, 1,
+                     in->packed_ih + (unit * of + first_in * PANEL) * in->inputs, in->inputs};
+    if (first_of >= 0)
+        t.factors[t.count++] =
+            (factor){in->h + row * hidden, hidden, 1,
+                     in->packed_hh + (unit * of + first_of * PANEL) * hidden, hidden};
     if (rows <= WIDE_ROWS) {
         wide_tile_of(&t, rows, gates);
         return;
     }
     for (int gate = 0; gate < gates; gate++) {
         tile_of(&t, rows);
-        t.c += hidden;
+        t.c += GATE_SIZE;
         t.init += hidden;
-        t.packed += PANEL * hidden;
+        for (int f = 0; f < t.count; f++) t.factors[f].packed += PANEL * t.factors[f].k;
     }
+}
+
+FR_INLINE void each_sigmoid(REAL *z, ptrdiff_t size) {
+    for (ptrdiff_t i = 0; i < size; i += LANES) v_store(z + i, v_sigmoid(v_load(z + i)));
+}
+
+FR_INLINE void each_tanh(REAL *z, ptrdiff_t size) {
+    for (ptrdiff_t i = 0; i < size; i += LANES) v_store(z + i, v_tanh(v_load(z + i)));
 }
 
 /* to (rows, panels * PANEL) <- dh + dz_next @ packed_hh_t, for the units from `unit` on. */
@@ -61,16 +93,15 @@ FR_INLINE void gradient_tile(REAL *to, const REAL *dh, const REAL *dz_next, ptrd
     const tile_args t = {
         .c = to,
         .ldc = panels * PANEL,
+        .c_stride = PANEL,
+        .c_left = panels * PANEL,
         .init = dh ? dh + unit : NULL,
         .ld_init = hidden,
-        .a = dz_next ? dz_next : to,
-        .row_stride = ldz,
-        .k_stride = 1,
-        .packed = packed_hh_t + unit * depth,
-        .k = dz_next ? depth : 0,
-        .left = hidden - unit,
-        .stride = PANEL,
+        .init_stride = PANEL,
+        .init_left = hidden - unit,
         .step = PANEL,
+        .factors = {{dz_next, ldz, 1, packed_hh_t + unit * depth, depth}},
+        .count = dz_next ? 1 : 0,
     };
     wide_tile_of(&t, rows, panels);
 }

@@ -16,6 +16,7 @@
 
 #define PANEL (TILE_VECS * LANES)
 #define PANELS_OF(n) (((n) + PANEL - 1) / PANEL)
+#define factor FR_CAT(factor, SUFFIX)
 #define tile_args FR_CAT(tile_args, SUFFIX)
 #define gemm_args FR_CAT(gemm_args, SUFFIX)
 #define tile FR_NAME(tile)
@@ -32,21 +33,27 @@
 #define ROW_TILES(rows) (((rows) + TILE_ROWS - 1) / TILE_ROWS)
 #endif
 
-/* Every pointer is to the tile's own first element. */
+/* A factor of a tile: a (rows, k) @ packed (k, panels). */
 typedef struct {
-    REAL *c;
-    ptrdiff_t ldc;
-    const REAL *init;  /* row r starts from init + (ids ? ids[r] : r) * ld_init; NULL: from zero */
-    ptrdiff_t ld_init; /* 0: one row for all, a bias */
-    const int64_t *ids;
     const REAL *a; /* element (r, k) at a[r * row_stride + k * k_stride] */
     ptrdiff_t row_stride, k_stride;
-    const REAL *packed; /* panels one after the other, K x PANEL each */
+    const REAL *packed; /* panels one after the other, k x PANEL each */
     ptrdiff_t k;
-    /* Panel p's columns start p * stride after the first's in c and init, and `left - p * step`
-     * of them are there: stride = step = PANEL in a plain matrix; stride = H and step = 0 where
-     * panels are the gates of the same units. */
-    ptrdiff_t left, stride, step;
+} factor;
+
+/* Every pointer is to the tile's own first element. Panel p's columns start p * stride after the
+ * first's, and left - p * step of them exist: stride = step = PANEL in a plain matrix; step = 0
+ * where the panels are gates of the same units. */
+typedef struct {
+    REAL *c;
+    ptrdiff_t ldc, c_stride, c_left;
+    const REAL *init;  /* row r starts from init + (ids ? ids[r] : r) * ld_init; NULL: from zero */
+    ptrdiff_t ld_init; /* 0: one row for all, a bias */
+    ptrdiff_t init_stride, init_left;
+    const int64_t *ids;
+    ptrdiff_t step;
+    factor factors[2]; /* walked in this order */
+    int count;
 } tile_args;
 
 /* One tile. The last two arguments are compile-time constants at every call, so that `acc` lives
@@ -60,25 +67,29 @@ FR_INLINE void tile(const tile_args *t, const int rows, const int panels) {
         FR_UNROLL
         for (int j = 0; j < width; j++) {
             const int p = j / TILE_VECS, column = j % TILE_VECS * LANES;
-            const ptrdiff_t left = t->left - p * t->step - column;
-            acc[r * width + j] =
-                from && left > 0 ? v_load_tail(from + p * t->stride + column, left) : v_set1(0);
+            const ptrdiff_t left = t->init_left - p * t->step - column;
+            acc[r * width + j] = from && left > 0
+                                     ? v_load_tail(from + p * t->init_stride + column, left)
+                                     : v_set1(0);
         }
     }
 
-    const REAL *a = t->a, *b = t->packed;
-    const ptrdiff_t row_stride = t->row_stride, k_stride = t->k_stride, depth = t->k;
-    const ptrdiff_t next_panel = PANEL * depth;
-    for (ptrdiff_t k = 0; k < depth; k++, a += k_stride, b += PANEL) {
-        vec w[MAX_PANELS * TILE_VECS];
-        FR_UNROLL
-        for (int j = 0; j < width; j++)
-            w[j] = v_load(b + (j / TILE_VECS) * next_panel + (j % TILE_VECS) * LANES);
-        FR_UNROLL
-        for (int r = 0; r < rows; r++) {
-            vec x = v_set1(a[r * row_stride]);
+    for (const factor *f = t->factors; f < t->factors + t->count; f++) {
+        const REAL *a = f->a, *b = f->packed;
+        const ptrdiff_t row_stride = f->row_stride, k_stride = f->k_stride, depth = f->k;
+        const ptrdiff_t next_panel = PANEL * depth;
+        for (ptrdiff_t k = 0; k < depth; k++, a += k_stride, b += PANEL) {
+            vec w[MAX_PANELS * TILE_VECS];
             FR_UNROLL
-            for (int j = 0; j < width; j++) acc[r * width + j] = v_fma(x, w[j], acc[r * width + j]);
+            for (int j = 0; j < width; j++)
+                w[j] = v_load(b + (j / TILE_VECS) * next_panel + (j % TILE_VECS) * LANES);
+            FR_UNROLL
+            for (int r = 0; r < rows; r++) {
+                vec x = v_set1(a[r * row_stride]);
+                FR_UNROLL
+                for (int j = 0; j < width; j++)
+                    acc[r * width + j] = v_fma(x, w[j], acc[r * width + j]);
+            }
         }
     }
 
@@ -88,8 +99,8 @@ FR_INLINE void tile(const tile_args *t, const int rows, const int panels) {
         FR_UNROLL
         for (int j = 0; j < width; j++) {
             const int p = j / TILE_VECS, column = j % TILE_VECS * LANES;
-            const ptrdiff_t left = t->left - p * t->step - column;
-            if (left > 0) v_store_tail(to + p * t->stride + column, acc[r * width + j], left);
+            const ptrdiff_t left = t->c_left - p * t->step - column;
+            if (left > 0) v_store_tail(to + p * t->c_stride + column, acc[r * width + j], left);
         }
     }
 }
@@ -162,10 +173,9 @@ typedef struct {
     const REAL *init;  /* as in tile_args, for row 0 and column 0 */
     ptrdiff_t ld_init; /* 0: one row for all, a bias */
     const int64_t *ids;
-    const REAL *a; /* element (r, k) at a[r * row_stride + k * k_stride] */
-    ptrdiff_t row_stride, k_stride;
-    const REAL *packed; /* (K, N) in panels */
-    ptrdiff_t m, n, k;
+    factor factors[2]; /* from row 0; packed from column 0 */
+    int count;
+    ptrdiff_t m, n;
     fr_nonlinearity nonlinearity;
     const REAL *h; /* not NULL: the tile is multiplied by f'(z) taken from h (M, N), ld = ldc */
 } gemm_args;
@@ -191,21 +201,24 @@ static void gemm_run(const gemm_args *g) {
         for (ptrdiff_t i = 0; i < tiles; i++) {
             const ptrdiff_t row = g->m * i / tiles;
             const int rows = (int)(g->m * (i + 1) / tiles - row);
-            const tile_args t = {
+            tile_args t = {
                 .c = g->c + row * g->ldc + column,
                 .ldc = g->ldc,
+                .c_stride = PANEL,
+                .c_left = left,
                 .init = g->init ? g->init + (g->ids ? 0 : row * g->ld_init) + column : NULL,
                 .ld_init = g->ld_init,
+                .init_stride = PANEL,
+                .init_left = left,
                 .ids = g->ids ? g->ids + row : NULL,
-                .a = g->a + row * g->row_stride,
-                .row_stride = g->row_stride,
-                .k_stride = g->k_stride,
-                .packed = g->packed + column * g->k,
-                .k = g->k,
-                .left = left,
-                .stride = PANEL,
                 .step = PANEL,
+                .count = g->count,
             };
+            for (int f = 0; f < g->count; f++) {
+                t.factors[f] = g->factors[f];
+                t.factors[f].a += row * g->factors[f].row_stride;
+                t.factors[f].packed += column * g->factors[f].k;
+            }
             wide_tile_of(&t, rows, together);
             if (g->nonlinearity != FR_LINEAR)
                 finish(g, row, column, rows, left < together * PANEL ? left : together * PANEL);
@@ -238,13 +251,10 @@ static void FR_NAME(gemm)(REAL *c, ptrdiff_t ldc, const REAL *a, ptrdiff_t lda, 
         .c = c,
         .ldc = ldc,
         .init = bias,
-        .a = a,
-        .row_stride = lda,
-        .k_stride = 1,
-        .packed = packed,
+        .factors = {{.a = a, .row_stride = lda, .k_stride = 1, .packed = packed, .k = k}},
+        .count = 1,
         .m = m,
         .n = n,
-        .k = k,
         .nonlinearity = FR_LINEAR,
     };
     gemm_run(&g);
@@ -270,13 +280,14 @@ static void FR_NAME(gemm_tn)(REAL *c, ptrdiff_t ldc, const REAL *a, ptrdiff_t ld
                 .ldc = ldc,
                 .init = to,
                 .ld_init = ldc,
-                .a = a + k0 * lda,
-                .row_stride = 1,
-                .k_stride = lda,
-                .packed = panel,
+                .factors = {{.a = a + k0 * lda,
+                             .row_stride = 1,
+                             .k_stride = lda,
+                             .packed = panel,
+                             .k = depth}},
+                .count = 1,
                 .m = m,
                 .n = width,
-                .k = depth,
                 .nonlinearity = FR_LINEAR,
             };
             gemm_run(&g);

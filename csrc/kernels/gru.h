@@ -15,40 +15,51 @@
 #define gru_cell FR_NAME(gru_cell)
 #define gru_cell_back FR_NAME(gru_cell_back)
 
-/* `n` units of one row; input_n is where the projection of n stands. */
-FR_INLINE void gru_cell(REAL *h, REAL *gates, const REAL *input_n, const REAL *h_prev,
-                        ptrdiff_t hidden, ptrdiff_t n) {
+/* `n` units of one row: in z n's projection, r and z activated, and m; gates may be NULL. */
+FR_INLINE void gru_cell(REAL *h, REAL *gates, const REAL *z, const REAL *h_prev, ptrdiff_t hidden,
+                        ptrdiff_t n) {
     for (ptrdiff_t u = 0; u < n; u += LANES) {
         const ptrdiff_t left = n - u;
-        const vec r = v_sigmoid(v_load_tail(gates + hidden + u, left));
-        const vec z = v_sigmoid(v_load_tail(gates + 2 * hidden + u, left));
-        const vec m = v_load_tail(gates + 3 * hidden + u, left);
-        const vec new = v_tanh(v_fma(r, m, v_load_tail(input_n + u, left)));
+        const vec r = v_load(z + GATE_SIZE + u), keep = v_load(z + 2 * GATE_SIZE + u);
+        const vec m = v_load(z + 3 * GATE_SIZE + u);
+        const vec new = v_tanh(v_fma(r, m, v_load(z + u)));
         const vec old = v_load_tail(h_prev + u, left);
-        v_store_tail(gates + u, new, left);
-        v_store_tail(gates + hidden + u, r, left);
-        v_store_tail(gates + 2 * hidden + u, z, left);
-        v_store_tail(h + u, v_fma(z, v_sub(old, new), new), left);
+        if (gates) {
+            v_store_tail(gates + u, new, left);
+            v_store_tail(gates + hidden + u, r, left);
+            v_store_tail(gates + 2 * hidden + u, keep, left);
+            v_store_tail(gates + 3 * hidden + u, m, left);
+        }
+        v_store_tail(h + u, v_fma(keep, v_sub(old, new), new), left);
     }
 }
 
-static void FR_NAME(gru_forward)(REAL *h, REAL *gates, const REAL *input, const int64_t *ids,
-                                 const REAL *h_prev, const REAL *packed_gates, ptrdiff_t batch,
-                                 ptrdiff_t hidden) {
-    const ptrdiff_t width = 4 * hidden, tiles = ROW_TILES(batch);
+static void FR_NAME(gru_forward)(REAL *h, REAL *gates, const REAL *input, ptrdiff_t ld_input,
+                                 const int64_t *ids, const REAL *x, const REAL *packed_ih,
+                                 ptrdiff_t inputs, const REAL *h_prev, const REAL *packed_hh,
+                                 ptrdiff_t batch, ptrdiff_t hidden) {
+    const gate_input in = {input, ld_input, ids, x, packed_ih, inputs, h_prev, packed_hh, hidden};
+    const ptrdiff_t tiles = ROW_TILES(batch);
+    _Alignas(64) REAL z[4 * GATE_SIZE];
     for (ptrdiff_t unit = 0; unit < hidden; unit += PANEL) {
         const ptrdiff_t n = hidden - unit < PANEL ? hidden - unit : PANEL;
         for (ptrdiff_t tile_index = 0; tile_index < tiles; tile_index++) {
             const ptrdiff_t row = batch * tile_index / tiles;
             const int rows = (int)(batch * (tile_index + 1) / tiles - row);
-            const REAL *rows_in = ids ? input : input + row * width;
-            gate_tiles(gates + row * width + hidden, width, rows_in + hidden,
-                       ids ? ids + row : NULL, h_prev + row * hidden, packed_gates, rows, unit,
-                       hidden, 3);
-            for (ptrdiff_t r = row; r < row + rows; r++)
-                gru_cell(h + r * hidden + unit, gates + r * width + unit,
-                         input + (ids ? ids[r] : r) * width + unit, h_prev + r * hidden + unit,
-                         hidden, n);
+            if (x) {
+                gate_tiles(z, &in, row, rows, unit, 1, 0, 2, -1, 3);
+                gate_tiles(z + GATE_SIZE, &in, row, rows, unit, 2, 1, 0, 0, 3);
+                gate_tiles(z + 3 * GATE_SIZE, &in, row, rows, unit, 1, 3, -1, 2, 3);
+            } else {
+                gate_tiles(z, &in, row, rows, unit, 1, 0, -1, -1, 3);
+                gate_tiles(z + GATE_SIZE, &in, row, rows, unit, 3, 1, -1, 0, 3);
+            }
+            for (int gate = 1; gate < 3; gate++) each_sigmoid(z + gate * GATE_SIZE, rows * PANEL);
+            for (ptrdiff_t r = 0; r < rows; r++) {
+                const ptrdiff_t at = (row + r) * hidden + unit;
+                gru_cell(h + at, gates ? gates + 4 * (row + r) * hidden + unit : NULL,
+                         z + r * PANEL, h_prev + at, hidden, n);
+            }
         }
     }
 }

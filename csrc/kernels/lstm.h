@@ -14,40 +14,50 @@
 #define lstm_cell FR_NAME(lstm_cell)
 #define lstm_cell_back FR_NAME(lstm_cell_back)
 
-/* `n` units of one row, whose four gates stand `hidden` apart. */
-FR_INLINE void lstm_cell(REAL *h, REAL *c, REAL *gates, const REAL *c_prev, ptrdiff_t hidden,
-                         ptrdiff_t n) {
+/* `n` units of one row, whose activated gates stand in z; gates may be NULL. */
+FR_INLINE void lstm_cell(REAL *h, REAL *c, REAL *gates, const REAL *z, const REAL *c_prev,
+                         ptrdiff_t hidden, ptrdiff_t n) {
     for (ptrdiff_t u = 0; u < n; u += LANES) {
         const ptrdiff_t left = n - u;
-        const vec i = v_sigmoid(v_load_tail(gates + u, left));
-        const vec f = v_sigmoid(v_load_tail(gates + hidden + u, left));
-        const vec g = v_tanh(v_load_tail(gates + 2 * hidden + u, left));
-        const vec o = v_sigmoid(v_load_tail(gates + 3 * hidden + u, left));
+        const vec i = v_load(z + u), f = v_load(z + GATE_SIZE + u);
+        const vec g = v_load(z + 2 * GATE_SIZE + u), o = v_load(z + 3 * GATE_SIZE + u);
         const vec state = v_fma(f, v_load_tail(c_prev + u, left), v_mul(i, g));
-        v_store_tail(gates + u, i, left);
-        v_store_tail(gates + hidden + u, f, left);
-        v_store_tail(gates + 2 * hidden + u, g, left);
-        v_store_tail(gates + 3 * hidden + u, o, left);
+        if (gates) {
+            v_store_tail(gates + u, i, left);
+            v_store_tail(gates + hidden + u, f, left);
+            v_store_tail(gates + 2 * hidden + u, g, left);
+            v_store_tail(gates + 3 * hidden + u, o, left);
+        }
         v_store_tail(c + u, state, left);
         v_store_tail(h + u, v_mul(o, v_tanh(state)), left);
     }
 }
 
 static void FR_NAME(lstm_forward)(REAL *h, REAL *c, REAL *gates, const REAL *input,
-                                  const int64_t *ids, const REAL *h_prev, const REAL *c_prev,
-                                  const REAL *packed_gates, ptrdiff_t batch, ptrdiff_t hidden) {
-    const ptrdiff_t width = 4 * hidden, tiles = ROW_TILES(batch);
+                                  ptrdiff_t ld_input, const int64_t *ids, const REAL *x,
+                                  const REAL *packed_ih, ptrdiff_t inputs, const REAL *h_prev,
+                                  const REAL *c_prev, const REAL *packed_hh, ptrdiff_t batch,
+                                  ptrdiff_t hidden) {
+    const gate_input in = {input, ld_input, ids, x, packed_ih, inputs, h_prev, packed_hh, hidden};
+    const ptrdiff_t tiles = ROW_TILES(batch);
+    _Alignas(64) REAL z[4 * GATE_SIZE];
     for (ptrdiff_t unit = 0; unit < hidden; unit += PANEL) {
         const ptrdiff_t n = hidden - unit < PANEL ? hidden - unit : PANEL;
         for (ptrdiff_t tile_index = 0; tile_index < tiles; tile_index++) {
             const ptrdiff_t row = batch * tile_index / tiles;
             const int rows = (int)(batch * (tile_index + 1) / tiles - row);
-            gate_tiles(gates + row * width, width, ids ? input : input + row * width,
-                       ids ? ids + row : NULL, h_prev + row * hidden, packed_gates, rows, unit,
-                       hidden, 4);
-            for (ptrdiff_t r = row; r < row + rows; r++)
-                lstm_cell(h + r * hidden + unit, c + r * hidden + unit, gates + r * width + unit,
-                          c_prev + r * hidden + unit, hidden, n);
+            gate_tiles(z, &in, row, rows, unit, 4, 0, 0, 0, 4);
+            for (int gate = 0; gate < 4; gate++) {
+                if (gate == 2)
+                    each_tanh(z + gate * GATE_SIZE, rows * PANEL);
+                else
+                    each_sigmoid(z + gate * GATE_SIZE, rows * PANEL);
+            }
+            for (ptrdiff_t r = 0; r < rows; r++) {
+                const ptrdiff_t at = (row + r) * hidden + unit;
+                lstm_cell(h + at, c + at, gates ? gates + 4 * (row + r) * hidden + unit : NULL,
+                          z + r * PANEL, c_prev + at, hidden, n);
+            }
         }
     }
 }

@@ -1,29 +1,34 @@
 /* Elman cell, one time step for a slice of the batch.
  *
- *   h_t  = f(input_t + h_{t-1} W_hh^T)                   input_t = W_ih x_t + b_ih + b_hh
+ *   h_t  = f(input_t + x_t W_ih^T + h_{t-1} W_hh^T)
  *   dz_t = (dh_t + dz_{t+1} W_hh) * f'(z_t)              dh_t: from the output of step t
  *
  * Everything else of BPTT (dW_ih, dW_hh, db, dx) is a product over all steps at once.
  */
 
-static void FR_NAME(rnn_forward)(REAL *h, const REAL *input, const int64_t *ids, const REAL *h_prev,
-                                 const REAL *packed_hh, ptrdiff_t batch, ptrdiff_t hidden,
-                                 fr_nonlinearity nonlinearity) {
-    const gemm_args g = {
+static void FR_NAME(rnn_forward)(REAL *h, const REAL *input, ptrdiff_t ld_input, const int64_t *ids,
+                                 const REAL *x, const REAL *packed_ih, ptrdiff_t inputs,
+                                 const REAL *h_prev, const REAL *packed_hh, ptrdiff_t batch,
+                                 ptrdiff_t hidden, fr_nonlinearity nonlinearity) {
+    const factor from_x = {x, inputs, 1, packed_ih, inputs};
+    const factor from_h = {h_prev, hidden, 1, packed_hh, hidden};
+    gemm_args g = {
         .c = h,
         .ldc = hidden,
         .init = input,
-        .ld_init = hidden,
+        .ld_init = ld_input,
         .ids = ids,
-        .a = h_prev,
-        .row_stride = hidden,
-        .k_stride = 1,
-        .packed = packed_hh,
+        .factors = {from_h},
+        .count = 1,
         .m = batch,
         .n = hidden,
-        .k = hidden,
         .nonlinearity = nonlinearity,
     };
+    if (x) {
+        g.factors[0] = from_x;
+        g.factors[1] = from_h;
+        g.count = 2;
+    }
     gemm_run(&g);
 }
 
@@ -35,13 +40,10 @@ static void FR_NAME(rnn_backward)(REAL *dz, const REAL *h, const REAL *dh, const
         .ldc = hidden,
         .init = dh,
         .ld_init = hidden,
-        .a = dz_next ? dz_next : dz,
-        .row_stride = hidden,
-        .k_stride = 1,
-        .packed = packed_hh_t,
+        .factors = {{dz_next, hidden, 1, packed_hh_t, hidden}},
+        .count = dz_next ? 1 : 0,
         .m = batch,
         .n = hidden,
-        .k = dz_next ? hidden : 0,
         .nonlinearity = nonlinearity,
         .h = h,
     };

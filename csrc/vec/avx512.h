@@ -9,19 +9,22 @@ enum { VEC_LANES_f32 = 16, VEC_LANES_f64 = 8 };
 #define TILE_VECS 2
 
 FR_INLINE __mmask16 mask_f32(ptrdiff_t n) {
-    return n >= 16 ? (__mmask16)0xffff : (__mmask16)((1u << n) - 1u);
+    return (__mmask16)((1u << n) - 1u);
 }
 FR_INLINE __mmask8 mask_f64(ptrdiff_t n) {
-    return n >= 8 ? (__mmask8)0xff : (__mmask8)((1u << n) - 1u);
+    return (__mmask8)((1u << n) - 1u);
 }
 
 FR_INLINE vec_f32 v_load_f32(const float *p) { return _mm512_loadu_ps(p); }
 FR_INLINE void v_store_f32(float *p, vec_f32 a) { _mm512_storeu_ps(p, a); }
 FR_INLINE vec_f32 v_load_tail_f32(const float *p, ptrdiff_t n) {
-    return _mm512_maskz_loadu_ps(mask_f32(n), p);
+    return n >= 16 ? v_load_f32(p) : _mm512_maskz_loadu_ps(mask_f32(n), p);
 }
 FR_INLINE void v_store_tail_f32(float *p, vec_f32 a, ptrdiff_t n) {
-    _mm512_mask_storeu_ps(p, mask_f32(n), a);
+    if (n >= 16)
+        v_store_f32(p, a);
+    else
+        _mm512_mask_storeu_ps(p, mask_f32(n), a);
 }
 FR_INLINE vec_f32 v_set1_f32(float x) { return _mm512_set1_ps(x); }
 FR_INLINE vec_f32 v_add_f32(vec_f32 a, vec_f32 b) { return _mm512_add_ps(a, b); }
@@ -44,10 +47,13 @@ FR_INLINE vec_f32 v_pow2_f32(vec_f32 n) {
 FR_INLINE vec_f64 v_load_f64(const double *p) { return _mm512_loadu_pd(p); }
 FR_INLINE void v_store_f64(double *p, vec_f64 a) { _mm512_storeu_pd(p, a); }
 FR_INLINE vec_f64 v_load_tail_f64(const double *p, ptrdiff_t n) {
-    return _mm512_maskz_loadu_pd(mask_f64(n), p);
+    return n >= 8 ? v_load_f64(p) : _mm512_maskz_loadu_pd(mask_f64(n), p);
 }
 FR_INLINE void v_store_tail_f64(double *p, vec_f64 a, ptrdiff_t n) {
-    _mm512_mask_storeu_pd(p, mask_f64(n), a);
+    if (n >= 8)
+        v_store_f64(p, a);
+    else
+        _mm512_mask_storeu_pd(p, mask_f64(n), a);
 }
 FR_INLINE vec_f64 v_set1_f64(double x) { return _mm512_set1_pd(x); }
 FR_INLINE vec_f64 v_add_f64(vec_f64 a, vec_f64 b) { return _mm512_add_pd(a, b); }

@@ -43,8 +43,7 @@ cdef inline void k_scatter_rows(floating *rows, Py_ssize_t ld_rows, const floati
         table.f64.scatter_rows(rows, ld_rows, a, lda, ids, m, n)
 
 
-# The cells: one step of whichever it is. A layer's rows of pre-activations and gates are H wide
-# for the Elman cell, which keeps none (z is h itself), and 4 H for the others.
+# The cells: one step of whichever it is.
 cdef enum Cell:
     CELL_RNN
     CELL_LSTM
@@ -52,25 +51,32 @@ cdef enum Cell:
 
 
 cdef inline void cell_forward(Cell cell, fr_nonlinearity nonlinearity, floating *h, floating *c,
-                              floating *z, const floating *input, const int64_t *ids,
-                              const floating *h_prev, const floating *c_prev,
+                              floating *gates, const floating *rows, Py_ssize_t ld_rows,
+                              const int64_t *ids, const floating *x, const floating *packed_ih,
+                              Py_ssize_t inputs, const floating *h_prev, const floating *c_prev,
                               const floating *packed_hh, Py_ssize_t batch,
                               Py_ssize_t hidden) noexcept nogil:
-    """One step; input is z, or with ids the table of input projections by token."""
+    """One step; see csrc/kernels.def."""
     if floating is float:
         if cell == CELL_LSTM:
-            table.f32.lstm_forward(h, c, z, input, ids, h_prev, c_prev, packed_hh, batch, hidden)
+            table.f32.lstm_forward(h, c, gates, rows, ld_rows, ids, x, packed_ih, inputs, h_prev,
+                                   c_prev, packed_hh, batch, hidden)
         elif cell == CELL_GRU:
-            table.f32.gru_forward(h, z, input, ids, h_prev, packed_hh, batch, hidden)
+            table.f32.gru_forward(h, gates, rows, ld_rows, ids, x, packed_ih, inputs, h_prev,
+                                  packed_hh, batch, hidden)
         else:
-            table.f32.rnn_forward(h, input, ids, h_prev, packed_hh, batch, hidden, nonlinearity)
+            table.f32.rnn_forward(h, rows, ld_rows, ids, x, packed_ih, inputs, h_prev, packed_hh,
+                                  batch, hidden, nonlinearity)
     else:
         if cell == CELL_LSTM:
-            table.f64.lstm_forward(h, c, z, input, ids, h_prev, c_prev, packed_hh, batch, hidden)
+            table.f64.lstm_forward(h, c, gates, rows, ld_rows, ids, x, packed_ih, inputs, h_prev,
+                                   c_prev, packed_hh, batch, hidden)
         elif cell == CELL_GRU:
-            table.f64.gru_forward(h, z, input, ids, h_prev, packed_hh, batch, hidden)
+            table.f64.gru_forward(h, gates, rows, ld_rows, ids, x, packed_ih, inputs, h_prev,
+                                  packed_hh, batch, hidden)
         else:
-            table.f64.rnn_forward(h, input, ids, h_prev, packed_hh, batch, hidden, nonlinearity)
+            table.f64.rnn_forward(h, rows, ld_rows, ids, x, packed_ih, inputs, h_prev, packed_hh,
+                                  batch, hidden, nonlinearity)
 
 
 cdef inline void cell_backward(Cell cell, fr_nonlinearity nonlinearity, floating *dz,

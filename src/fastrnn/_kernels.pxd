@@ -24,26 +24,31 @@ cdef extern from "fastrnn.h" nogil:
                             Py_ssize_t n) noexcept nogil
         void (*scatter_rows)(float *table, Py_ssize_t ld_table, const float *a, Py_ssize_t lda,
                              const int64_t *ids, Py_ssize_t m, Py_ssize_t n) noexcept nogil
-        void (*rnn_forward)(float *h, const float *input, const int64_t *ids,
-                            const float *h_prev, const float *packed_hh, Py_ssize_t batch,
-                            Py_ssize_t hidden, fr_nonlinearity nonlinearity) noexcept nogil
+        void (*rnn_forward)(float *h, const float *input, Py_ssize_t ld_input,
+                            const int64_t *ids, const float *x, const float *packed_ih,
+                            Py_ssize_t inputs, const float *h_prev, const float *packed_hh,
+                            Py_ssize_t batch, Py_ssize_t hidden,
+                            fr_nonlinearity nonlinearity) noexcept nogil
         void (*rnn_backward)(float *dz, const float *h, const float *dh, const float *dz_next,
                              const float *packed_hh_t, Py_ssize_t batch, Py_ssize_t hidden,
                              fr_nonlinearity nonlinearity) noexcept nogil
-        Py_ssize_t (*pack_gates_size)(Py_ssize_t gates, Py_ssize_t hidden) noexcept nogil
-        void (*pack_gates)(float *packed_gates, const float *weight_hh, Py_ssize_t gates,
-                           Py_ssize_t hidden) noexcept nogil
+        Py_ssize_t (*pack_gates_size)(Py_ssize_t gates, Py_ssize_t hidden,
+                                      Py_ssize_t k) noexcept nogil
+        void (*pack_gates)(float *packed, const float *weight, Py_ssize_t gates,
+                           Py_ssize_t hidden, Py_ssize_t k) noexcept nogil
         void (*lstm_forward)(float *h, float *c, float *gates, const float *input,
-                             const int64_t *ids, const float *h_prev, const float *c_prev,
-                             const float *packed_gates, Py_ssize_t batch,
+                             Py_ssize_t ld_input, const int64_t *ids, const float *x,
+                             const float *packed_ih, Py_ssize_t inputs, const float *h_prev,
+                             const float *c_prev, const float *packed_hh, Py_ssize_t batch,
                              Py_ssize_t hidden) noexcept nogil
         void (*lstm_backward)(float *dz, float *dc, const float *gates, const float *c,
                               const float *c_prev, const float *dh, const float *dz_next,
                               const float *packed_hh_t, Py_ssize_t batch,
                               Py_ssize_t hidden) noexcept nogil
-        void (*gru_forward)(float *h, float *gates, const float *input, const int64_t *ids,
-                            const float *h_prev, const float *packed_gates, Py_ssize_t batch,
-                            Py_ssize_t hidden) noexcept nogil
+        void (*gru_forward)(float *h, float *gates, const float *input, Py_ssize_t ld_input,
+                            const int64_t *ids, const float *x, const float *packed_ih,
+                            Py_ssize_t inputs, const float *h_prev, const float *packed_hh,
+                            Py_ssize_t batch, Py_ssize_t hidden) noexcept nogil
         void (*gru_backward)(float *dz, float *dh_past, const float *gates, const float *h_prev,
                              const float *dh, const float *dz_next, const float *packed_hh_t,
                              Py_ssize_t batch, Py_ssize_t hidden) noexcept nogil
@@ -83,26 +88,31 @@ cdef extern from "fastrnn.h" nogil:
                             Py_ssize_t n) noexcept nogil
         void (*scatter_rows)(double *table, Py_ssize_t ld_table, const double *a, Py_ssize_t lda,
                              const int64_t *ids, Py_ssize_t m, Py_ssize_t n) noexcept nogil
-        void (*rnn_forward)(double *h, const double *input, const int64_t *ids,
-                            const double *h_prev, const double *packed_hh, Py_ssize_t batch,
-                            Py_ssize_t hidden, fr_nonlinearity nonlinearity) noexcept nogil
+        void (*rnn_forward)(double *h, const double *input, Py_ssize_t ld_input,
+                            const int64_t *ids, const double *x, const double *packed_ih,
+                            Py_ssize_t inputs, const double *h_prev, const double *packed_hh,
+                            Py_ssize_t batch, Py_ssize_t hidden,
+                            fr_nonlinearity nonlinearity) noexcept nogil
         void (*rnn_backward)(double *dz, const double *h, const double *dh, const double *dz_next,
                              const double *packed_hh_t, Py_ssize_t batch, Py_ssize_t hidden,
                              fr_nonlinearity nonlinearity) noexcept nogil
-        Py_ssize_t (*pack_gates_size)(Py_ssize_t gates, Py_ssize_t hidden) noexcept nogil
-        void (*pack_gates)(double *packed_gates, const double *weight_hh, Py_ssize_t gates,
-                           Py_ssize_t hidden) noexcept nogil
+        Py_ssize_t (*pack_gates_size)(Py_ssize_t gates, Py_ssize_t hidden,
+                                      Py_ssize_t k) noexcept nogil
+        void (*pack_gates)(double *packed, const double *weight, Py_ssize_t gates,
+                           Py_ssize_t hidden, Py_ssize_t k) noexcept nogil
         void (*lstm_forward)(double *h, double *c, double *gates, const double *input,
-                             const int64_t *ids, const double *h_prev, const double *c_prev,
-                             const double *packed_gates, Py_ssize_t batch,
+                             Py_ssize_t ld_input, const int64_t *ids, const double *x,
+                             const double *packed_ih, Py_ssize_t inputs, const double *h_prev,
+                             const double *c_prev, const double *packed_hh, Py_ssize_t batch,
                              Py_ssize_t hidden) noexcept nogil
         void (*lstm_backward)(double *dz, double *dc, const double *gates, const double *c,
                               const double *c_prev, const double *dh, const double *dz_next,
                               const double *packed_hh_t, Py_ssize_t batch,
                               Py_ssize_t hidden) noexcept nogil
-        void (*gru_forward)(double *h, double *gates, const double *input, const int64_t *ids,
-                            const double *h_prev, const double *packed_gates, Py_ssize_t batch,
-                            Py_ssize_t hidden) noexcept nogil
+        void (*gru_forward)(double *h, double *gates, const double *input, Py_ssize_t ld_input,
+                            const int64_t *ids, const double *x, const double *packed_ih,
+                            Py_ssize_t inputs, const double *h_prev, const double *packed_hh,
+                            Py_ssize_t batch, Py_ssize_t hidden) noexcept nogil
         void (*gru_backward)(double *dz, double *dh_past, const double *gates, const double *h_prev,
                              const double *dh, const double *dz_next, const double *packed_hh_t,
                              Py_ssize_t batch, Py_ssize_t hidden) noexcept nogil

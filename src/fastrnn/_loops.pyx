@@ -30,33 +30,45 @@ from fastrnn._kernels cimport fr_fpmode_flush, fr_fpmode_restore, fr_nonlinearit
 
 # Bytes of input projection computed at a time before the steps that use it: a quarter of a
 # 1 MB L2, so that weights and states stay there beside it.
-PROJECTION_BYTES = 1 << 18
+cdef Py_ssize_t PROJECTION_BYTES = 1 << 18
+
+# In a smaller batch than this, input projections of many steps are computed at once: a product of
+# so few rows is bound by reading its weights. In a larger one, a step's projection is part of its
+# own product and never leaves the registers.
+cdef Py_ssize_t BATCH_TO_FUSE = 4
+
+
+def projection_steps(Py_ssize_t steps, Py_ssize_t batch, Py_ssize_t row_bytes):
+    """Return for how many steps at a time input projections are computed, 0 if in the step."""
+    if batch >= BATCH_TO_FUSE:
+        return 0
+    return max(1, min(steps, PROJECTION_BYTES // (batch * row_bytes)))
 
 
 def forward(int cell, int nonlinearity, floating[:, :, ::1] h, floating[:, :, ::1] c,
             floating[:, :, ::1] gates, const floating[:, :, ::1] x, const int64_t[:, ::1] ids,
-            const floating[::1] packed_ih, const floating[::1] bias,
-            const floating[:, ::1] token_rows, const floating[::1] packed_hh,
-            Py_ssize_t columns, Py_ssize_t steps, Py_ssize_t t0, Py_ssize_t t1, Py_ssize_t b0,
-            Py_ssize_t b1):
+            const floating[::1] packed_ih, const floating[::1] packed_ih_gates,
+            const floating[::1] bias, const floating[:, ::1] token_rows,
+            const floating[::1] packed_hh, floating[:, :, ::1] projection, Py_ssize_t columns,
+            Py_ssize_t t0, Py_ssize_t t1, Py_ssize_t b0, Py_ssize_t b1):
     """h[t + 1] and c[t + 1] from x[t] or ids[t], h[t] and c[t], for t0 <= t < t1.
 
-    x is None when there are ids, c unless the cell is an LSTM, gates for the Elman cell. gates
-    are kept for the way back if there is a row of them for each step; else, rows for `steps` steps
-    are used over and over, and c has a single row.
+    x is None when there are ids, c unless the cell is an LSTM, and gates unless they are kept for
+    the way back. c has a single row of states unless it is kept.
 
-    The projection of x, `columns` wide, is written where the gates will be (for the Elman cell,
-    the state) and becomes them in place. It does not depend on the state, so it is computed for
-    `steps` steps at once.
+    x's projection, `columns` wide, is computed for as many steps at once as ``projection`` has, or
+    where that is None in the step itself. The bits are the same: the multiply-adds of an element
+    come in the same order.
     """
-    cdef Py_ssize_t hidden = h.shape[2], batch = h.shape[1], rows = b1 - b0, t, s, stop, slot
-    cdef Py_ssize_t inputs = 0 if x is None else x.shape[2]
-    cdef Py_ssize_t width = hidden if gates is None else gates.shape[2]
-    cdef bint kept = gates is not None and gates.shape[0] == h.shape[0] - 1
+    cdef Py_ssize_t hidden = h.shape[2], batch = h.shape[1], rows = b1 - b0, width = bias.shape[0]
+    cdef Py_ssize_t inputs = 0 if x is None else x.shape[2], t, s, stop
+    cdef Py_ssize_t together = 0 if projection is None else projection.shape[0]
     cdef bint kept_c = c is not None and c.shape[0] == h.shape[0]
-    cdef floating *z
+    cdef floating *kept = NULL
     cdef floating *c_prev = NULL
     cdef floating *c_new = NULL
+    cdef const floating *input = NULL
+    cdef const floating *weights_ih = NULL
     cdef uint64_t mode
     if t0 >= t1 or rows <= 0:
         return
@@ -64,26 +76,32 @@ def forward(int cell, int nonlinearity, floating[:, :, ::1] h, floating[:, :, ::
         mode = fr_fpmode_flush()
         t = t0
         while t < t1:
-            stop = min(t + steps, t1)
+            stop = min(t + together, t1) if together else t1
+            if together and rows == batch:
+                project(&projection[0, 0, 0], width, &x[t, 0, 0], inputs, &packed_ih[0], &bias[0],
+                        columns, (stop - t) * rows)
+            elif together:
+                for s in range(t, stop):
+                    project(&projection[s - t, b0, 0], width, &x[s, b0, 0], inputs,
+                            &packed_ih[0], &bias[0], columns, rows)
+            elif inputs:
+                weights_ih = &packed_ih_gates[0]
             for s in range(t, stop):
-                slot = s if kept else s - t
-                z = &h[s + 1, b0, 0] if cell == CELL_RNN else &gates[slot, b0, 0]
-                if inputs and rows < batch:
-                    project(z, width, &x[s, b0, 0], inputs, &packed_ih[0], &bias[0], columns,
-                            rows)
-                elif inputs and s == t:
-                    project(z, width, &x[s, 0, 0], inputs, &packed_ih[0], &bias[0], columns,
-                            (stop - t) * rows)
-            for s in range(t, stop):
-                slot = s if kept else s - t
-                z = &h[s + 1, b0, 0] if cell == CELL_RNN else &gates[slot, b0, 0]
+                if gates is not None:
+                    kept = &gates[s, b0, 0]
                 if cell == CELL_LSTM:
                     c_prev = &c[s if kept_c else 0, b0, 0]
                     c_new = &c[s + 1 if kept_c else 0, b0, 0]
-                cell_forward(<Cell>cell, <fr_nonlinearity>nonlinearity, &h[s + 1, b0, 0], c_new, z,
-                             <const floating *>z if inputs else &token_rows[0, 0],
-                             NULL if inputs else &ids[s, b0], <const floating *>&h[s, b0, 0],
-                             <const floating *>c_prev, &packed_hh[0], rows, hidden)
+                if together:
+                    input = <const floating *>&projection[s - t, b0, 0]
+                else:
+                    input = &bias[0] if inputs else &token_rows[0, 0]
+                cell_forward(<Cell>cell, <fr_nonlinearity>nonlinearity, &h[s + 1, b0, 0], c_new,
+                             kept, input, 0 if inputs and not together else width,
+                             NULL if inputs else &ids[s, b0],
+                             &x[s, b0, 0] if inputs and not together else NULL, weights_ih,
+                             inputs, <const floating *>&h[s, b0, 0], <const floating *>c_prev,
+                             &packed_hh[0], rows, hidden)
             t = stop
         fr_fpmode_restore(mode)
 

@@ -62,18 +62,18 @@ def pack(const floating[:, :] matrix):
     return packed.base
 
 
-def pack_gates(const floating[:, ::1] weight_hh):
-    """Return weight_hh (G * H, H) packed for ``cells``' forward steps."""
-    cdef Py_ssize_t hidden = weight_hh.shape[1], gates = weight_hh.shape[0] // weight_hh.shape[1]
+def pack_gates(const floating[:, ::1] weight, Py_ssize_t gates):
+    """Return weight (G * H, K) packed for the forward steps of cells."""
+    cdef Py_ssize_t hidden = weight.shape[0] // gates, k = weight.shape[1]
     cdef floating[::1] packed
     if floating is float:
-        packed = empty(table.f32.pack_gates_size(gates, hidden), np.float32)
+        packed = empty(table.f32.pack_gates_size(gates, hidden, k), np.float32)
         with nogil:
-            table.f32.pack_gates(&packed[0], &weight_hh[0, 0], gates, hidden)
+            table.f32.pack_gates(&packed[0], &weight[0, 0], gates, hidden, k)
     else:
-        packed = empty(table.f64.pack_gates_size(gates, hidden), np.float64)
+        packed = empty(table.f64.pack_gates_size(gates, hidden, k), np.float64)
         with nogil:
-            table.f64.pack_gates(&packed[0], &weight_hh[0, 0], gates, hidden)
+            table.f64.pack_gates(&packed[0], &weight[0, 0], gates, hidden, k)
     return packed.base
 
 

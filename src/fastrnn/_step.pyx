@@ -38,7 +38,7 @@ cdef class Stream:
     cdef void *_ih
     cdef void *_bias_row
     cdef void *_token_rows
-    cdef void *_gates
+    cdef void *_projection
     cdef void *_c
     cdef void *_state[2]
 
@@ -53,13 +53,13 @@ cdef class Stream:
         shape = (batch_size, hidden_size)
         self._states = _ops.empty(shape, self._dtype), _ops.empty(shape, self._dtype)
         self._state_bytes = self._states[0].nbytes
-        gates = _ops.empty((batch_size, self._width), self._dtype)
-        self._owned = packed_ih, bias, packed_hh, token_rows, gates
+        projection = _ops.empty((batch_size, self._width), self._dtype)
+        self._owned = packed_ih, bias, packed_hh, token_rows, projection
         self._ih = cnp.PyArray_DATA(packed_ih)
         self._hh = cnp.PyArray_DATA(packed_hh)
         self._bias_row = cnp.PyArray_DATA(bias)
         self._token_rows = cnp.PyArray_DATA(token_rows)
-        self._gates = cnp.PyArray_DATA(gates)
+        self._projection = cnp.PyArray_DATA(projection)
         self._state[0] = cnp.PyArray_DATA(self._states[0])
         self._state[1] = cnp.PyArray_DATA(self._states[1])
         self._cell_state, self._c = None, NULL
@@ -182,8 +182,8 @@ cdef class Stream:
                              const int64_t *ids) noexcept:
         cdef floating *new = <floating *>self._state[1 - self._now]
         cdef const floating *old = <const floating *>self._state[self._now]
-        cdef floating *z = new if self._cell == CELL_RNN else <floating *>self._gates
-        cdef const floating *projection = z
+        cdef floating *z = new if self._cell == CELL_RNN else <floating *>self._projection
+        cdef const floating *rows = z
         cdef uint64_t mode
         # The GIL is kept: releasing it costs more than most steps take.
         mode = fr_fpmode_flush()
@@ -192,24 +192,25 @@ cdef class Stream:
                     <const floating *>self._ih, <const floating *>self._bias_row, self._columns,
                     self.batch_size)
         else:
-            projection = <const floating *>self._token_rows
-        cell_forward(self._cell, <fr_nonlinearity>self._nonlinearity, new, <floating *>self._c, z,
-                     projection, ids, old, <const floating *>self._c,
+            rows = <const floating *>self._token_rows
+        cell_forward(self._cell, <fr_nonlinearity>self._nonlinearity, new, <floating *>self._c,
+                     <floating *>NULL, rows, self._width, ids, <const floating *>NULL,
+                     <const floating *>NULL, 0, old, <const floating *>self._c,
                      <const floating *>self._hh, self.batch_size, self.hidden_size)
         fr_fpmode_restore(mode)
 
 
 def generate(int cell, int nonlinearity, floating[:, ::1] state, floating[:, ::1] other_state,
-             floating[:, ::1] c, floating[:, ::1] gates, const floating[:, ::1] token_rows,
-             const floating[::1] packed_hh, const floating[::1] packed_out, const floating[::1] bias_out,
-             floating[:, ::1] scratch_logits, floating[::1] scratch_sorted,
-             int64_t[:, ::1] tokens, int64_t[::1] previous, list generators,
-             double temperature, Py_ssize_t top_k, double top_p):
+             floating[:, ::1] c, const floating[:, ::1] token_rows,
+             const floating[::1] packed_hh, const floating[::1] packed_out,
+             const floating[::1] bias_out, floating[:, ::1] scratch_logits,
+             floating[::1] scratch_sorted, int64_t[:, ::1] tokens, int64_t[::1] previous,
+             list generators, double temperature, Py_ssize_t top_k, double top_p):
     """Fill tokens (length, samples), each row drawn after feeding the row before it.
 
     ``state`` (samples, H), and for the LSTM ``c``, is that after all of the prompt but its last
-    token, which is in ``previous`` (samples). Sample s draws from generators[s], one number a step (none at
-    temperature 0), so that its text does not depend on the samples beside it.
+    token, which is in ``previous`` (samples). Sample s draws from generators[s], one number a
+    step (none at temperature 0), so that its text does not depend on the samples beside it.
     """
     cdef Py_ssize_t length = tokens.shape[0], samples = tokens.shape[1]
     cdef Py_ssize_t hidden = state.shape[1], classes = scratch_logits.shape[1]
@@ -229,9 +230,11 @@ def generate(int cell, int nonlinearity, floating[:, ::1] state, floating[:, ::1
         with nogil:
             mode = fr_fpmode_flush()
             for t in range(start, stop):
-                cell_forward(<Cell>cell, <fr_nonlinearity>nonlinearity, new, c_now, &gates[0, 0],
-                             &token_rows[0, 0], fed, <const floating *>old,
-                             <const floating *>c_now, &packed_hh[0], samples, hidden)
+                cell_forward(<Cell>cell, <fr_nonlinearity>nonlinearity, new, c_now,
+                             <floating *>NULL, &token_rows[0, 0], token_rows.shape[1], fed,
+                             <const floating *>NULL, <const floating *>NULL, 0,
+                             <const floating *>old, <const floating *>c_now, &packed_hh[0],
+                             samples, hidden)
                 old, new = new, old
                 k_gemm(&scratch_logits[0, 0], classes, <const floating *>old, hidden,
                        &packed_out[0], &bias_out[0], samples, classes, hidden)

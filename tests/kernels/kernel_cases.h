@@ -56,44 +56,7 @@ static void NAME(gemm_tn_case)(const char *isa, const TABLE *k, ptrdiff_t m, ptr
     free(a), free(b), free(c), free(before), free(sums), free(sums_before);
 }
 
-static void NAME(rnn_case)(const char *isa, const TABLE *k, ptrdiff_t batch, ptrdiff_t hidden,
-                           fr_nonlinearity f, int with_ids) {
-    const ptrdiff_t size = batch * hidden, tokens = 3;
-    REAL *w = NAME(make)(hidden * hidden), *prev = NAME(make)(size), *h = NAME(make)(size);
-    REAL *input = NAME(make)(with_ids ? tokens * hidden : size);
-    int64_t *ids = malloc((size_t)batch * sizeof(int64_t));
-    for (ptrdiff_t i = 0; i < batch; i++) ids[i] = (i * 2 + 1) % tokens;
-    REAL *packed = NAME(make)(k->pack_size(hidden, hidden));
-    REAL *packed_back = NAME(make)(k->pack_size(hidden, hidden));
-    k->pack(packed, w, 1, hidden, hidden, hidden);
-    k->pack(packed_back, w, hidden, 1, hidden, hidden);
-    k->rnn_forward(h, input, with_ids ? ids : NULL, prev, packed, batch, hidden, f);
-    REAL *dh = NAME(make)(size), *next = NAME(make)(size), *dz = NAME(make)(size);
-    REAL *dz_last = NAME(copy)(dh, size), *dz_silent = NAME(make)(size);
-    k->rnn_backward(dz, h, dh, next, packed_back, batch, hidden, f);
-    k->rnn_backward(dz_last, h, dz_last, NULL, packed_back, batch, hidden, f);
-    k->rnn_backward(dz_silent, h, NULL, next, packed_back, batch, hidden, f);
-    for (ptrdiff_t i = 0; i < batch; i++) {
-        for (ptrdiff_t j = 0; j < hidden; j++) {
-            const ptrdiff_t at = i * hidden + j;
-            double z = input[(with_ids ? ids[i] : i) * hidden + j], back = 0;
-            for (ptrdiff_t l = 0; l < hidden; l++) {
-                z += (double)prev[i * hidden + l] * (double)w[j * hidden + l];
-                back += (double)next[i * hidden + l] * (double)w[l * hidden + j];
-            }
-            const double slope = reference_derivative(h[at], f);
-            check(isa, "rnn_forward", batch, hidden, h[at], reference_f(z, f), TOLERANCE);
-            check(isa, "rnn_backward", batch, hidden, dz[at], ((double)dh[at] + back) * slope,
-                  TOLERANCE);
-            check(isa, "rnn_backward, last step", batch, hidden, dz_last[at],
-                  (double)dh[at] * slope, TOLERANCE);
-            check(isa, "rnn_backward, no output", batch, hidden, dz_silent[at], back * slope,
-                  TOLERANCE);
-        }
-    }
-    free(w), free(prev), free(h), free(input), free(ids), free(packed), free(packed_back);
-    free(dh), free(next), free(dz), free(dz_last), free(dz_silent);
-}
+#include "cell_cases.h"
 
 static void NAME(row_cases)(const char *isa, const TABLE *k, ptrdiff_t m, ptrdiff_t n) {
     REAL *logits = NAME(make)(m * n), *probabilities = NAME(copy)(logits, m * n);
@@ -193,13 +156,16 @@ static void NAME(run)(const char *isa, const TABLE *k) {
             const ptrdiff_t depth = SIZES[(i * 5 + j * 3) % NUM_SIZES];
             NAME(gemm_case)(isa, k, SIZES[i], SIZES[j], depth);
             NAME(gemm_tn_case)(isa, k, SIZES[i], SIZES[j], depth);
-            NAME(rnn_case)(isa, k, SIZES[i], SIZES[j], (fr_nonlinearity)((i + j) % 4), j % 2);
+            const int source = (i + 2 * j) % NUM_SOURCES;
+            NAME(rnn_case)(isa, k, SIZES[i], SIZES[j], (fr_nonlinearity)((i + j) % 4), source);
+            NAME(lstm_case)(isa, k, SIZES[i], SIZES[j], source);
+            NAME(gru_case)(isa, k, SIZES[i], SIZES[j], source);
         }
     }
     /* Deeper than one slice of gemm_tn, and every nonlinearity at one size. */
     NAME(gemm_tn_case)(isa, k, 17, 33, 600);
     for (int f = FR_LINEAR; f <= FR_SIGMOID; f++)
-        NAME(rnn_case)(isa, k, 17, 33, (fr_nonlinearity)f, 0);
+        NAME(rnn_case)(isa, k, 17, 33, (fr_nonlinearity)f, FROM_ROWS);
 }
 
 #undef CAT_

@@ -31,6 +31,7 @@ class Packed:
         self, parameters: Mapping[str, np.ndarray], input_blocks: Blocks, row: np.ndarray
     ) -> None:
         self._weight_ih, self._weight_hh = parameters["weight_ih_l0"], parameters["weight_hh_l0"]
+        self._gates = len(self._weight_hh) // self._weight_hh.shape[1]
         self._input_blocks = input_blocks
         self.bias = row
 
@@ -46,13 +47,18 @@ class Packed:
 
     @cached_property
     def ih(self) -> np.ndarray:
-        """For x W_ih^T."""
+        """For x W_ih^T of many steps at once."""
         return _ops.pack(self._ordered_ih().T)
 
     @cached_property
+    def ih_gates(self) -> np.ndarray:
+        """For x W_ih^T in a step."""
+        return _ops.pack_gates(self._weight_ih, self._gates)
+
+    @cached_property
     def hh(self) -> np.ndarray:
-        """For h W_hh^T, all gates of the same units together."""
-        return _ops.pack_gates(self._weight_hh)
+        """For h W_hh^T in a step."""
+        return _ops.pack_gates(self._weight_hh, self._gates)
 
     @cached_property
     def ih_back(self) -> np.ndarray:

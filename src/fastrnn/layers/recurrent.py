@@ -103,32 +103,34 @@ class Recurrent(Module):
         x, batched = self._checked_input(x)
         steps, batch = x.shape[:2]
         hidden, width = self.hidden_size, self._row_gates * self.hidden_size
-        row_bytes = batch * width * self.dtype.itemsize
-        kept = 1 + (keep and self._has_gates) * self._row_gates + len(self.state_names) - 1
+        kept = len(self.state_names) + (self._row_gates if self._has_gates and keep else 0)
         _check.memory("the output", steps + 1, batch, kept * hidden, self.dtype.itemsize)
-        initial = self._checked_states("h_0", state, batch, batched)
+        initial = self._checked_states(state, batch, batched)
 
-        together = max(1, min(steps, _loops.PROJECTION_BYTES // row_bytes))
         h = _ops.empty((steps + 1, batch, hidden), self.dtype)
         h[0] = initial[0]
-        c = gates = None
-        if self._has_gates:
-            gates = _ops.empty((steps if keep else together, batch, width), self.dtype)
+        c = gates = projection = None
+        if self._has_gates and keep:
+            gates = _ops.empty((steps, batch, width), self.dtype)
         if len(self.state_names) > 1:
             c = _ops.empty((steps + 1 if keep else 1, batch, hidden), self.dtype)
             c[0] = initial[1]
+        is_dense = x.ndim == 3
+        together = _loops.projection_steps(steps, batch, width * self.dtype.itemsize)
+        if is_dense and together:
+            projection = _ops.empty((together, batch, width), self.dtype)
 
         packed = self._packed()
-        is_dense = x.ndim == 3
         columns = self._gates * hidden
         loop = partial(
             _loops.forward, self._cell, self._f, h, c, gates,
             x if is_dense else None,
             None if is_dense else x,
-            packed.ih if is_dense else None,
+            packed.ih if projection is not None else None,
+            packed.ih_gates if is_dense and projection is None else None,
             packed.bias,
             None if is_dense else packed.token_rows,
-            packed.hh, columns, together,
+            packed.hh, projection, columns,
         )  # fmt: skip
         step_work = batch * columns * (hidden + (x.shape[2] if is_dense else 0))
         threads = _threads.threads_for(steps * step_work, batch, num_threads)
@@ -300,7 +302,6 @@ class Recurrent(Module):
             states[0],
             _ops.empty(states[0].shape, self.dtype),
             states[1] if len(states) > 1 else None,
-            _ops.empty((samples, self._row_gates * self.hidden_size), self.dtype),
             packed.token_rows,
             packed.hh,
             packed_out,
@@ -374,7 +375,7 @@ class Recurrent(Module):
         batched = array.ndim == 3
         return array if batched else array[:, None], batched
 
-    def _checked_states(self, name: str, value: Any, batch: int, batched: bool) -> list[Any]:
+    def _checked_states(self, value: Any, batch: int, batched: bool) -> list[Any]:
         """Return the parts of an initial state as (B, H), or zeros."""
         parts = _check.state("state", value, self.state_names)
         if parts is None:
