@@ -8,20 +8,35 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from oracles.implementations import IMPLEMENTATIONS, Case
+from oracles.implementations import (
+    GATED_CELLS,
+    IMPLEMENTATIONS,
+    STATES,
+    Arrays,
+    Case,
+    by_name,
+    compiled_layer,
+    in_layer_form,
+    reference_gradients,
+    reference_states,
+)
 from tolerances import TEXT_TRAINING, assert_within, rounding
 
 import fastrnn
 from fastrnn import _reference as reference
 
-Arrays = dict[str, np.ndarray]
 DTYPES = ("float32", "float64")
 SOURCES = ("reference", "compiled")
+CASE_ARRAYS = ("x", "h_0", "c_0", "grad_output", "grad_h_n", "grad_c_n")
+
+# The Elman cells that PyTorch, or make_golden.py in its place, offers.
+FROZEN_NONLINEARITIES = ("tanh", "relu", "sigmoid")
 
 
 def golden(name: str) -> Arrays:
@@ -35,18 +50,12 @@ def below(arrays: Arrays, prefix: str) -> Arrays:
     return {name[len(start) :]: a for name, a in arrays.items() if name.startswith(start)}
 
 
-def check_rnn(frozen: Arrays, nonlinearity: str, dtype: str, source: str) -> None:
-    case = Case(
-        nonlinearity=nonlinearity,
-        weights=below(frozen, "weights"),
-        x=frozen["x"],
-        h_0=frozen["h_0"],
-        grad_output=frozen["grad_output"],
-        grad_h_n=frozen["grad_h_n"],
-    )
+def check_pass(frozen: Arrays, kind: str, dtype: str, source: str) -> None:
+    given = {name: a for name, a in frozen.items() if name in CASE_ARRAYS}
+    case = Case(kind=kind, weights=below(frozen, "weights"), **given)
     assert case.dtype == dtype
     results = IMPLEMENTATIONS[source](case)
-    expected = {name: frozen[name] for name in ("output", "h_n")}
+    expected = {name: a for name, a in frozen.items() if name in ("output", "h_n", "c_n")}
     expected |= {name: a for name, a in frozen.items() if name.startswith("grad/")}
     assert results.keys() == expected.keys()
     for name, value in expected.items():
@@ -55,18 +64,22 @@ def check_rnn(frozen: Arrays, nonlinearity: str, dtype: str, source: str) -> Non
 
 
 @pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("kind", [*FROZEN_NONLINEARITIES, *GATED_CELLS])
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("nonlinearity", ["tanh", "relu", "sigmoid"])
-def test_outputs_and_every_gradient_are_pytorchs(
-    nonlinearity: str, dtype: str, source: str
-) -> None:
-    check_rnn(below(golden("rnn"), f"{nonlinearity}/{dtype}"), nonlinearity, dtype, source)
+def test_outputs_and_every_gradient_are_pytorchs(source: str, kind: str, dtype: str) -> None:
+    if kind in GATED_CELLS:
+        frozen = below(golden(kind), f"floats/{dtype}")
+    else:
+        frozen = below(golden("rnn"), f"{kind}/{dtype}")
+    check_pass(frozen, kind, dtype, source)
 
 
 @pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("kind", ["tanh", *GATED_CELLS])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_token_ids_are_one_hot_rows_of_pytorch(dtype: str, source: str) -> None:
-    check_rnn(below(golden("ids"), f"ids/{dtype}"), "tanh", dtype, source)
+def test_token_ids_are_one_hot_rows_of_pytorch(source: str, kind: str, dtype: str) -> None:
+    name = kind if kind in GATED_CELLS else "ids"
+    check_pass(below(golden(name), f"ids/{dtype}"), kind, dtype, source)
 
 
 @pytest.mark.parametrize("source", SOURCES)
@@ -178,87 +191,109 @@ def test_clipped_gradients_are_pytorchs(case: str, source: str) -> None:
 class ReferenceTrainer:
     """A recurrent layer and a readout under one optimizer, from the reference's functions."""
 
-    def __init__(self, frozen: Arrays, nonlinearity: str, optimizer: str, **options: Any) -> None:
-        rnn = {name.removesuffix("_l0"): a for name, a in below(frozen, "rnn").items()}
-        self.parameters = rnn | below(frozen, "readout")
-        self.states: dict[str, dict[str, Any]] = {name: {} for name in self.parameters}
-        self.nonlinearity, self.options = nonlinearity, options
+    def __init__(self, frozen: Arrays, kind: str, optimizer: str, **options: Any) -> None:
+        self.kind, self.options = kind, options
+        self.rnn, self.readout = below(frozen, "rnn"), below(frozen, "readout")
+        self.states: dict[str, dict[str, Any]] = {name: {} for name in self.rnn | self.readout}
         self.update = REFERENCE_STEPS[optimizer]
 
     def step(
-        self, x: np.ndarray, target: np.ndarray, h_0: np.ndarray, loss: str, max_norm: float
-    ) -> tuple[float, np.ndarray, float]:
-        p = dict(self.parameters)
-        weight, bias = p.pop("weight"), p.pop("bias")
-        h = reference.rnn_forward(x, h_0[0], **p, nonlinearity=self.nonlinearity)
-        y = reference.linear_forward(h[1:], weight, bias)
+        self, x: np.ndarray, target: np.ndarray, state: Arrays, loss: str, max_norm: float
+    ) -> tuple[float, Arrays, float]:
+        case = Case(kind=self.kind, weights=self.rnn, x=x, **state)
+        states = reference_states(case)
+        h, weight = states["h"][1:], self.readout["weight"]
+        y = reference.linear_forward(h, weight, self.readout["bias"])
         value, grad_y = getattr(reference, loss)(y, target)
-        readout = reference.linear_backward(h[1:], weight, grad_y)
-        rnn = reference.rnn_backward(
-            x, h, p["weight_ih"], p["weight_hh"], self.nonlinearity, readout["x"]
+        readout = reference.linear_backward(h, weight, grad_y)
+        rnn = reference_gradients(replace(case, grad_output=readout["x"]), states)
+        grads, norm = reference.clip_norm(
+            {name: rnn[f"grad/{name}"] for name in self.rnn}
+            | {name: readout[name] for name in self.readout},
+            max_norm,
         )
-        grads = {name: rnn[name] for name in p}
-        grads |= {"weight": readout["weight"], "bias": readout["bias"]}
-        grads, norm = reference.clip_norm(grads, max_norm)
-        self.parameters = {
-            name: self.update(parameter, grads[name], self.states[name], **self.options)
-            for name, parameter in self.parameters.items()
-        }
-        return value, h[-1:], norm
+        self.rnn, self.readout = (
+            {
+                name: self.update(parameter, grads[name], self.states[name], **self.options)
+                for name, parameter in parameters.items()
+            }
+            for parameters in (self.rnn, self.readout)
+        )
+        return value, {f"{name}_0": values[-1:] for name, values in states.items()}, norm
 
 
 class CompiledTrainer:
     """The same through the public API."""
 
-    def __init__(self, frozen: Arrays, nonlinearity: str, optimizer: str, **options: Any) -> None:
-        rnn, readout = below(frozen, "rnn"), below(frozen, "readout")
-        hidden_size, input_size = rnn["weight_ih_l0"].shape
-        dtype = rnn["weight_ih_l0"].dtype
-        layer = fastrnn.RNN(input_size, hidden_size, nonlinearity=nonlinearity, dtype=dtype)
-        layer.load_state_dict(rnn)
-        linear = fastrnn.Linear(hidden_size, readout["bias"].size, dtype=dtype)
+    def __init__(self, frozen: Arrays, kind: str, optimizer: str, **options: Any) -> None:
+        case = Case(kind=kind, weights=below(frozen, "rnn"), x=np.zeros(1))
+        self.cell, readout = case.cell, below(frozen, "readout")
+        linear = fastrnn.Linear(case.hidden_size, readout["bias"].size, dtype=case.dtype)
         linear.load_state_dict(readout)
-        self.network = fastrnn.Network(layer, linear)
+        self.network = fastrnn.Network(compiled_layer(case), linear)
         self.optimizer = getattr(fastrnn.optim, optimizer)(self.network.modules, **options)
 
     def step(
-        self, x: np.ndarray, target: np.ndarray, h_0: np.ndarray, loss: str, max_norm: float
-    ) -> tuple[float, np.ndarray, float]:
+        self, x: np.ndarray, target: np.ndarray, state: Arrays, loss: str, max_norm: float
+    ) -> tuple[float, Arrays, float]:
         self.optimizer.zero_grad()
+        h_0 = in_layer_form(self.cell, state, "{}_0")
         value, h_n = self.network.loss_and_grad(x, target, h_0, loss=loss)
         norm = fastrnn.optim.clip_grad_norm(self.network.modules, max_norm)
         self.optimizer.step()
-        return value, h_n, norm
+        return value, by_name(self.cell, h_n, "{}_0"), norm
 
 
-TRAINERS = pytest.mark.parametrize("trainer", [ReferenceTrainer, CompiledTrainer], ids=SOURCES)
+TRAINERS = {"reference": ReferenceTrainer, "compiled": CompiledTrainer}
 
 
-@TRAINERS
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("kind", FROZEN_NONLINEARITIES)
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("nonlinearity", ["tanh", "relu", "sigmoid"])
-def test_a_ten_step_loss_curve_is_pytorchs(nonlinearity: str, dtype: str, trainer: Any) -> None:
-    frozen = below(golden("curves"), f"{nonlinearity}/{dtype}")
-    twin = trainer(frozen, nonlinearity, "SGD", lr=0.1, momentum=0.9)
-    data = frozen["x"], frozen["target"], frozen["h_0"]
+def test_a_ten_step_loss_curve_is_pytorchs(source: str, kind: str, dtype: str) -> None:
+    frozen = below(golden("curves"), f"{kind}/{dtype}")
+    twin = TRAINERS[source](frozen, kind, "SGD", lr=0.1, momentum=0.9)
+    data = frozen["x"], frozen["target"], {"h_0": frozen["h_0"]}
     losses = [twin.step(*data, loss="mse", max_norm=1e9)[0] for _ in range(10)]
     assert_within(losses, frozen["losses"], rounding(dtype))
 
 
-@TRAINERS
-def test_one_hundred_training_steps_on_text_have_pytorchs_losses(trainer: Any) -> None:
-    frozen = golden("text")
+def train_on_text(
+    twin: Any, ids: np.ndarray, seq_len: int, state: Arrays, max_norm: float
+) -> Iterator[tuple[float, float]]:
+    """One pass of truncated BPTT over the rows of ids; yields each step's loss and norm."""
+    for start in range(0, len(ids) - 1, seq_len):
+        x, target = ids[start : start + seq_len], ids[start + 1 : start + seq_len + 1]
+        loss, state, norm = twin.step(x, target, state, loss="cross_entropy", max_norm=max_norm)
+        yield loss, norm
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("kind", GATED_CELLS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_ten_step_loss_curve_on_text_is_pytorchs(source: str, kind: str, dtype: str) -> None:
+    frozen = below(golden(kind), f"curve/{dtype}")
+    twin = TRAINERS[source](frozen, kind, "SGD", lr=0.1, momentum=0.9)
+    state = {name: a for name, a in frozen.items() if name in ("h_0", "c_0")}
     ids, seq_len = frozen["ids"].astype(np.int64), int(frozen["seq_len"])
-    twin = trainer(frozen, "tanh", "Adam", lr=5e-3)
-    hidden_size = frozen["rnn/bias_hh_l0"].size
-    losses, norms = [], []
+    losses, norms = zip(*train_on_text(twin, ids, seq_len, state, max_norm=1e9), strict=True)
+    assert_within(losses, frozen["losses"], rounding(dtype))
+    assert_within(norms, frozen["norms"], rounding(dtype))
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("kind", ["tanh", *GATED_CELLS])
+def test_one_hundred_training_steps_on_text_have_pytorchs_losses(source: str, kind: str) -> None:
+    frozen = below(golden(kind), "text") if kind in GATED_CELLS else golden("text")
+    ids, seq_len = frozen["ids"].astype(np.int64), int(frozen["seq_len"])
+    twin = TRAINERS[source](frozen, kind, "Adam", lr=5e-3)
+    cell = kind if kind in GATED_CELLS else "rnn"
+    zero = np.zeros((1, ids.shape[1], frozen["rnn/weight_hh_l0"].shape[1]), np.float32)
+    start = {f"{name}_0": zero for name in STATES[cell]}
+    curve: list[tuple[float, float]] = []
     for _ in range(int(frozen["passes"])):
-        h = np.zeros((1, ids.shape[1], hidden_size), np.float32)
-        for start in range(0, len(ids) - 1, seq_len):
-            x, target = ids[start : start + seq_len], ids[start + 1 : start + seq_len + 1]
-            loss, h, norm = twin.step(x, target, h, loss="cross_entropy", max_norm=0.5)
-            losses.append(loss)
-            norms.append(norm)
+        curve += train_on_text(twin, ids, seq_len, start, max_norm=0.5)
+    losses, norms = zip(*curve, strict=True)
     assert len(losses) == 100
     np.testing.assert_allclose(losses, frozen["losses"], rtol=0, atol=TEXT_TRAINING)
     np.testing.assert_allclose(norms, frozen["norms"], rtol=0, atol=TEXT_TRAINING)

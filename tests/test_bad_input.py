@@ -1,15 +1,20 @@
 """Wrong input to layers, networks, losses and optimisers gets an exception that explains it."""
 
+from functools import partial
+
 import numpy as np
 import pytest
+from oracles.implementations import CELLS, GATED_CELLS, GATES, LAYERS, NONLINEARITIES, by_name
 
 import fastrnn
 
 F32 = np.float32
 
+every_cell = pytest.mark.parametrize("cell", CELLS)
 
-def layer(**options):
-    return fastrnn.RNN(3, 4, seed=0, **options)
+
+def layer(cell="rnn", **options):
+    return LAYERS[cell](3, 4, seed=0, **options)
 
 
 def zeros(*shape, dtype=F32):
@@ -26,8 +31,6 @@ def zeros(*shape, dtype=F32):
         (("3", 4), {}, TypeError, "input_size must be an integer, got '3'"),
         ((3, 2**40), {}, ValueError, "hidden_size must be between 1 and 2147483647"),
         ((3, 2**31 - 1), {}, MemoryError, "parameters and their gradients would take"),
-        ((3, 4), {"nonlinearity": "swish"}, ValueError, "nonlinearity must be one of 'linear'"),
-        ((3, 4), {"nonlinearity": None}, TypeError, "nonlinearity must be one of"),
         ((3, 4), {"dtype": np.float16}, TypeError, "dtype must be float32 or float64, got float16"),
         ((3, 10**5000), {}, ValueError, "hidden_size must be between 1 and"),
         ((3, 4), {"dtype": None}, TypeError, "dtype must be float32 or float64, got object"),
@@ -37,9 +40,23 @@ def zeros(*shape, dtype=F32):
         ((3, 4), {"seed": "a"}, TypeError, "seed must be an integer, got 'a'"),
     ],
 )
-def test_an_impossible_layer_is_refused(arguments, options, error, message):
+@every_cell
+def test_an_impossible_layer_is_refused(cell, arguments, options, error, message):
     with pytest.raises(error, match=message):
-        fastrnn.RNN(*arguments, **options)
+        LAYERS[cell](*arguments, **options)
+
+
+def test_an_impossible_nonlinearity_is_refused():
+    with pytest.raises(ValueError, match="nonlinearity must be one of 'linear'"):
+        fastrnn.RNN(3, 4, nonlinearity="swish")
+    with pytest.raises(TypeError, match="nonlinearity must be one of"):
+        fastrnn.RNN(3, 4, nonlinearity=None)
+
+
+@pytest.mark.parametrize("cell", GATED_CELLS)
+def test_a_cell_with_gates_takes_no_nonlinearity(cell):
+    with pytest.raises(TypeError, match="nonlinearity"):
+        LAYERS[cell](3, 4, nonlinearity="tanh")
 
 
 @pytest.mark.parametrize(
@@ -69,30 +86,18 @@ def test_an_impossible_layer_is_refused(arguments, options, error, message):
         (np.zeros((0, 2), np.int64), ValueError, "x is empty"),
     ],
 )
-def test_an_input_that_does_not_fit_is_refused(x, error, message):
+@every_cell
+def test_an_input_that_does_not_fit_is_refused(cell, x, error, message):
     with pytest.raises(error, match=message):
-        layer()(x)
+        layer(cell)(x)
 
 
-@pytest.mark.parametrize(
-    ("h_0", "error", "message"),
-    [
-        (zeros(2, 4), ValueError, r"h_0 has shape \(2, 4\), expected \(1, 2, 4\)"),
-        (zeros(1, 2, 5), ValueError, r"h_0 has shape \(1, 2, 5\), expected \(1, 2, 4\)"),
-        (zeros(1, 2, 4, dtype=np.float64), TypeError, "h_0 has dtype float64, expected float32"),
-        (zeros(1, 2, 4, dtype=np.int32), TypeError, "h_0 has dtype int32, expected float32"),
-    ],
-)
-def test_an_initial_state_that_does_not_fit_is_refused(h_0, error, message):
-    with pytest.raises(error, match=message):
-        layer()(zeros(5, 2, 3), h_0)
-
-
-def test_a_cast_that_loses_nothing_is_made():
+@every_cell
+def test_a_cast_that_loses_nothing_is_made(cell):
     x = np.arange(30).reshape(5, 2, 3)
-    wide = fastrnn.RNN(3, 4, dtype=np.float64, seed=0)
+    wide, narrow = layer(cell, dtype=np.float64), layer(cell)
     np.testing.assert_array_equal(wide(x.astype(F32))[0], wide(x.astype(np.float64))[0])
-    np.testing.assert_array_equal(layer()(x.astype(np.float16))[0], layer()(x.astype(F32))[0])
+    np.testing.assert_array_equal(narrow(x.astype(np.float16))[0], narrow(x.astype(F32))[0])
 
 
 def test_a_result_larger_than_memory_is_refused_before_it_is_allocated():
@@ -101,10 +106,21 @@ def test_a_result_larger_than_memory_is_refused_before_it_is_allocated():
         fastrnn.RNN(1, 4096)(np.zeros((2**26, 1), np.int8))
 
 
-def test_backward_before_a_call_is_refused():
+@pytest.mark.parametrize("cell", GATED_CELLS)
+def test_what_is_kept_for_the_gradient_is_counted_with_the_result(cell, monkeypatch):
+    rnn, x = layer(cell), np.zeros((1000, 100, 3), F32)
+    outputs = 1000 * 100 * 4 * x.itemsize
+    monkeypatch.setattr(fastrnn._check, "_physical_memory", lambda: 3 * outputs)
+    with pytest.raises(MemoryError, match="the output would take"):
+        rnn(x)
+    rnn.eval()(x)
+
+
+@every_cell
+def test_backward_before_a_call_is_refused(cell):
     with pytest.raises(RuntimeError, match="needs a call of the layer in training mode"):
-        layer().backward(zeros(5, 2, 4))
-    evaluated = layer().eval()
+        layer(cell).backward(zeros(5, 2, 4))
+    evaluated = layer(cell).eval()
     evaluated(zeros(5, 2, 3))
     with pytest.raises(RuntimeError, match="needs a call of the layer in training mode"):
         evaluated.backward(zeros(5, 2, 4))
@@ -115,42 +131,55 @@ def test_backward_before_a_call_is_refused():
 @pytest.mark.parametrize(
     ("gradients", "error", "message"),
     [
-        ((None, None), ValueError, "grad_output and grad_h_n are both None"),
+        ((None, None), ValueError, "grad_output.* and grad_._n are .* None, expected at least one"),
         ((zeros(5, 2, 3), None), ValueError, r"grad_output has shape \(5, 2, 3\), expected"),
         ((zeros(5, 2, 4, dtype=np.float64), None), TypeError, "grad_output has dtype float64"),
         ((None, zeros(2, 4)), ValueError, r"grad_h_n has shape \(2, 4\), expected \(1, 2, 4\)"),
     ],
 )
-def test_a_gradient_that_does_not_fit_is_refused(gradients, error, message):
-    rnn = layer()
+@every_cell
+def test_a_gradient_that_does_not_fit_is_refused(cell, gradients, error, message):
+    rnn = layer(cell)
     rnn(zeros(5, 2, 3))
     with pytest.raises(error, match=message):
         rnn.backward(*gradients)
 
 
-def test_an_output_that_backward_needs_cannot_be_overwritten():
-    output, h_n = layer()(zeros(5, 2, 3))
+@every_cell
+def test_an_output_that_backward_needs_cannot_be_overwritten(cell):
+    output, state = layer(cell)(zeros(5, 2, 3))
     with pytest.raises(ValueError, match="read-only"):
         output[0] = 1
-    h_n[...] = 1
-    assert layer().eval()(zeros(5, 2, 3))[0].flags.writeable
+    assert all(part.flags.writeable for part in (state if cell == "lstm" else (state,)))
+    assert layer(cell).eval()(zeros(5, 2, 3))[0].flags.writeable
 
 
+@every_cell
+def test_a_final_state_that_is_written_into_changes_no_gradient(cell):
+    results = []
+    for write in (False, True):
+        rnn = layer(cell)
+        _, state = rnn(np.ones((5, 2, 3), F32))
+        for part in state if cell == "lstm" else (state,):
+            part[...] = 9 if write else part
+        results.append([rnn.backward(np.ones((5, 2, 4), F32))[0], *rnn.grad.values()])
+    for first, second in zip(*results, strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+@every_cell
 @pytest.mark.parametrize(
     ("name", "value", "error", "message"),
     [
-        ("weight_hh_l0", zeros(4, 3), ValueError, r"weight_hh_l0 has shape \(4, 3\)"),
-        (
-            "weight_hh_l0",
-            zeros(4, 4, dtype=np.float64),
-            TypeError,
-            "weight_hh_l0 has dtype float64",
-        ),
-        ("bias_ih_l0", np.full(4, np.nan, F32), ValueError, "bias_ih_l0 must be finite, got nan"),
+        ("weight_hh_l0", lambda rows: zeros(rows, 3), ValueError, r"weight_hh_l0 has shape"),
+        ("weight_ih_l0", lambda rows: zeros(rows + 1, 3), ValueError, r"weight_ih_l0 has shape"),
+        ("bias_hh_l0", lambda rows: zeros(rows, 1), ValueError, r"bias_hh_l0 has shape"),
+        ("weight_hh_l0", lambda rows: np.zeros((rows, 4)), TypeError, "weight_hh_l0 has dtype f"),
+        ("bias_ih_l0", lambda rows: np.full(rows, np.nan, F32), ValueError, "must be finite, got"),
     ],
 )
-def test_a_parameter_that_does_not_fit_is_refused(name, value, error, message):
-    rnn = layer()
+def test_a_parameter_that_does_not_fit_is_refused(cell, name, value, error, message):
+    rnn, value = layer(cell), value(4 * GATES[cell])
     before = rnn.state_dict()
     with pytest.raises(error, match=message):
         setattr(rnn, name, value)
@@ -172,8 +201,9 @@ def test_a_state_dict_with_wrong_names_is_refused():
         rnn.load_state_dict([1, 2])
 
 
-def test_parameters_cannot_be_changed_behind_the_packed_weights():
-    rnn = layer()
+@every_cell
+def test_parameters_cannot_be_changed_behind_the_packed_weights(cell):
+    rnn = layer(cell)
     with pytest.raises(ValueError, match="read-only"):
         rnn.weight_hh_l0[0, 0] = 1
     with pytest.raises(ValueError, match="read-only"):
@@ -185,14 +215,20 @@ def test_parameters_cannot_be_changed_behind_the_packed_weights():
 @pytest.mark.parametrize(
     ("make", "name", "value"),
     [
-        (layer, "hidden_size", 4000),
-        (layer, "input_size", 1),
+        *[
+            (partial(layer, cell), name, value)
+            for cell in CELLS
+            for name, value in (
+                ("hidden_size", 4000),
+                ("input_size", 1),
+                ("dtype", np.float64),
+                ("training", False),
+                ("grad", {}),
+                ("weight_ih", zeros(4, 3)),
+                ("bias_l0", zeros(4)),
+            )
+        ],
         (layer, "nonlinearity", "relu"),
-        (layer, "dtype", np.float64),
-        (layer, "training", False),
-        (layer, "grad", {}),
-        (layer, "weight_ih", zeros(4, 3)),
-        (layer, "bias_l0", zeros(4)),
         (lambda: fastrnn.Linear(3, 4), "in_features", 5),
         (lambda: fastrnn.Linear(3, 4), "out_features", 5),
     ],
@@ -218,34 +254,39 @@ def test_a_gradient_can_be_written_and_reaches_the_optimiser():
         rnn.grad["weight"] = zeros(3)
 
 
-def test_a_list_of_floats_is_taken_at_the_precision_of_the_layer():
+@every_cell
+def test_a_list_of_floats_is_taken_at_the_precision_of_the_layer(cell):
     rows = [[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]]
-    expected, _ = layer()(np.array(rows, F32))
-    np.testing.assert_array_equal(layer()(rows)[0], expected)
-    np.testing.assert_array_equal(layer().stream().step(rows[0]), expected[0])
+    expected, _ = layer(cell)(np.array(rows, F32))
+    np.testing.assert_array_equal(layer(cell)(rows)[0], expected)
+    np.testing.assert_array_equal(layer(cell).stream().step(rows[0]), expected[0])
 
 
-def test_a_changed_parameter_changes_the_next_result():
-    rnn, x = layer(), np.ones((5, 2, 3), F32)
+@every_cell
+def test_a_changed_parameter_changes_the_next_result(cell):
+    rnn, x = layer(cell), np.ones((5, 2, 3), F32)
     first, _ = rnn(x)
-    rnn.weight_hh_l0 = 2 * rnn.weight_hh_l0
-    second, _ = rnn(x)
-    assert not np.array_equal(first, second)
-    rnn.load_state_dict(layer().state_dict())
-    np.testing.assert_array_equal(rnn(x)[0], first)
+    for name in rnn.parameters():
+        setattr(rnn, name, 2 * getattr(rnn, name))
+        assert not np.array_equal(rnn(x)[0], first)
+        rnn.load_state_dict(layer(cell).state_dict())
+        np.testing.assert_array_equal(rnn(x)[0], first)
 
 
-def test_nan_and_infinity_spread_and_are_not_swallowed():
-    for nonlinearity in ("tanh", "relu", "sigmoid", "linear"):
-        rnn = layer(nonlinearity=nonlinearity)
-        for bad in (np.nan, np.inf):
-            x = zeros(5, 2, 3)
-            x[2, 0, 1] = bad
-            output, _ = rnn(x)
-            assert np.isfinite(output[:2]).all()
-            assert np.isfinite(output[:, 1]).all()
-            if np.isnan(bad):
-                assert np.isnan(output[2:, 0]).all()
+@pytest.mark.parametrize(
+    "make",
+    [partial(layer, cell) for cell in CELLS]
+    + [partial(layer, nonlinearity=name) for name in NONLINEARITIES],
+)
+def test_nan_and_infinity_spread_and_are_not_swallowed(make):
+    for bad in (np.nan, np.inf):
+        x = zeros(5, 2, 3)
+        x[2, 0, 1] = bad
+        output, _ = make()(x)
+        assert np.isfinite(output[:2]).all()
+        assert np.isfinite(output[:, 1]).all()
+        if np.isnan(bad):
+            assert np.isnan(output[2:, 0]).all()
 
 
 @pytest.mark.parametrize(
@@ -273,22 +314,23 @@ def test_a_linear_layer_refuses_what_does_not_fit(x, error, message):
         ("a", TypeError, "x must hold numbers"),
     ],
 )
-def test_a_stream_refuses_what_does_not_fit_and_keeps_its_state(x, error, message):
-    stream = layer().stream()
+@every_cell
+def test_a_stream_refuses_what_does_not_fit_and_keeps_its_state(cell, x, error, message):
+    stream = layer(cell).stream()
     stream.step(np.ones(3, F32))
-    before = stream.state
+    before = by_name(cell, stream.state, "{}")
     with pytest.raises(error, match=message):
         stream.step(x)
-    np.testing.assert_array_equal(stream.state, before)
+    for name, value in by_name(cell, stream.state, "{}").items():
+        np.testing.assert_array_equal(value, before[name])
 
 
-def test_a_stream_refuses_a_state_or_size_that_does_not_fit():
-    with pytest.raises(ValueError, match=r"h_0 has shape \(4,\), expected \(1, 1, 4\)"):
-        layer().stream().reset(zeros(4))
+@every_cell
+def test_a_stream_refuses_a_size_that_does_not_fit(cell):
     with pytest.raises(ValueError, match="batch_size must be between 1"):
-        layer().stream(0)
+        layer(cell).stream(0)
     with pytest.raises(MemoryError, match="the states would take"):
-        fastrnn.RNN(3, 8192).stream(2**31 - 1)
+        LAYERS[cell](3, 256).stream(2**31 - 1)
 
 
 def test_parts_that_do_not_fit_make_no_network():

@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+from oracles.implementations import CELLS, GATES, LAYERS, by_name
 
 import fastrnn
 
@@ -14,8 +15,11 @@ COPIES = {
 }
 
 
-def network(dtype: type = np.float32) -> fastrnn.Network:
-    layer = fastrnn.RNN(5, 9, dtype=dtype, seed=0)
+every_cell = pytest.mark.parametrize("cell", CELLS)
+
+
+def network(cell: str = "rnn", dtype: type = np.float32) -> fastrnn.Network:
+    layer = LAYERS[cell](5, 9, dtype=dtype, seed=0)
     return fastrnn.Network(layer, fastrnn.Linear(9, 5, dtype=dtype, seed=1))
 
 
@@ -32,8 +36,11 @@ def train(net: fastrnn.Network, steps: int = 5) -> list[float]:
 
 @pytest.mark.parametrize("how", COPIES)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_copy_trains_as_the_original_would_and_leaves_it_alone(how: str, dtype: type) -> None:
-    original = network(dtype)
+@every_cell
+def test_a_copy_trains_as_the_original_would_and_leaves_it_alone(
+    cell: str, dtype: type, how: str
+) -> None:
+    original = network(cell, dtype)
     train(original, 2)
     before = original.state_dict()
     twin = COPIES[how](original)
@@ -45,9 +52,25 @@ def test_a_copy_trains_as_the_original_would_and_leaves_it_alone(how: str, dtype
 
 
 @pytest.mark.parametrize("how", COPIES)
-def test_a_copied_model_can_be_trained_further(how: str) -> None:
+@every_cell
+def test_a_copy_keeps_its_gradients_but_not_the_call_before_it(cell: str, how: str) -> None:
+    layer = LAYERS[cell](3, 4, seed=0)
+    layer(np.ones((5, 2, 3), np.float32))
+    layer.backward(np.ones((5, 2, 4), np.float32))
+    twin = COPIES[how](layer)
+    for name, gradient in layer.grad.items():
+        np.testing.assert_array_equal(twin.grad[name], gradient)
+    with pytest.raises(RuntimeError, match="needs a call of the layer"):
+        twin.backward(np.ones((5, 2, 4), np.float32))
+    twin.zero_grad()
+    assert all(gradient.any() for gradient in layer.grad.values())
+
+
+@pytest.mark.parametrize("how", COPIES)
+@every_cell
+def test_a_copied_model_can_be_trained_further(cell: str, how: str) -> None:
     text = "so it goes, and so it goes again. " * 8
-    model = fastrnn.CharRNN(hidden_size=16).fit(text, steps=5)
+    model = fastrnn.CharRNN(cell, hidden_size=16).fit(text, steps=5)
     twin = COPIES[how](model)
     for one in (twin, model):
         one.fit(text, steps=10, lr=0.02)
@@ -56,7 +79,8 @@ def test_a_copied_model_can_be_trained_further(how: str) -> None:
 
 
 def test_initial_parameters_are_uniform_within_the_documented_bound() -> None:
-    for module, size in ((fastrnn.RNN(50, 64, seed=0), 64), (fastrnn.Linear(64, 50, seed=0), 64)):
+    layers = [layer(50, 64, seed=0) for layer in LAYERS.values()]
+    for module, size in [(module, 64) for module in (*layers, fastrnn.Linear(64, 50, seed=0))]:
         values = np.concatenate([view.ravel() for view in module.parameters().values()])
         bound = 1 / np.sqrt(size)
         assert np.abs(values).max() <= bound
@@ -65,14 +89,39 @@ def test_initial_parameters_are_uniform_within_the_documented_bound() -> None:
         assert abs(values.mean()) < 0.05 * bound
 
 
-def test_the_seed_decides_the_parameters() -> None:
-    first, same, other = (fastrnn.RNN(3, 4, seed=seed) for seed in (1, 1, 2))
+@every_cell
+def test_the_seed_decides_the_parameters(cell: str) -> None:
+    first, same, other = (LAYERS[cell](3, 4, seed=seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first.weight_hh_l0, same.weight_hh_l0)
     assert not np.array_equal(first.weight_hh_l0, other.weight_hh_l0)
 
 
-def test_evaluation_mode_keeps_nothing() -> None:
-    layer = fastrnn.RNN(3, 4, seed=0)
+@every_cell
+def test_the_names_and_shapes_are_pytorchs(cell: str) -> None:
+    rows = 4 * GATES[cell]
+    assert {name: view.shape for name, view in LAYERS[cell](3, 4).parameters().items()} == {
+        "weight_ih_l0": (rows, 3),
+        "weight_hh_l0": (rows, 4),
+        "bias_ih_l0": (rows,),
+        "bias_hh_l0": (rows,),
+    }
+
+
+@every_cell
+def test_the_final_state_belongs_to_the_caller(cell: str) -> None:
+    layer, x = LAYERS[cell](3, 4, seed=0), np.ones((5, 2, 3), np.float32)
+    states = [by_name(cell, layer(x)[1], "{}") for _ in range(2)]
+    _, state = layer(x)
+    for part in state if cell == "lstm" else (state,):
+        part[...] = 7
+    assert all(not np.any(values == 7) for kept in states for values in kept.values())
+    for name, values in by_name(cell, layer(x)[1], "{}").items():
+        np.testing.assert_array_equal(values, states[0][name])
+
+
+@every_cell
+def test_evaluation_mode_keeps_nothing(cell: str) -> None:
+    layer = LAYERS[cell](3, 4, seed=0)
     layer(np.zeros((5, 2, 3), np.float32))
     assert layer.eval() is layer
     with pytest.raises(RuntimeError):
@@ -85,11 +134,19 @@ def test_descriptions_say_what_a_thing_is() -> None:
     net = network()
     assert repr(net.layer) == "RNN(5, 9, nonlinearity='tanh', dtype=float32)"
     assert repr(net.readout) == "Linear(9, 5, dtype=float32)"
-    assert net.num_parameters == 5 * 9 + 9 * 9 + 2 * 9 + 9 * 5 + 5
+    assert repr(network("lstm", np.float64).layer) == "LSTM(5, 9, dtype=float64)"
+    assert repr(network("gru").layer) == "GRU(5, 9, dtype=float32)"
 
 
-def test_an_optimiser_freezes_what_it_is_not_given() -> None:
-    net = network()
+@every_cell
+def test_parameters_are_counted(cell: str) -> None:
+    recurrent = GATES[cell] * (5 * 9 + 9 * 9 + 2 * 9)
+    assert network(cell).num_parameters == recurrent + 9 * 5 + 5
+
+
+@every_cell
+def test_an_optimiser_freezes_what_it_is_not_given(cell: str) -> None:
+    net = network(cell)
     before = net.layer.state_dict()
     net.loss_and_grad(np.zeros((4, 2), int), np.ones((4, 2), int))
     fastrnn.optim.SGD(net.readout, lr=0.1).step()

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from oracles.finite_differences import central_difference
-from oracles.implementations import Case, make_case
-from tolerances import FINITE_DIFFERENCES, assert_within
+from oracles.implementations import (
+    KINDS,
+    STATES,
+    Arrays,
+    Case,
+    Sizes,
+    make_case,
+    reference_backward,
+    reference_forward,
+    reference_states,
+)
+from tolerances import FINITE_DIFFERENCES, assert_within, rounding
 
 from fastrnn import _reference as reference
-
-NONLINEARITIES = ("tanh", "relu", "sigmoid", "linear")
-Arrays = dict[str, np.ndarray]
 
 
 def check_gradients(loss: Callable[[Arrays], float], at: Arrays, gradients: Arrays) -> None:
@@ -26,77 +34,82 @@ def check_gradients(loss: Callable[[Arrays], float], at: Arrays, gradients: Arra
         assert_within(gradients[name], numeric, FINITE_DIFFERENCES)
 
 
-def check_rnn(case: Case) -> None:
-    ids = case.x.dtype.kind == "i"
-    fixed: Arrays = {"x": case.x} if ids else {}
-    at = case.plain_weights | {"h_0": case.state} | ({} if ids else {"x": case.x})
-    grad_output, grad_h_n = case.grad_output, case.grad_h_n[0]
+def check_cell(case: Case) -> None:
+    fixed: Arrays = {"x": case.x} if case.ids else {}
+    at = case.plain_weights | case.plain_state | ({} if case.ids else {"x": case.x})
 
     def loss(arguments: Arrays) -> float:
-        h = reference.rnn_forward(**arguments, **fixed, nonlinearity=case.nonlinearity)
-        return float((h[1:] * grad_output).sum() + (h[-1] * grad_h_n).sum())
+        states = reference_forward(case.kind, **arguments, **fixed)
+        value = float((states["h"][1:] * case.grad_output).sum())
+        for name, values in states.items():
+            value += float((values[-1] * case.arrays[f"grad_{name}_n"]).sum())
+        return value
 
-    h = reference.rnn_forward(**at, **fixed, nonlinearity=case.nonlinearity)
-    gradients = reference.rnn_backward(
-        case.x,
-        h,
-        case.weights["weight_ih_l0"],
-        case.weights["weight_hh_l0"],
-        case.nonlinearity,
-        grad_output,
-        grad_h_n,
-    )
-    if ids:
+    gradients = reference_backward(case, reference_states(case))
+    if case.ids:
         assert gradients.pop("x") is None
     check_gradients(loss, at, gradients)
 
 
 def distance_to_kink(case: Case) -> float:
     """The smallest |a_t|: differences across the kink of relu are no gradient."""
-    weights = case.plain_weights
-    h = reference.rnn_forward(case.x, case.state, **weights, nonlinearity=case.nonlinearity)
+    if case.kind != "relu":
+        return np.inf
     a = [
-        reference.rnn_step(x_t, h_t, **weights, nonlinearity="linear")
-        for x_t, h_t in zip(case.x, h, strict=False)
+        reference.rnn_step(x_t, h_t, **case.plain_weights, nonlinearity="linear")
+        for x_t, h_t in zip(case.x, reference_states(case)["h"], strict=False)
     ]
     return float(np.abs(a).min())
 
 
 @pytest.mark.parametrize("ids", [False, True], ids=["floats", "ids"])
-@pytest.mark.parametrize("nonlinearity", NONLINEARITIES)
-def test_bptt_is_the_derivative_of_the_forward_pass(nonlinearity: str, ids: bool) -> None:
-    case = make_case(seed=5, sizes=(4, 3, 2, 5), nonlinearity=nonlinearity, ids=ids)
-    assert nonlinearity != "relu" or distance_to_kink(case) > 1e-3
-    check_rnn(case)
+@pytest.mark.parametrize("kind", KINDS)
+def test_bptt_is_the_derivative_of_the_forward_pass(kind: str, ids: bool) -> None:
+    case = make_case(seed=5, sizes=(4, 3, 2, 5), kind=kind, ids=ids)
+    assert distance_to_kink(case) > 1e-3
+    check_cell(case)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     sizes=st.tuples(*(st.integers(1, largest) for largest in (5, 3, 4, 5))),
-    nonlinearity=st.sampled_from(NONLINEARITIES),
+    kind=st.sampled_from(KINDS),
     ids=st.booleans(),
     seed=st.integers(0, 2**16),
 )
 def test_bptt_is_the_derivative_for_any_sizes(
-    sizes: tuple[int, int, int, int], nonlinearity: str, ids: bool, seed: int
+    sizes: Sizes, kind: str, ids: bool, seed: int
 ) -> None:
-    case = make_case(seed, sizes, nonlinearity, ids=ids)
-    assume(nonlinearity != "relu" or distance_to_kink(case) > 1e-3)
-    check_rnn(case)
+    case = make_case(seed, sizes, kind, ids=ids)
+    assume(distance_to_kink(case) > 1e-3)
+    check_cell(case)
 
 
-@pytest.mark.parametrize("missing", ["grad_output", "grad_h_n"])
-def test_a_missing_gradient_stands_for_zero(missing: str) -> None:
-    case = make_case(seed=1, sizes=(4, 3, 2, 5))
-    h = reference.rnn_forward(case.x, case.state, **case.plain_weights, nonlinearity="tanh")
-    weights = case.weights["weight_ih_l0"], case.weights["weight_hh_l0"]
-    given = {"grad_output": case.grad_output, "grad_h_n": case.grad_h_n[0]}
-    zero = given | {missing: np.zeros_like(given[missing])}
-    absent = given | {missing: None}
-    expected = reference.rnn_backward(case.x, h, *weights, "tanh", **zero)
-    actual = reference.rnn_backward(case.x, h, *weights, "tanh", **absent)
+@pytest.mark.parametrize(
+    ("kind", "missing"),
+    [(kind, name) for kind in ("tanh", "lstm", "gru") for name in ("grad_output", "grad_h_n")]
+    + [("lstm", "grad_c_n")],
+)
+def test_a_missing_gradient_stands_for_zero(kind: str, missing: str) -> None:
+    case = make_case(seed=1, sizes=(4, 3, 2, 5), kind=kind)
+    states = reference_states(case)
+    zero = replace(case, **{missing: np.zeros_like(case.arrays[missing])})
+    expected = reference_backward(zero, states)
+    actual = reference_backward(replace(case, **{missing: None}), states)
     for name in expected:
         np.testing.assert_array_equal(actual[name], expected[name])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_token_ids_are_one_hot_rows(kind: str) -> None:
+    case = make_case(seed=6, sizes=(4, 3, 5, 7), kind=kind, ids=True)
+    rows = replace(case, x=np.eye(5)[case.x])
+    states, same = reference_states(case), reference_states(rows)
+    for name in STATES[case.cell]:
+        np.testing.assert_array_equal(states[name], same[name])
+    gradients, same = reference_backward(case, states), reference_backward(rows, states)
+    for name in gradients.keys() - {"x"}:
+        assert_within(gradients[name], same[name], rounding(np.float64))
 
 
 def test_the_readout_gradient_is_the_derivative() -> None:

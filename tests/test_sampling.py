@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from oracles.implementations import CELLS, LAYERS
 
 import fastrnn
 from fastrnn import _reference
@@ -12,8 +13,8 @@ from fastrnn.sampling import generate_ids
 VOCABULARY = 11
 
 
-def network(seed: int = 0) -> fastrnn.Network:
-    layer = fastrnn.RNN(VOCABULARY, 19, dtype=np.float64, seed=seed)
+def network(cell: str = "rnn", seed: int = 0) -> fastrnn.Network:
+    layer = LAYERS[cell](VOCABULARY, 19, dtype=np.float64, seed=seed)
     readout = fastrnn.Linear(19, VOCABULARY, dtype=np.float64, seed=seed + 1)
     readout.weight = 4 * readout.weight
     return fastrnn.Network(layer, readout)
@@ -25,13 +26,13 @@ def generate_slowly(
     """The same text by the reference: one layer call, one draw, one token at a time."""
     child = np.random.SeedSequence(seed).spawn(1)[0]
     numbers = np.random.Generator(np.random.PCG64(child))
-    h = np.zeros((1, 1, net.layer.hidden_size))
     tokens: list[int] = []
+    state = None
     for token in prompt[:-1]:
-        _, h = net(np.array([[token]]), h)
+        _, state = net(np.array([[token]]), state)
     token = prompt[-1]
     for _ in range(length):
-        y, h = net(np.array([[token]]), h)
+        y, state = net(np.array([[token]]), state)
         u = numbers.random() if options["temperature"] else 0.0
         token = _reference.sample(y[0, 0], u=u, **options)
         tokens.append(token)
@@ -39,22 +40,28 @@ def generate_slowly(
 
 
 @given(
+    cell=st.sampled_from(CELLS),
+    prompt=st.sampled_from([[3], [3, 1], [3, 1, 4, 1, 5]]),
     seed=st.integers(0, 1000),
     temperature=st.sampled_from([0, 0.3, 1.0, 2.5]),
     top_k=st.sampled_from([None, 1, 2, 5, VOCABULARY, 1000]),
     top_p=st.sampled_from([None, 1e-9, 0.3, 0.9, 1.0]),
 )
-def test_the_compiled_loop_draws_what_the_reference_draws(seed, temperature, top_k, top_p):
-    net, prompt = network(seed), [3, 1, 4]
+def test_the_compiled_loop_draws_what_the_reference_draws(
+    cell, prompt, seed, temperature, top_k, top_p
+):
+    net = network(cell, seed)
     options = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
     drawn = generate_ids(net, prompt, 30, seed=seed, **options)
     assert drawn[0].tolist() == generate_slowly(net, prompt, 30, seed, **options)
 
 
-def test_a_sample_does_not_depend_on_its_neighbours():
-    net = network()
-    many = generate_ids(net, [5], 40, seed=7, num_samples=5)
-    assert many[0].tolist() == generate_ids(net, [5], 40, seed=7)[0].tolist()
+@pytest.mark.parametrize("prompt", [[5], [5, 2, 0]])
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_sample_does_not_depend_on_its_neighbours(cell, prompt):
+    net = network(cell)
+    many = generate_ids(net, prompt, 40, seed=7, num_samples=5)
+    assert many[0].tolist() == generate_ids(net, prompt, 40, seed=7)[0].tolist()
     assert len({tuple(row) for row in many.tolist()}) == 5
 
 

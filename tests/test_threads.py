@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from oracles.implementations import CELLS, GATED_CELLS, LAYERS, by_name
 
 import fastrnn
 from fastrnn import _threads
@@ -22,29 +23,31 @@ def always_split(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_threads, "MINIMUM_SHARE", 1)
 
 
-def problem() -> tuple[fastrnn.Network, np.ndarray, np.ndarray]:
+every_cell = pytest.mark.parametrize("cell", CELLS)
+
+
+def train_step(threads: int, cell: str = "rnn") -> list[np.ndarray]:
     rng = np.random.default_rng(0)
-    net = fastrnn.Network(fastrnn.RNN(7, 33, seed=0), fastrnn.Linear(33, 7, seed=1))
-    return net, rng.integers(0, 7, (40, 13)), rng.integers(0, 7, (40, 13))
-
-
-def train_step(threads: int) -> list[np.ndarray]:
-    net, ids, targets = problem()
-    loss, h_n = net.loss_and_grad(ids, targets, num_threads=threads)
-    return [np.array(loss), h_n, *net.layer.grad.values(), *net.readout.grad.values()]
+    net = fastrnn.Network(LAYERS[cell](7, 33, seed=0), fastrnn.Linear(33, 7, seed=1))
+    ids, targets = rng.integers(0, 7, (2, 40, 13))
+    loss, state = net.loss_and_grad(ids, targets, num_threads=threads)
+    final = by_name(cell, state, "{}").values()
+    return [np.array(loss), *final, *net.layer.grad.values(), *net.readout.grad.values()]
 
 
 @pytest.mark.usefixtures("always_split")
-def test_any_number_of_threads_gives_the_same_bits() -> None:
-    expected = train_step(1)
+@every_cell
+def test_any_number_of_threads_gives_the_same_bits(cell: str) -> None:
+    expected = train_step(1, cell)
     for threads in (2, 3, 5, 8):
-        for got, wanted in zip(train_step(threads), expected, strict=True):
+        for got, wanted in zip(train_step(threads, cell), expected, strict=True):
             np.testing.assert_array_equal(got, wanted)
 
 
 @pytest.mark.usefixtures("always_split")
-def test_several_python_threads_may_call_at_once() -> None:
-    layer = fastrnn.RNN(5, 40, seed=0).eval()
+@every_cell
+def test_several_python_threads_may_call_at_once(cell: str) -> None:
+    layer = LAYERS[cell](5, 40, seed=0).eval()
     inputs = [np.random.default_rng(i).normal(size=(50, 9, 5)).astype(np.float32) for i in range(8)]
     expected = [layer(x, num_threads=1)[0] for x in inputs]
     with ThreadPoolExecutor(8) as pool:
@@ -92,8 +95,9 @@ def test_a_forked_child_computes_the_same() -> None:
     pytest.fail("the forked child hung")
 
 
-def test_other_python_threads_run_during_a_call() -> None:
-    layer = fastrnn.RNN(64, 512, seed=0).eval()
+@every_cell
+def test_other_python_threads_run_during_a_call(cell: str) -> None:
+    layer = LAYERS[cell](64, 512, seed=0).eval()
     x = np.zeros((300, 16, 64), np.float32)
     ticks = 0
     stop = threading.Event()
@@ -124,8 +128,9 @@ def test_nothing_spins_after_a_call() -> None:
     assert time.process_time() - before < 0.1
 
 
-def test_the_floating_point_mode_is_as_it_was_after_every_call() -> None:
-    layer, readout = fastrnn.RNN(3, 4, seed=0), fastrnn.Linear(4, 3, seed=1)
+@every_cell
+def test_the_floating_point_mode_is_as_it_was_after_every_call(cell: str) -> None:
+    layer, readout = LAYERS[cell](3, 4, seed=0), fastrnn.Linear(4, 3, seed=1)
     net, ids = fastrnn.Network(layer, readout), np.array([[0, 1], [2, 0]])
     x = np.ones((5, 2, 3), np.float32)
     calls = [
@@ -146,6 +151,22 @@ def test_the_floating_point_mode_is_as_it_was_after_every_call() -> None:
         assert (tiny / 2)[0] > 0
 
 
+@pytest.mark.parametrize("cell", GATED_CELLS)
+def test_a_gradient_that_fades_in_a_gate_becomes_zero_and_not_subnormal(cell: str) -> None:
+    layer = LAYERS[cell](1, 16, seed=0)
+    for name, value in layer.parameters().items():
+        setattr(layer, name, np.zeros_like(value))
+    bias = np.zeros_like(layer.bias_ih_l0)
+    bias[16:32] = -7  # f or z: of what remembers, e^-7 stays
+    layer.bias_ih_l0 = bias
+    layer(np.zeros((60, 3, 1), np.float32))
+    memory = "grad_c_n" if cell == "lstm" else "grad_h_n"
+    _, grad_state = layer.backward(**{memory: np.ones((1, 3, 16), np.float32)})
+    assert all(not part.any() for part in by_name(cell, grad_state, "{}").values())
+    gradients = np.concatenate([value.ravel() for value in layer.grad.values()])
+    assert np.abs(gradients[gradients != 0]).min(initial=1) >= np.finfo(np.float32).tiny
+
+
 def test_gradients_that_vanish_become_zero_and_not_subnormal() -> None:
     layer = fastrnn.RNN(1, 16, nonlinearity="linear", seed=0)
     layer.weight_hh_l0 = np.full((16, 16), 1e-3, np.float32)
@@ -160,6 +181,8 @@ def test_gradients_that_vanish_become_zero_and_not_subnormal() -> None:
 # Each takes seconds to minutes on any machine, if it is not interrupted.
 LONG_CALLS = {
     "forward": "layer(ids)",
+    "forward lstm": "lstm(ids)",
+    "forward gru": "gru(ids)",
     "read-out": "net.loss_and_grad(few, few, outputs='all')",
     "linear": "readout.backward(readout(x))",
     "generate": "generate_ids(net, [0], 10**6, num_samples=64)",
@@ -170,6 +193,7 @@ from fastrnn.sampling import generate_ids
 # A parent may have had interrupts ignored, as nohup does.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 layer = fastrnn.RNN(8, 1024, seed=0).eval()
+lstm, gru = fastrnn.LSTM(8, 512).eval(), fastrnn.GRU(8, 512).eval()
 ids = np.zeros((20000, 64), np.int8)
 net = fastrnn.Network(fastrnn.RNN(30000, 1024), fastrnn.Linear(1024, 30000))
 few = np.zeros((64, 64), np.int64)
@@ -207,10 +231,13 @@ def test_ctrl_c_ends_a_long_call_within_a_second_and_the_layer_lives_on(call: st
     assert time.monotonic() - start < 1.0 + getting_ready
 
 
-def test_cutting_a_call_into_segments_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = train_step(1)
+@every_cell
+def test_cutting_a_call_into_segments_changes_no_bit(
+    cell: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train_step(1, cell)
     monkeypatch.setattr(_threads, "SEGMENT_WORK", 1)
-    for got, wanted in zip(train_step(1), whole, strict=True):
+    for got, wanted in zip(train_step(1, cell), whole, strict=True):
         if got.ndim:
             np.testing.assert_array_equal(got, wanted)
         else:  # the loss is a sum of segments, in double

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from oracles.implementations import CELLS
 
 from fastrnn import CharRNN
 
@@ -23,10 +24,12 @@ def model_bytes(tmp_path, *, num_threads: int | None = None, **settings: object)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("num_threads", [1, 2, 3, 7])
-def test_the_number_of_threads_does_not_change_a_bit(tmp_path, dtype, num_threads) -> None:
-    expected = model_bytes(tmp_path, dtype=dtype)
-    assert model_bytes(tmp_path, dtype=dtype, num_threads=num_threads) == expected
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_number_of_threads_does_not_change_a_bit(tmp_path, cell, dtype) -> None:
+    expected = model_bytes(tmp_path, cell=cell, dtype=dtype)
+    for num_threads in (1, 2, 3, 7):
+        model = model_bytes(tmp_path, cell=cell, dtype=dtype, num_threads=num_threads)
+        assert model == expected
 
 
 def test_another_seed_gives_another_model(tmp_path) -> None:
@@ -39,13 +42,15 @@ def test_layer_and_readout_start_from_different_draws() -> None:
 
 
 @pytest.mark.parametrize("num_threads", [1, 2, 5])
-def test_an_evaluation_does_not_depend_on_the_threads(num_threads: int) -> None:
-    model = CharRNN(hidden_size=96, vocabulary=TEXT)
+@pytest.mark.parametrize("cell", CELLS)
+def test_an_evaluation_does_not_depend_on_the_threads(cell: str, num_threads: int) -> None:
+    model = CharRNN(cell, hidden_size=96, vocabulary=TEXT)
     assert model.evaluate(TEXT, num_threads=num_threads) == model.evaluate(TEXT)
 
 
-def test_a_sample_does_not_depend_on_the_samples_beside_it() -> None:
-    model = CharRNN(hidden_size=32, vocabulary=TEXT)
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_sample_does_not_depend_on_the_samples_beside_it(cell: str) -> None:
+    model = CharRNN(cell, hidden_size=32, vocabulary=TEXT)
     alone = model.generate("4 squared", 40, seed=9)
     assert model.generate("4 squared", 40, seed=9, num_samples=5)[0] == alone
 
@@ -53,18 +58,19 @@ def test_a_sample_does_not_depend_on_the_samples_beside_it() -> None:
 IN_A_FRESH_PROCESS = """
 import sys
 from fastrnn import CharRNN
-model = CharRNN(hidden_size=24).fit("naïve text, 日本" * 30, epochs=2)
+model = CharRNN(sys.argv[2], hidden_size=24).fit("naïve text, 日本" * 30, epochs=2)
 model.save(sys.argv[1])
 print(ascii(model.generate("na", 200, seed=3)))
 """
 
 
-def test_a_new_process_gives_the_same_model_file_and_the_same_text(tmp_path) -> None:
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_new_process_gives_the_same_model_file_and_the_same_text(tmp_path, cell) -> None:
     results = set()
     for number in ("1", "2"):
         path = tmp_path / number
         done = subprocess.run(
-            [sys.executable, "-c", IN_A_FRESH_PROCESS, path],
+            [sys.executable, "-c", IN_A_FRESH_PROCESS, path, cell],
             env={**os.environ, "PYTHONHASHSEED": number},
             capture_output=True,
             check=True,

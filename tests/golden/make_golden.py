@@ -9,7 +9,8 @@ Every file is flat: a key such as ``tanh/float32/grad/weight_hh_l0`` names one a
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -90,16 +91,22 @@ def under(prefix: str, arrays: Arrays) -> Arrays:
     return {f"{prefix}/{name}": value for name, value in arrays.items()}
 
 
-def rnn_gradients(module: nn.Module, x: Tensor, h_0: Tensor) -> Arrays:
-    """Outputs and gradients of sum(output * grad_output) + sum(h_n * grad_h_n)."""
-    h_0.requires_grad_()
-    x.requires_grad_()
-    output, h_n = module(x, h_0)
-    grad_output, grad_h_n = torch.randn_like(output), torch.randn_like(h_n)
-    torch.autograd.backward([output, h_n], [grad_output, grad_h_n])
-    forward = {"x": x, "h_0": h_0, "output": output, "h_n": h_n}
-    backward = {"grad_output": grad_output, "grad_h_n": grad_h_n}
-    gradients = {"grad/x": x.grad, "grad/h_0": h_0.grad}
+def states(pattern: str, parts: Iterable[Tensor]) -> dict[str, Tensor]:
+    """The parts of a state by name, as ``h_0`` and ``c_0`` for ``"{}_0"``."""
+    return {pattern.format(name): part for name, part in zip("hc", parts, strict=False)}
+
+
+def rnn_gradients(module: nn.Module, x: Tensor, *state: Tensor) -> Arrays:
+    """Outputs and gradients of sum(output * grad_output) + the same of every final state."""
+    for leaf in (*state, x):
+        leaf.requires_grad_()
+    output, final = module(x, state if len(state) > 1 else state[0])
+    final = final if isinstance(final, tuple) else (final,)
+    incoming = [torch.randn_like(tensor) for tensor in (output, *final)]
+    torch.autograd.backward([output, *final], incoming)
+    forward = {"x": x, **states("{}_0", state), "output": output, **states("{}_n", final)}
+    backward = {"grad_output": incoming[0], **states("grad_{}_n", incoming[1:])}
+    gradients = {"grad/x": x.grad, **states("grad/{}_0", [part.grad for part in state])}
     for name, parameter in module.named_parameters():
         forward[f"weights/{name}"] = parameter
         gradients[f"grad/{name}"] = parameter.grad
@@ -115,15 +122,19 @@ def rnn_vectors() -> Iterator[tuple[str, Arrays]]:
             yield f"{nonlinearity}/{name}", rnn_gradients(module, x, h_0)
 
 
-def ids_vectors() -> Iterator[tuple[str, Arrays]]:
+def ids_gradients(module: nn.Module, dtype: torch.dtype, num_states: int) -> Arrays:
     """Token ids, which PyTorch needs as one-hot rows; id 2 never occurs and id 0 recurs."""
     ids = torch.tensor([[0, 3, 5], [0, 0, 1], [4, 3, 0], [5, 5, 5]])
+    x = nn.functional.one_hot(ids, CLASSES).to(dtype)
+    state = [torch.randn(1, BATCH, HIDDEN, dtype=dtype) for _ in range(num_states)]
+    vectors = rnn_gradients(module, x, *state)
+    del vectors["grad/x"]
+    return vectors | {"x": ids.numpy()}
+
+
+def ids_vectors() -> Iterator[tuple[str, Arrays]]:
     for name, dtype in DTYPES.items():
-        module = rnn_module("tanh", dtype, inputs=CLASSES)
-        x = nn.functional.one_hot(ids, CLASSES).to(dtype)
-        vectors = rnn_gradients(module, x, torch.randn(1, BATCH, HIDDEN, dtype=dtype))
-        del vectors["grad/x"]
-        yield f"ids/{name}", vectors | {"x": ids.numpy()}
+        yield f"ids/{name}", ids_gradients(rnn_module("tanh", dtype, inputs=CLASSES), dtype, 1)
 
 
 def linear_vectors() -> Iterator[tuple[str, Arrays]]:
@@ -204,14 +215,18 @@ def clipping_vectors() -> Iterator[tuple[str, Arrays]]:
     yield "value/0.3", {name: array(parameter.grad) for name, parameter in parameters.items()}
 
 
+def initial_parameters(module: nn.Module, readout: nn.Module) -> Arrays:
+    arrays = under("rnn", {name: array(p) for name, p in module.named_parameters()})
+    return arrays | under("readout", {name: array(p) for name, p in readout.named_parameters()})
+
+
 def regression_curve(nonlinearity: str, dtype: torch.dtype) -> Arrays:
     """Ten steps of full-batch training: every output against a target, mean squared error."""
     module, readout = rnn_module(nonlinearity, dtype), nn.Linear(HIDDEN, 2, dtype=dtype)
     x = torch.randn(SEQ_LEN, BATCH, INPUT, dtype=dtype)
     h_0 = torch.randn(1, BATCH, HIDDEN, dtype=dtype)
     target = torch.randn(SEQ_LEN, BATCH, 2, dtype=dtype)
-    arrays = under("rnn", {name: array(p) for name, p in module.named_parameters()})
-    arrays |= under("readout", {name: array(p) for name, p in readout.named_parameters()})
+    arrays = initial_parameters(module, readout)
     optimizer = torch.optim.SGD([*module.parameters(), *readout.parameters()], 0.1, momentum=0.9)
     losses = []
     for _ in range(10):
@@ -244,32 +259,77 @@ def text_chunks(text: str, batch: int, seq_len: int, chunks: int) -> tuple[np.nd
     return np.stack(streams, axis=1), len(vocabulary)
 
 
-def text_training() -> Arrays:
+def train_on_text(
+    modules: tuple[nn.Module, nn.Module],
+    optimizer: torch.optim.Optimizer,
+    ids: np.ndarray,
+    seq_len: int,
+    state: tuple[Tensor, ...],
+    max_norm: float,
+) -> Iterator[tuple[float, float]]:
+    """One pass of truncated BPTT over the rows of ids; yields each step's loss and norm."""
+    module, readout = modules
+    parameters = [*module.parameters(), *readout.parameters()]
+    dtype, classes = parameters[0].dtype, readout.out_features
+    for start in range(0, len(ids) - 1, seq_len):
+        x = torch.from_numpy(ids[start : start + seq_len])
+        target = torch.from_numpy(ids[start + 1 : start + seq_len + 1])
+        one_hot = nn.functional.one_hot(x, classes).to(dtype)
+        output, final = module(one_hot, state if len(state) > 1 else state[0])
+        final = final if isinstance(final, tuple) else (final,)
+        state = tuple(part.detach() for part in final)
+        logits = readout(output)
+        loss = nn.functional.cross_entropy(logits.flatten(0, 1), target.flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(parameters, max_norm).item()
+        optimizer.step()
+        yield loss.item(), norm
+
+
+def text_training(cell: type[nn.Module] = nn.RNN, num_states: int = 1) -> Arrays:
     """One hundred steps of truncated BPTT; every ten chunks the streams start again from zero."""
     hidden, batch, seq_len, chunks, passes = 32, 8, 25, 10, 10
     ids, classes = text_chunks(TEXT, batch, seq_len, chunks)
-    module, readout = nn.RNN(classes, hidden), nn.Linear(hidden, classes)
-    arrays = under("rnn", {name: array(p) for name, p in module.named_parameters()})
-    arrays |= under("readout", {name: array(p) for name, p in readout.named_parameters()})
-    parameters = [*module.parameters(), *readout.parameters()]
+    modules = cell(classes, hidden), nn.Linear(hidden, classes)
+    arrays = initial_parameters(*modules)
+    parameters = [*modules[0].parameters(), *modules[1].parameters()]
     optimizer = torch.optim.Adam(parameters, lr=5e-3)
-    losses, norms = [], []
-    for _ in range(passes):
-        h = torch.zeros(1, batch, hidden)
-        for start in range(0, chunks * seq_len, seq_len):
-            x = torch.from_numpy(ids[start : start + seq_len])
-            target = torch.from_numpy(ids[start + 1 : start + seq_len + 1])
-            output, h = module(nn.functional.one_hot(x, classes).float(), h.detach())
-            logits = readout(output)
-            loss = nn.functional.cross_entropy(logits.flatten(0, 1), target.flatten())
-            optimizer.zero_grad()
-            loss.backward()
-            norms.append(nn.utils.clip_grad_norm_(parameters, 0.5).item())
-            optimizer.step()
-            losses.append(loss.item())
+    zeros = (torch.zeros(1, batch, hidden),) * num_states
+    curve = [
+        step
+        for _ in range(passes)
+        for step in train_on_text(modules, optimizer, ids, seq_len, zeros, max_norm=0.5)
+    ]
+    losses, norms = np.array(curve).T
     sizes = {"seq_len": np.int64(seq_len), "passes": np.int64(passes)}
-    results = {"losses": np.array(losses), "norms": np.array(norms)}
-    return arrays | sizes | {"ids": ids.astype(np.uint8)} | results
+    return arrays | sizes | {"ids": ids.astype(np.uint8), "losses": losses, "norms": norms}
+
+
+def text_curve(cell: type[nn.Module], num_states: int, dtype: torch.dtype) -> Arrays:
+    """Ten steps on ten chunks of text, the state carried over from one that is not zero."""
+    ids, classes = text_chunks(TEXT[:40], BATCH, SEQ_LEN, 10)
+    modules = cell(classes, HIDDEN, dtype=dtype), nn.Linear(HIDDEN, classes, dtype=dtype)
+    arrays = initial_parameters(*modules)
+    parameters = [*modules[0].parameters(), *modules[1].parameters()]
+    optimizer = torch.optim.SGD(parameters, 0.1, momentum=0.9)
+    state = tuple(torch.randn(1, BATCH, HIDDEN, dtype=dtype) for _ in range(num_states))
+    curve = list(train_on_text(modules, optimizer, ids, SEQ_LEN, state, max_norm=np.inf))
+    losses, norms = np.array(curve).T
+    arrays |= {name: array(part) for name, part in states("{}_0", state).items()}
+    arrays |= {"seq_len": np.int64(SEQ_LEN), "ids": ids.astype(np.uint8)}
+    return arrays | {"losses": losses, "norms": norms}
+
+
+def gated_vectors(cell: type[nn.Module], num_states: int) -> Iterator[tuple[str, Arrays]]:
+    """What the other files hold of the Elman cell, for a cell with gates."""
+    for name, dtype in DTYPES.items():
+        x = torch.randn(SEQ_LEN, BATCH, INPUT, dtype=dtype)
+        state = [torch.randn(1, BATCH, HIDDEN, dtype=dtype) for _ in range(num_states)]
+        yield f"floats/{name}", rnn_gradients(cell(INPUT, HIDDEN, dtype=dtype), x, *state)
+        yield f"ids/{name}", ids_gradients(cell(CLASSES, HIDDEN, dtype=dtype), dtype, num_states)
+        yield f"curve/{name}", text_curve(cell, num_states, dtype)
+    yield "text", text_training(cell, num_states)
 
 
 def collect(vectors: Callable[[], Iterator[tuple[str, Arrays]]]) -> Arrays:
@@ -291,6 +351,8 @@ def main() -> None:
         "clipping": collect(clipping_vectors),
         "curves": collect(curve_vectors),
         "text": text_training(),
+        "lstm": collect(partial(gated_vectors, nn.LSTM, num_states=2)),
+        "gru": collect(partial(gated_vectors, nn.GRU, num_states=1)),
     }
     for name, arrays in files.items():
         np.savez_compressed(HERE / f"{name}.npz", **arrays)

@@ -1,34 +1,19 @@
 r"""The Elman network, forward and backward through time.
 
-Every function takes one time step, or one sequence, of a whole batch at once. Sizes are
-T steps, B sequences, I input features and H hidden units. The equation (J. L. Elman, "Finding
-Structure in Time", Cognitive Science 14, 1990, in PyTorch's notation) is
+The equation (J. L. Elman, "Finding Structure in Time", Cognitive Science 14, 1990, in PyTorch's
+notation) is
 
 .. math:: a_t = W_{ih} x_t + b_{ih} + W_{hh} h_{t-1} + b_{hh}, \qquad h_t = f(a_t)
-
-A row of a batch is one sequence, so the product :math:`W x_t` of the equation is written
-``x_t @ W.T``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypedDict
 
 import numpy as np
 
-from fastrnn._reference._types import Floats, Ids
-
-
-class Gradients(TypedDict):
-    """What BPTT returns, named as the arguments of `rnn_forward`."""
-
-    x: Floats | None
-    h_0: Floats
-    weight_ih: Floats
-    weight_hh: Floats
-    bias_ih: Floats
-    bias_hh: Floats
+from fastrnn._reference._types import Floats, Gradients, Ids
+from fastrnn._reference.projection import input_projection, projection_gradients
 
 
 def sigmoid(a: Floats) -> Floats:
@@ -54,21 +39,6 @@ SLOPE: dict[str, Elementwise] = {
     "linear": np.ones_like,
 }
 """f'(a), written in terms of h = f(a) so that a need not be kept."""
-
-
-def is_ids(x: Floats | Ids) -> bool:
-    """Tell whether x holds token ids (integers) and not features."""
-    return x.dtype.kind in "iu"
-
-
-def input_projection(x_t: Floats | Ids, weight_ih: Floats) -> Floats:
-    r"""Return W_ih x_t, shape (B, H), for features x_t (B, I) or token ids x_t (B,).
-
-    A token id k stands for the one-hot vector e_k, and W_ih e_k is column k of W_ih.
-    """
-    if is_ids(x_t):
-        return weight_ih.T[x_t]
-    return x_t @ weight_ih.T
 
 
 def rnn_step(
@@ -134,14 +104,10 @@ def rnn_backward(
     .. math::
         \partial L / \partial h_t &= g_t + W_{hh}^T \delta_{t+1} \\
         \delta_t &= f'(a_t) \odot \partial L / \partial h_t \\
-        \partial L / \partial W_{ih} &= \sum_t \delta_t x_t^T \\
-        \partial L / \partial W_{hh} &= \sum_t \delta_t h_{t-1}^T \\
-        \partial L / \partial b_{ih} = \partial L / \partial b_{hh} &= \sum_t \delta_t \\
-        \partial L / \partial x_t &= W_{ih}^T \delta_t \\
         \partial L / \partial h_0 &= W_{hh}^T \delta_1
 
     The last step has no :math:`\delta_{T+1}`: there, the gradient that arrives through the final
-    state takes its place. The sums run over the batch as well.
+    state takes its place. `projection_gradients` has the gradients of x and of the parameters.
 
     Parameters
     ----------
@@ -158,35 +124,16 @@ def rnn_backward(
     Gradients, each of the shape of its argument; ``x`` is None for token ids, which have none.
     """
     seq_len, batch, hidden_size = len(x), *h.shape[1:]
-    ids = is_ids(x)
     if grad_output is None:
         grad_output = np.zeros((seq_len, batch, hidden_size), h.dtype)
     if grad_h_n is None:
         grad_h_n = np.zeros((batch, hidden_size), h.dtype)
 
-    grad_x = None if ids else np.empty(x.shape, h.dtype)
-    grad_weight_ih = np.zeros_like(weight_ih)
-    grad_weight_hh = np.zeros_like(weight_hh)
-    grad_bias = np.zeros(hidden_size, h.dtype)
-
+    delta = np.empty((seq_len, batch, hidden_size), h.dtype)
     from_the_future = grad_h_n
     for t in reversed(range(seq_len)):
         grad_h = grad_output[t] + from_the_future
-        delta = SLOPE[nonlinearity](h[t + 1]) * grad_h
-        if grad_x is None:
-            np.add.at(grad_weight_ih.T, x[t], delta)  # an id that occurs twice counts twice
-        else:
-            grad_weight_ih += delta.T @ x[t]
-            grad_x[t] = delta @ weight_ih
-        grad_weight_hh += delta.T @ h[t]
-        grad_bias += delta.sum(axis=0)
-        from_the_future = delta @ weight_hh
+        delta[t] = SLOPE[nonlinearity](h[t + 1]) * grad_h
+        from_the_future = delta[t] @ weight_hh
 
-    return {
-        "x": grad_x,
-        "h_0": from_the_future,
-        "weight_ih": grad_weight_ih,
-        "weight_hh": grad_weight_hh,
-        "bias_ih": grad_bias,
-        "bias_hh": grad_bias.copy(),
-    }
+    return {"h_0": from_the_future, **projection_gradients(x, h, delta, delta, weight_ih)}

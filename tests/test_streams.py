@@ -1,0 +1,124 @@
+"""A stream gives step by step what its layer gives for the whole sequence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from oracles.implementations import (
+    CELLS,
+    KINDS,
+    LAYERS,
+    STATES,
+    by_name,
+    compiled_layer,
+    compiled_pass,
+    make_case,
+    reference_states,
+)
+from oracles.sweeps import DTYPES, floats_and_ids
+from tolerances import assert_within, rounding
+
+
+@floats_and_ids
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("batch", [1, 2, 3, 17])
+@pytest.mark.parametrize("hidden_size", [1, 7, 16, 33, 65])
+def test_its_states_are_those_of_the_reference(
+    hidden_size: int, batch: int, dtype: Any, ids: bool
+) -> None:
+    for kind in KINDS:
+        case = make_case(11, (5, batch, 3, hidden_size), kind, dtype, ids=ids)
+        expected = reference_states(case)
+        stream = compiled_layer(case).stream(batch_size=batch)
+        stream.reset(case.state)
+        for t, x_t in enumerate(case.x):
+            assert_within(stream.step(x_t), expected["h"][t + 1], rounding(dtype))
+            for name, value in by_name(case.cell, stream.state, "{}").items():
+                assert_within(value[0], expected[name][t + 1], rounding(dtype))
+
+
+@floats_and_ids
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("batch", [1, 3, 17])
+@pytest.mark.parametrize("kind", KINDS)
+def test_its_states_have_the_bits_of_a_whole_sequence(
+    kind: str, batch: int, dtype: Any, ids: bool
+) -> None:
+    case = make_case(12, (5, batch, 33, 65), kind, dtype, ids=ids)
+    whole = compiled_pass(case)
+    stream = compiled_layer(case).stream(batch_size=batch)
+    stream.reset(case.state)
+    np.testing.assert_array_equal([stream.step(x_t) for x_t in case.x], whole["output"])
+    for name, value in by_name(case.cell, stream.state, "{}_n").items():
+        np.testing.assert_array_equal(value, whole[name])
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_sequence_longer_than_one_chunk_of_projections_gives_the_same_bits(cell: str) -> None:
+    layer = LAYERS[cell](3, 97, seed=0)
+    x = np.random.default_rng(0).normal(size=(1500, 3)).astype(np.float32)
+    stream = layer.stream()
+    output, _ = layer(x)
+    assert output.nbytes > 2 * 2**18
+    np.testing.assert_array_equal(output, [stream.step(x_t) for x_t in x])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_starts_from_zero_and_returns_to_it(kind: str) -> None:
+    case = make_case(12, (4, 1, 3, 5), kind, with_state=False)
+    expected = compiled_pass(case)["output"][:, 0]
+    stream = compiled_layer(case).stream()
+    for _ in range(2):
+        assert all(not part.any() for part in by_name(case.cell, stream.state, "{}").values())
+        np.testing.assert_array_equal([stream.step(x_t) for x_t in case.x[:, 0]], expected)
+        stream.reset()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_goes_on_from_the_state_that_it_told(kind: str) -> None:
+    case = make_case(13, (6, 2, 3, 17), kind)
+    first, second = (compiled_layer(case).stream(batch_size=2) for _ in range(2))
+    first.reset(case.state)
+    for x_t in case.x[:3]:
+        first.step(x_t)
+    second.reset(first.state)
+    for x_t in case.x[3:]:
+        np.testing.assert_array_equal(first.step(x_t), second.step(x_t))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_state_that_it_tells_is_a_copy(kind: str) -> None:
+    case = make_case(14, (2, 2, 3, 5), kind)
+    stream = compiled_layer(case).stream(batch_size=2)
+    stream.reset(case.state)
+    told = stream.state
+    before = by_name(case.cell, told, "{}")
+    for part in told if case.cell == "lstm" else (told,):
+        part[...] = 9
+    for name, value in by_name(case.cell, stream.state, "{}").items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_writes_where_it_is_told_to(kind: str) -> None:
+    case = make_case(15, (4, 3, 5, 17), kind)
+    expected = compiled_pass(case)["output"]
+    stream = compiled_layer(case).stream(batch_size=3)
+    stream.reset(case.state)
+    out = np.empty(expected.shape[1:])
+    for x_t, h_t in zip(case.x, expected, strict=True):
+        assert stream.step(x_t, out=out) is out
+        np.testing.assert_array_equal(out, h_t)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_it_keeps_the_weights_that_its_layer_had(cell: str) -> None:
+    layer = LAYERS[cell](3, 5, seed=0)
+    stream, x_t = layer.stream(), np.ones(3, np.float32)
+    expected = layer.stream().step(x_t)
+    layer.bias_ih_l0 = layer.bias_ih_l0 + 1
+    np.testing.assert_array_equal(stream.step(x_t), expected)
+    assert not np.array_equal(layer.stream().step(x_t), expected)
+    assert len(by_name(cell, stream.state, "{}")) == len(STATES[cell])
