@@ -347,7 +347,7 @@ def test_a_model_refuses_bad_settings(options, error, message) -> None:
         ({"lr": math.nan}, ValueError, "lr must be finite"),
         ({"lr": "fast"}, TypeError, "lr must be a number"),
         (
-            {"schedule": "linear"},
+            {"schedule": "step"},
             ValueError,
             "schedule must be one of 'cosine', 'linear', 'constant'",
         ),

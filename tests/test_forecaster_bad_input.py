@@ -101,7 +101,7 @@ def test_windows_and_targets_that_do_not_fit_are_refused(windows, targets, error
         ({"lr": 0}, ValueError, "lr must be greater than 0, got 0"),
         ({"lr": np.nan}, ValueError, "lr must be finite, got nan"),
         ({"lr": "fast"}, TypeError, "lr must be a number, got 'fast'"),
-        ({"schedule": "linear"}, ValueError, "schedule must be one of .*, got 'linear'"),
+        ({"schedule": "step"}, ValueError, "schedule must be one of .*, got 'step'"),
         ({"clip_norm": -1}, ValueError, "clip_norm must be greater than 0, got -1"),
         ({"num_threads": 0}, ValueError, "num_threads must be between 1 and"),
         ({"num_threads": True}, TypeError, "num_threads must be an integer"),
