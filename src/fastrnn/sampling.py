@@ -78,8 +78,8 @@ def generate_ids(
     temperature = _check.number("temperature", temperature, minimum=0)
     top_k = classes if top_k is None else min(_check.integer("top_k", top_k), classes)
     top_p = 1.0 if top_p is None else _check.number("top_p", top_p, above=0, maximum=1)
-    # A sample takes its tokens, two states, its logits and about a kilobyte of generator.
-    numbers = length + 2 * layer.hidden_size + classes
+    # A sample takes its tokens, up to three states, its logits and about a kilobyte of generator.
+    numbers = length + 3 * layer.hidden_size + classes
     _check.memory("the generated samples", num_samples, 8 * numbers + 1024)
     prompt = _check.as_array("prompt_ids", prompt_ids)
     if prompt.dtype.kind not in "iu" or prompt.ndim != 1 or prompt.size == 0:
