@@ -11,3 +11,6 @@
 #include "rnn.h"
 #include "softmax.h"
 #include "sample.h"
+#if SMALL_WEIGHTS
+#include "small.h"
+#endif
