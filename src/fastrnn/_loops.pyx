@@ -27,7 +27,12 @@ from fastrnn._dispatch cimport (
     k_scatter_rows,
     project,
 )
-from fastrnn._kernels cimport fr_fpmode_flush, fr_fpmode_restore, fr_nonlinearity
+from fastrnn._kernels cimport (
+    FR_STORED_REAL,
+    fr_fpmode_flush,
+    fr_fpmode_restore,
+    fr_nonlinearity,
+)
 
 # Bytes of input projection computed at a time before the steps that use it: a quarter of a
 # 1 MB L2, so that weights and states stay there beside it.
@@ -79,12 +84,12 @@ def forward(int cell, int nonlinearity, floating[:, :, ::1] h, floating[:, :, ::
         while t < t1:
             stop = min(t + together, t1) if together else t1
             if together and rows == batch:
-                project(&projection[0, 0, 0], width, &x[t, 0, 0], inputs, &packed_ih[0], &bias[0],
-                        columns, (stop - t) * rows)
+                project(FR_STORED_REAL, &projection[0, 0, 0], width, &x[t, 0, 0], inputs,
+                        &packed_ih[0], &bias[0], columns, (stop - t) * rows)
             elif together:
                 for s in range(t, stop):
-                    project(&projection[s - t, b0, 0], width, &x[s, b0, 0], inputs,
-                            &packed_ih[0], &bias[0], columns, rows)
+                    project(FR_STORED_REAL, &projection[s - t, b0, 0], width, &x[s, b0, 0],
+                            inputs, &packed_ih[0], &bias[0], columns, rows)
             elif inputs:
                 weights_ih = &packed_ih_gates[0]
             for s in range(t, stop):

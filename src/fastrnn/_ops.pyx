@@ -8,13 +8,16 @@ cimport numpy as cnp
 from cython cimport floating
 from libc.stdint cimport int64_t, uint64_t
 
-from fastrnn._dispatch cimport k_cross_entropy_grad, k_column_sums, k_gemm, k_gemm_tn
-from fastrnn._kernels cimport fr_fpmode_flush, fr_fpmode_restore, fr_nonlinearity
+from fastrnn._dispatch cimport k_cross_entropy_grad, k_column_sums, k_gemm_stored, k_gemm_tn
+from fastrnn._kernels cimport fr_fpmode_flush, fr_fpmode_restore, fr_nonlinearity, fr_stored
 from fastrnn.cpu cimport table
 
 cnp.import_array()
 
 NONLINEARITIES = {"linear": 0, "tanh": 1, "relu": 2, "sigmoid": 3}
+
+# What the weights of a step may be stored as: fr_stored by name.
+WEIGHTS = {"float32": 0, "bfloat16": 1, "int8": 2}
 
 # A cache line, and the width of the widest vector.
 cdef Py_ssize_t ALIGNMENT = 64
@@ -77,9 +80,22 @@ def pack_gates(const floating[:, ::1] weight, Py_ssize_t gates):
     return packed.base
 
 
+def pack_small(const float[:, ::1] weight, Py_ssize_t gates, int stored):
+    """Return weight (G * H, K) packed for steps in fewer bits, as bytes that pass for float32."""
+    cdef Py_ssize_t hidden = weight.shape[0] // gates, k = weight.shape[1]
+    cdef Py_ssize_t size = table.f32.small_size(gates, hidden, k, <fr_stored>stored)
+    cdef float[::1] packed = empty((size + 3) // 4, np.float32)
+    with nogil:
+        table.f32.pack_small(&packed[0], &weight[0, 0], gates, hidden, k, <fr_stored>stored)
+    return packed.base
+
+
 def gemm(floating[:, ::1] c, const floating[:, :] a, const floating[::1] packed,
-         const floating[::1] bias, Py_ssize_t r0, Py_ssize_t r1):
-    """c[r0:r1] = a[r0:r1] @ packed + bias; bias may be None. The columns of a are contiguous."""
+         const floating[::1] bias, Py_ssize_t r0, Py_ssize_t r1, int stored=0):
+    """c[r0:r1] = a[r0:r1] @ packed + bias; bias may be None. The columns of a are contiguous.
+
+    ``packed`` is of ``pack``, or of ``pack_small`` if it is stored smaller.
+    """
     cdef Py_ssize_t lda = a.strides[0] // <Py_ssize_t>sizeof(floating)
     cdef const floating *bias_row = NULL if bias is None else &bias[0]
     cdef uint64_t mode
@@ -87,8 +103,8 @@ def gemm(floating[:, ::1] c, const floating[:, :] a, const floating[::1] packed,
         return
     with nogil:
         mode = fr_fpmode_flush()
-        k_gemm(&c[r0, 0], c.shape[1], &a[r0, 0], lda, &packed[0], bias_row, r1 - r0,
-               c.shape[1], a.shape[1])
+        k_gemm_stored(<fr_stored>stored, &c[r0, 0], c.shape[1], &a[r0, 0], lda, &packed[0],
+                      bias_row, r1 - r0, c.shape[1], a.shape[1])
         fr_fpmode_restore(mode)
 
 
