@@ -58,17 +58,17 @@ FR_INLINE const void *panel_at(const void *packed, ptrdiff_t panel, ptrdiff_t k,
     return (const char *)packed + panel * panel_size(k, stored);
 }
 
-/* Vector j of weights of one k, whose first panel's stand at b. */
+/* Vector j of the weights of one k, which stand at b in the first panel. */
 FR_INLINE vec load_weights(const char *b, ptrdiff_t next_panel, const int j,
                            const fr_stored stored) {
-    const char *p =
-        b + (j / TILE_VECS) * next_panel + (j % TILE_VECS) * LANES * weight_size(stored);
+    const void *p = b + (j / TILE_VECS) * next_panel;
+    const int vector = j % TILE_VECS;
 #if SMALL_WEIGHTS
-    if (stored == FR_STORED_BF16) return v_load_bf16((const void *)p);
-    if (stored == FR_STORED_INT8) return v_load_int8((const void *)p);
+    if (stored == FR_STORED_BF16) return v_load_bf16(p, vector);
+    if (stored == FR_STORED_INT8) return v_load_int8((const int8_t *)p + vector * LANES);
 #endif
     (void)stored;
-    return v_load((const void *)p);
+    return v_load((const REAL *)p + vector * LANES);
 }
 
 /* A factor of a tile: a (rows, k) @ packed (k, panels). */
