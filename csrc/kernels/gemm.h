@@ -121,8 +121,8 @@ FR_INLINE void tile(const tile_args *t, const int rows, const int width, const f
         const char *b = (const char *)f->packed + panel_size(0, stored);
         for (ptrdiff_t k = 0; k < depth; k++, a += k_stride, b += PANEL * weight_size(stored)) {
             vec x[TILE_ROWS], w[MAX_PANELS * TILE_VECS];
-            /* The fewer ones wait in registers while the others pass. */
-            if (rows < width) {
+            /* Weights that have to be widened take a register each, unless they pass one by one. */
+            if (stored != FR_STORED_REAL && rows < width) {
                 FR_UNROLL
                 for (int r = 0; r < rows; r++) x[r] = v_set1(a[r * row_stride]);
                 FR_UNROLL
