@@ -41,12 +41,12 @@ static void FR_NAME(gru_forward)(REAL *h, REAL *gates, const REAL *input, ptrdif
     const gate_input in = {input, ld_input, ids, x, packed_ih, inputs, h_prev, packed_hh, hidden};
     const ptrdiff_t tiles = ROW_TILES(batch);
     _Alignas(64) REAL z[4 * GATE_SIZE];
-    clear_narrow(z, hidden);
+    if (batch > WIDE_ROWS) clear_narrow(z, hidden);
     for (ptrdiff_t unit = 0; unit < hidden; unit += PANEL) {
         const ptrdiff_t n = hidden - unit < PANEL ? hidden - unit : PANEL;
-        for (ptrdiff_t tile_index = 0; tile_index < tiles; tile_index++) {
-            const ptrdiff_t row = batch * tile_index / tiles;
-            const int rows = (int)(batch * (tile_index + 1) / tiles - row);
+        for (ptrdiff_t i = 0; i < tiles; i++) {
+            const ptrdiff_t row = tile_start(batch, i, tiles);
+            const int rows = (int)(tile_start(batch, i + 1, tiles) - row);
             if (x) {
                 gate_tiles(z, &in, row, rows, unit, 1, 0, 2, -1, 3);
                 gate_tiles(z + GATE_SIZE, &in, row, rows, unit, 2, 1, 0, 0, 3);
@@ -95,9 +95,9 @@ static void FR_NAME(gru_backward)(REAL *dz, REAL *dh_past, const REAL *gates, co
         const int panels = panels_at_once(batch, PANELS_OF(hidden - unit));
         const ptrdiff_t columns = panels * PANEL;
         const ptrdiff_t n = hidden - unit < columns ? hidden - unit : columns;
-        for (ptrdiff_t tile_index = 0; tile_index < tiles; tile_index++) {
-            const ptrdiff_t row = batch * tile_index / tiles;
-            const int rows = (int)(batch * (tile_index + 1) / tiles - row);
+        for (ptrdiff_t i = 0; i < tiles; i++) {
+            const ptrdiff_t row = tile_start(batch, i, tiles);
+            const int rows = (int)(tile_start(batch, i + 1, tiles) - row);
             gradient_tile(reached, dh ? dh + row * hidden : NULL,
                           dz_next ? dz_next + row * width + hidden : NULL, width, 3 * hidden,
                           packed_hh_t, rows, panels, unit, hidden);

@@ -41,12 +41,12 @@ static void FR_NAME(lstm_forward)(REAL *h, REAL *c, REAL *gates, const REAL *inp
     const gate_input in = {input, ld_input, ids, x, packed_ih, inputs, h_prev, packed_hh, hidden};
     const ptrdiff_t tiles = ROW_TILES(batch);
     _Alignas(64) REAL z[4 * GATE_SIZE];
-    clear_narrow(z, hidden);
+    if (batch > WIDE_ROWS) clear_narrow(z, hidden);
     for (ptrdiff_t unit = 0; unit < hidden; unit += PANEL) {
         const ptrdiff_t n = hidden - unit < PANEL ? hidden - unit : PANEL;
-        for (ptrdiff_t tile_index = 0; tile_index < tiles; tile_index++) {
-            const ptrdiff_t row = batch * tile_index / tiles;
-            const int rows = (int)(batch * (tile_index + 1) / tiles - row);
+        for (ptrdiff_t i = 0; i < tiles; i++) {
+            const ptrdiff_t row = tile_start(batch, i, tiles);
+            const int rows = (int)(tile_start(batch, i + 1, tiles) - row);
             gate_tiles(z, &in, row, rows, unit, 4, 0, 0, 0, 4);
             for (int gate = 0; gate < 4; gate++) {
                 if (gate == 2)
@@ -92,9 +92,9 @@ static void FR_NAME(lstm_backward)(REAL *dz, REAL *dc, const REAL *gates, const 
         const int panels = panels_at_once(batch, PANELS_OF(hidden - unit));
         const ptrdiff_t columns = panels * PANEL;
         const ptrdiff_t n = hidden - unit < columns ? hidden - unit : columns;
-        for (ptrdiff_t tile_index = 0; tile_index < tiles; tile_index++) {
-            const ptrdiff_t row = batch * tile_index / tiles;
-            const int rows = (int)(batch * (tile_index + 1) / tiles - row);
+        for (ptrdiff_t i = 0; i < tiles; i++) {
+            const ptrdiff_t row = tile_start(batch, i, tiles);
+            const int rows = (int)(tile_start(batch, i + 1, tiles) - row);
             gradient_tile(reached, dh ? dh + row * hidden : NULL,
                           dz_next ? dz_next + row * width : NULL, width, width, packed_hh_t, rows,
                           panels, unit, hidden);
