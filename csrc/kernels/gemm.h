@@ -204,6 +204,7 @@ typedef struct {
     factor factors[2]; /* from row 0; packed from column 0 */
     int count;
     ptrdiff_t m, n;
+    int reverse; /* walk the panels from the last to the first */
     fr_nonlinearity nonlinearity;
     const REAL *h; /* not NULL: the tile is multiplied by f'(z) taken from h (M, N), ld = ldc */
 } gemm_args;
@@ -223,8 +224,9 @@ static void finish(const gemm_args *g, ptrdiff_t row, ptrdiff_t column, int rows
  * used for all rows before the next is read. */
 static void gemm_run(const gemm_args *g) {
     const ptrdiff_t panels = PANELS_OF(g->n), tiles = ROW_TILES(g->m);
-    for (ptrdiff_t panel = 0; panel < panels;) {
-        const int together = panels_at_once(g->m, panels - panel);
+    for (ptrdiff_t done = 0; done < panels;) {
+        const int together = panels_at_once(g->m, panels - done);
+        const ptrdiff_t panel = g->reverse ? panels - done - together : done;
         const ptrdiff_t column = panel * PANEL, left = g->n - column;
         for (ptrdiff_t i = 0; i < tiles; i++) {
             const ptrdiff_t row = tile_start(g->m, i, tiles);
@@ -251,7 +253,7 @@ static void gemm_run(const gemm_args *g) {
             if (g->nonlinearity != FR_LINEAR)
                 finish(g, row, column, rows, left < together * PANEL ? left : together * PANEL);
         }
-        panel += together;
+        done += together;
     }
 }
 

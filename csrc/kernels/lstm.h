@@ -37,12 +37,13 @@ static void FR_NAME(lstm_forward)(REAL *h, REAL *c, REAL *gates, const REAL *inp
                                   ptrdiff_t ld_input, const int64_t *ids, const REAL *x,
                                   const REAL *packed_ih, ptrdiff_t inputs, const REAL *h_prev,
                                   const REAL *c_prev, const REAL *packed_hh, ptrdiff_t batch,
-                                  ptrdiff_t hidden) {
+                                  ptrdiff_t hidden, int reverse) {
     const gate_input in = {input, ld_input, ids, x, packed_ih, inputs, h_prev, packed_hh, hidden};
-    const ptrdiff_t tiles = ROW_TILES(batch);
+    const ptrdiff_t tiles = ROW_TILES(batch), blocks = PANELS_OF(hidden);
     _Alignas(64) REAL z[4 * GATE_SIZE];
     if (batch > WIDE_ROWS) clear_narrow(z, hidden);
-    for (ptrdiff_t unit = 0; unit < hidden; unit += PANEL) {
+    for (ptrdiff_t done = 0; done < blocks; done++) {
+        const ptrdiff_t unit = (reverse ? blocks - 1 - done : done) * PANEL;
         const ptrdiff_t n = hidden - unit < PANEL ? hidden - unit : PANEL;
         for (ptrdiff_t i = 0; i < tiles; i++) {
             const ptrdiff_t row = tile_start(batch, i, tiles);

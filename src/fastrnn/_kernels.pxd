@@ -27,7 +27,7 @@ cdef extern from "fastrnn.h" nogil:
         void (*rnn_forward)(float *h, const float *input, Py_ssize_t ld_input,
                             const int64_t *ids, const float *x, const float *packed_ih,
                             Py_ssize_t inputs, const float *h_prev, const float *packed_hh,
-                            Py_ssize_t batch, Py_ssize_t hidden,
+                            Py_ssize_t batch, Py_ssize_t hidden, int reverse,
                             fr_nonlinearity nonlinearity) noexcept nogil
         void (*rnn_backward)(float *dz, const float *h, const float *dh, const float *dz_next,
                              const float *packed_hh_t, Py_ssize_t batch, Py_ssize_t hidden,
@@ -40,7 +40,7 @@ cdef extern from "fastrnn.h" nogil:
                              Py_ssize_t ld_input, const int64_t *ids, const float *x,
                              const float *packed_ih, Py_ssize_t inputs, const float *h_prev,
                              const float *c_prev, const float *packed_hh, Py_ssize_t batch,
-                             Py_ssize_t hidden) noexcept nogil
+                             Py_ssize_t hidden, int reverse) noexcept nogil
         void (*lstm_backward)(float *dz, float *dc, const float *gates, const float *c,
                               const float *c_prev, const float *dh, const float *dz_next,
                               const float *packed_hh_t, Py_ssize_t batch,
@@ -48,7 +48,7 @@ cdef extern from "fastrnn.h" nogil:
         void (*gru_forward)(float *h, float *gates, const float *input, Py_ssize_t ld_input,
                             const int64_t *ids, const float *x, const float *packed_ih,
                             Py_ssize_t inputs, const float *h_prev, const float *packed_hh,
-                            Py_ssize_t batch, Py_ssize_t hidden) noexcept nogil
+                            Py_ssize_t batch, Py_ssize_t hidden, int reverse) noexcept nogil
         void (*gru_backward)(float *dz, float *dh_past, const float *gates, const float *h_prev,
                              const float *dh, const float *dz_next, const float *packed_hh_t,
                              Py_ssize_t batch, Py_ssize_t hidden) noexcept nogil
@@ -93,7 +93,7 @@ cdef extern from "fastrnn.h" nogil:
         void (*rnn_forward)(double *h, const double *input, Py_ssize_t ld_input,
                             const int64_t *ids, const double *x, const double *packed_ih,
                             Py_ssize_t inputs, const double *h_prev, const double *packed_hh,
-                            Py_ssize_t batch, Py_ssize_t hidden,
+                            Py_ssize_t batch, Py_ssize_t hidden, int reverse,
                             fr_nonlinearity nonlinearity) noexcept nogil
         void (*rnn_backward)(double *dz, const double *h, const double *dh, const double *dz_next,
                              const double *packed_hh_t, Py_ssize_t batch, Py_ssize_t hidden,
@@ -106,7 +106,7 @@ cdef extern from "fastrnn.h" nogil:
                              Py_ssize_t ld_input, const int64_t *ids, const double *x,
                              const double *packed_ih, Py_ssize_t inputs, const double *h_prev,
                              const double *c_prev, const double *packed_hh, Py_ssize_t batch,
-                             Py_ssize_t hidden) noexcept nogil
+                             Py_ssize_t hidden, int reverse) noexcept nogil
         void (*lstm_backward)(double *dz, double *dc, const double *gates, const double *c,
                               const double *c_prev, const double *dh, const double *dz_next,
                               const double *packed_hh_t, Py_ssize_t batch,
@@ -114,7 +114,7 @@ cdef extern from "fastrnn.h" nogil:
         void (*gru_forward)(double *h, double *gates, const double *input, Py_ssize_t ld_input,
                             const int64_t *ids, const double *x, const double *packed_ih,
                             Py_ssize_t inputs, const double *h_prev, const double *packed_hh,
-                            Py_ssize_t batch, Py_ssize_t hidden) noexcept nogil
+                            Py_ssize_t batch, Py_ssize_t hidden, int reverse) noexcept nogil
         void (*gru_backward)(double *dz, double *dh_past, const double *gates, const double *h_prev,
                              const double *dh, const double *dz_next, const double *packed_hh_t,
                              Py_ssize_t batch, Py_ssize_t hidden) noexcept nogil

@@ -102,7 +102,7 @@ def forward(int cell, int nonlinearity, floating[:, :, ::1] h, floating[:, :, ::
                              NULL if inputs else &ids[s, b0],
                              &x[s, b0, 0] if inputs and not together else NULL, weights_ih,
                              inputs, <const floating *>&h[s, b0, 0], <const floating *>c_prev,
-                             &packed_hh[0], rows, hidden)
+                             &packed_hh[0], rows, hidden, s & 1)
             t = stop
         fr_fpmode_restore(mode)
 

@@ -196,7 +196,7 @@ cdef class Stream:
         cell_forward(self._cell, <fr_nonlinearity>self._nonlinearity, new, <floating *>self._c,
                      <floating *>NULL, rows, self._width, ids, <const floating *>NULL,
                      <const floating *>NULL, 0, old, <const floating *>self._c,
-                     <const floating *>self._hh, self.batch_size, self.hidden_size)
+                     <const floating *>self._hh, self.batch_size, self.hidden_size, self._now)
         fr_fpmode_restore(mode)
 
 
@@ -234,7 +234,7 @@ def generate(int cell, int nonlinearity, floating[:, ::1] state, floating[:, ::1
                              <floating *>NULL, &token_rows[0, 0], token_rows.shape[1], fed,
                              <const floating *>NULL, <const floating *>NULL, 0,
                              <const floating *>old, <const floating *>c_now, &packed_hh[0],
-                             samples, hidden)
+                             samples, hidden, t & 1)
                 old, new = new, old
                 k_gemm(&scratch_logits[0, 0], classes, <const floating *>old, hidden,
                        &packed_out[0], &bias_out[0], samples, classes, hidden)
