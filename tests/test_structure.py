@@ -22,7 +22,7 @@ ROWS = [
     ["optim", "sampling", "cells"],
     ["updates", "scaling", "vocabulary", "corpus", "checkpoint", "train"],
     ["text", "sequence"],
-    ["options", "interrupts"],
+    ["options", "interrupts", "recipe"],
     ["cli"],
     ["__main__", "__init__"],
 ]

@@ -150,7 +150,7 @@ class Updates:
         clip = "clip_norm=5.0" if limit is None else f"a smaller clip_norm than {limit:g}"
         return NonFiniteLossError(
             f"{what} of training step {self._count} is not finite, so training stopped at the "
-            f"weights from before; try a learning rate well below lr={self._optimizer.lr:g}, "
+            f"weights from before; try a learning rate well below lr={self._settings.lr:g}, "
             f"{clip}, or the nonlinearity 'tanh'"
         )
 
