@@ -22,6 +22,7 @@ EXTENSIONS = {
     "fastrnn._loops": False,
     "fastrnn._ops": True,
     "fastrnn._step": True,
+    "fastrnn.bench._probe": False,
 }
 
 # No contraction: a multiply-add is fused where the source says so, on every compiler.

@@ -54,7 +54,7 @@ def get_num_threads() -> int:
         return _num_threads
     text = os.environ.get("FASTRNN_NUM_THREADS")
     if not text:
-        return _processors()
+        return processors()
     try:
         count = int(text)
     except ValueError:
@@ -187,7 +187,7 @@ def _started_pool(workers: int) -> ThreadPoolExecutor | None:
     return pool
 
 
-def _processors() -> int:
+def processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
