@@ -23,6 +23,7 @@ EXTENSIONS = {
     "fastrnn._loops": False,
     "fastrnn._ops": True,
     "fastrnn._step": True,
+    "fastrnn.bench._probe": False,
 }
 # What one has beside its .pyx: it is the only one that holds the team's threads.
 C_SOURCES = {"fastrnn._team": ["csrc/team.c"]}

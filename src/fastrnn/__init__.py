@@ -21,7 +21,7 @@ Data flows one way::
     csrc/                               kernels in C, compiled once per instruction set
 
 ``_reference/`` holds the same mathematics in NumPy, written to be read; the tests hold the
-compiled path against it.
+compiled path against it. ``bench/`` sets all of it beside other libraries, for ``fastrnn bench``.
 """
 
 from fastrnn import cpu, data, losses, optim

@@ -75,6 +75,11 @@ cdef extern from "fastrnn.h" nogil:
                      int decoupled, int64_t step, Py_ssize_t size) noexcept nogil
         void (*activate)(float *out, const float *x, Py_ssize_t size,
                          fr_nonlinearity nonlinearity) noexcept nogil
+        Py_ssize_t (*probe_chain)(Py_ssize_t length) noexcept nogil
+        double (*probe_multiply_adds)(float *result, Py_ssize_t turns) noexcept nogil
+        Py_ssize_t (*probe_lanes)() noexcept nogil
+        void (*probe_reads)(float *result, const float *x, Py_ssize_t size,
+                            Py_ssize_t passes) noexcept nogil
 
     ctypedef struct fr_kernels_f64:
         Py_ssize_t (*pack_size)(Py_ssize_t k, Py_ssize_t n) noexcept nogil
@@ -141,6 +146,11 @@ cdef extern from "fastrnn.h" nogil:
                      int decoupled, int64_t step, Py_ssize_t size) noexcept nogil
         void (*activate)(double *out, const double *x, Py_ssize_t size,
                          fr_nonlinearity nonlinearity) noexcept nogil
+        Py_ssize_t (*probe_chain)(Py_ssize_t length) noexcept nogil
+        double (*probe_multiply_adds)(double *result, Py_ssize_t turns) noexcept nogil
+        Py_ssize_t (*probe_lanes)() noexcept nogil
+        void (*probe_reads)(double *result, const double *x, Py_ssize_t size,
+                            Py_ssize_t passes) noexcept nogil
 
     ctypedef struct fr_kernels:
         const char *isa

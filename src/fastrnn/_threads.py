@@ -53,7 +53,7 @@ def get_num_threads() -> int:
         return _num_threads
     text = os.environ.get("FASTRNN_NUM_THREADS")
     if not text:
-        return _processors()
+        return processors()
     try:
         count = int(text)
     except ValueError:
@@ -128,7 +128,7 @@ def _start(wanted: int) -> None:
             _workers += 1
 
 
-def _processors() -> int:
+def processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""The command ``fastrnn``: train, use and inspect character models from a shell."""
+"""The command ``fastrnn``: train, use and inspect character models from a shell, and measure."""
 
 from __future__ import annotations
 
@@ -213,6 +213,24 @@ def info(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def bench(arguments: argparse.Namespace) -> int:
+    """``fastrnn bench``: set fastrnn beside other libraries and the machine's limit."""
+    from fastrnn.bench import launch
+
+    launch.pin(arguments.threads, is_process=arguments.is_process)
+    from fastrnn.bench import rows, run  # not before the threads are set
+
+    run.run(
+        arguments.rows or (rows.select(rows.QUICK) if arguments.quick else rows.ROWS),
+        arguments.peers,
+        arguments.threads,
+        run.QUICK if arguments.quick else run.FULL,
+        run.Files(arguments.json, arguments.markdown, arguments.plot),
+        _say,
+    )
+    return EXIT_OK
+
+
 def _check_output(path: str, force: bool) -> None:
     """Refuse, before any work is done, a file that could not or should not be written."""
     checkpoint.check_writable(path)
@@ -309,4 +327,10 @@ def _discard_if_broken(stream: TextIO | None) -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-COMMANDS = {"train": train, "generate": generate, "evaluate": evaluate, "info": info}
+COMMANDS = {
+    "train": train,
+    "generate": generate,
+    "evaluate": evaluate,
+    "info": info,
+    "bench": bench,
+}

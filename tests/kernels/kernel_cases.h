@@ -148,9 +148,27 @@ static void NAME(sweep_cases)(const char *isa, const TABLE *k, ptrdiff_t size) {
     free(p), free(g), free(m), free(p0), free(m0), free(v), free(v0);
 }
 
+static void NAME(probe_case)(const char *isa, const TABLE *k, ptrdiff_t size) {
+    const ptrdiff_t lanes = k->probe_lanes();
+    REAL *result = NAME(make)(lanes), *x = NAME(make)(size);
+    double sum = 0, read = 0;
+    for (ptrdiff_t i = 0; i < size; i++) sum += (double)x[i];
+    k->probe_reads(result, x, size, 3);
+    for (ptrdiff_t i = 0; i < lanes; i++) read += (double)result[i];
+    check(isa, "probe_reads", 1, size, read, 3 * sum, 100 * TOLERANCE);
+    /* Every chain nears 2, the fixed point of x / 2 + 1. */
+    const double operations = k->probe_multiply_adds(result, 200);
+    const double chains = operations / (2.0 * 200 * (double)lanes);
+    check(isa, "probe_multiply_adds", 1, 1, result[lanes - 1], 2 * chains, TOLERANCE);
+    check(isa, "probe_chain", 1, size, (double)k->probe_chain(size),
+          (double)((size + 15) / 16 * 16), 0);
+    free(result), free(x);
+}
+
 static void NAME(run)(const char *isa, const TABLE *k) {
     for (int i = 0; i < NUM_SIZES; i++) {
         NAME(sweep_cases)(isa, k, SIZES[i]);
+        NAME(probe_case)(isa, k, SIZES[i]);
         for (int j = 0; j < NUM_SIZES; j++) {
             NAME(row_cases)(isa, k, SIZES[i], SIZES[j]);
             const ptrdiff_t depth = SIZES[(i * 5 + j * 3) % NUM_SIZES];
