@@ -32,6 +32,7 @@
 #define GEMM_TN_DEPTH 256
 #define SUM_VECS 8
 #define SUM_RUN 16
+#define SQUARE 16
 #define ROW_TILES(rows) (((rows) + TILE_ROWS - 1) / TILE_ROWS)
 
 /* The first row of tile i of so many, of nearly equal height. A division takes as long as four
@@ -360,5 +361,30 @@ static void FR_NAME(scatter_rows)(REAL *table, ptrdiff_t ld_table, const REAL *a
             v_store_tail(row + j,
                          v_add(v_load_tail(row + j, n - j), v_load_tail(a + i * lda + j, n - j)),
                          n - j);
+    }
+}
+
+/* In squares that stay in L1: element by element, one side would jump a row at each step. */
+static void FR_NAME(add_transposed)(REAL *out, ptrdiff_t ld_out, const REAL *start,
+                                    ptrdiff_t ld_start, const REAL *a, ptrdiff_t lda, ptrdiff_t m,
+                                    ptrdiff_t n) {
+    REAL square[SQUARE][SQUARE] = {{0}};
+    for (ptrdiff_t i0 = 0; i0 < m; i0 += SQUARE) {
+        const ptrdiff_t rows = m - i0 < SQUARE ? m - i0 : SQUARE;
+        for (ptrdiff_t j0 = 0; j0 < n; j0 += SQUARE) {
+            const ptrdiff_t columns = n - j0 < SQUARE ? n - j0 : SQUARE;
+            for (ptrdiff_t j = 0; j < columns; j++) {
+                const REAL *from = a + (j0 + j) * lda + i0;
+                for (ptrdiff_t i = 0; i < rows; i++) square[i][j] = from[i];
+            }
+            for (ptrdiff_t i = 0; i < rows; i++) {
+                REAL *to = out + (i0 + i) * ld_out + j0;
+                const REAL *with = start + (i0 + i) * ld_start + j0;
+                for (ptrdiff_t j = 0; j < columns; j += LANES)
+                    v_store_tail(to + j,
+                                 v_add(v_load_tail(with + j, columns - j), v_load(square[i] + j)),
+                                 columns - j);
+            }
+        }
     }
 }

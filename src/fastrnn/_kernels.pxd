@@ -24,6 +24,9 @@ cdef extern from "fastrnn.h" nogil:
                             Py_ssize_t n) noexcept nogil
         void (*scatter_rows)(float *table, Py_ssize_t ld_table, const float *a, Py_ssize_t lda,
                              const int64_t *ids, Py_ssize_t m, Py_ssize_t n) noexcept nogil
+        void (*add_transposed)(float *out, Py_ssize_t ld_out, const float *start,
+                               Py_ssize_t ld_start, const float *a, Py_ssize_t lda,
+                               Py_ssize_t m, Py_ssize_t n) noexcept nogil
         void (*rnn_forward)(float *h, const float *input, Py_ssize_t ld_input,
                             const int64_t *ids, const float *x, const float *packed_ih,
                             Py_ssize_t inputs, const float *h_prev, const float *packed_hh,
@@ -95,6 +98,9 @@ cdef extern from "fastrnn.h" nogil:
                             Py_ssize_t n) noexcept nogil
         void (*scatter_rows)(double *table, Py_ssize_t ld_table, const double *a, Py_ssize_t lda,
                              const int64_t *ids, Py_ssize_t m, Py_ssize_t n) noexcept nogil
+        void (*add_transposed)(double *out, Py_ssize_t ld_out, const double *start,
+                               Py_ssize_t ld_start, const double *a, Py_ssize_t lda,
+                               Py_ssize_t m, Py_ssize_t n) noexcept nogil
         void (*rnn_forward)(double *h, const double *input, Py_ssize_t ld_input,
                             const int64_t *ids, const double *x, const double *packed_ih,
                             Py_ssize_t inputs, const double *h_prev, const double *packed_hh,

@@ -63,6 +63,21 @@ def pack(const floating[:, :] matrix):
     return packed.base
 
 
+def add_transposed(floating[:, :] out, const floating[:, :] start, const floating[:, :] a):
+    """out = start + a^T; the last dimension of each is contiguous, and start may be one row."""
+    cdef Py_ssize_t item = <Py_ssize_t>sizeof(floating)
+    cdef Py_ssize_t m = out.shape[0], n = out.shape[1], ld_out = out.strides[0] // item
+    cdef Py_ssize_t ld_start = 0 if start.shape[0] == 1 else start.strides[0] // item
+    cdef Py_ssize_t lda = a.strides[0] // item
+    with nogil:
+        if floating is float:
+            table.f32.add_transposed(&out[0, 0], ld_out, &start[0, 0], ld_start, &a[0, 0], lda,
+                                     m, n)
+        else:
+            table.f64.add_transposed(&out[0, 0], ld_out, &start[0, 0], ld_start, &a[0, 0], lda,
+                                     m, n)
+
+
 def pack_gates(const floating[:, ::1] weight, Py_ssize_t gates):
     """Return weight (G * H, K) packed for the forward steps of cells."""
     cdef Py_ssize_t hidden = weight.shape[0] // gates, k = weight.shape[1]

@@ -107,6 +107,8 @@ def threads_for(work: float, parts: int, num_threads: int | None) -> int:
 
 def segments(count: int, work: float) -> list[tuple[int, int]]:
     """Cut range(count), each element so many multiply-adds, where Ctrl-C is to be seen."""
+    if count * work <= SEGMENT_WORK:
+        return [(0, count)]
     size = max(1, int(SEGMENT_WORK // max(1, work)))
     return [(i, min(i + size, count)) for i in range(0, count, size)]
 

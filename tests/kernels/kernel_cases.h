@@ -35,6 +35,19 @@ static void NAME(gemm_case)(const char *isa, const TABLE *k, ptrdiff_t m, ptrdif
     free(a), free(b), free(bias), free(packed), free(c);
 }
 
+static void NAME(transposed_case)(const char *isa, const TABLE *k, ptrdiff_t m, ptrdiff_t n) {
+    REAL *a = NAME(make)(m * n), *start = NAME(make)(n), *out = NAME(make)(m * n);
+    REAL *sum = NAME(make)(m * n), *before = NAME(copy)(sum, m * n);
+    k->add_transposed(out, n, start, 0, a, m, m, n);
+    k->add_transposed(sum, n, sum, n, a, m, m, n);
+    for (ptrdiff_t i = 0; i < m; i++)
+        for (ptrdiff_t j = 0; j < n; j++) {
+            check(isa, "add_transposed row", m, n, out[i * n + j], start[j] + a[j * m + i], 0);
+            check(isa, "add_transposed", m, n, sum[i * n + j], before[i * n + j] + a[j * m + i], 0);
+        }
+    free(a), free(start), free(out), free(sum), free(before);
+}
+
 static void NAME(gemm_tn_case)(const char *isa, const TABLE *k, ptrdiff_t m, ptrdiff_t n,
                                ptrdiff_t depth) {
     REAL *a = NAME(make)(depth * m), *b = NAME(make)(depth * n), *c = NAME(make)(m * n);
@@ -171,6 +184,7 @@ static void NAME(run)(const char *isa, const TABLE *k) {
         NAME(probe_case)(isa, k, SIZES[i]);
         for (int j = 0; j < NUM_SIZES; j++) {
             NAME(row_cases)(isa, k, SIZES[i], SIZES[j]);
+            NAME(transposed_case)(isa, k, SIZES[i], SIZES[j]);
             const ptrdiff_t depth = SIZES[(i * 5 + j * 3) % NUM_SIZES];
             NAME(gemm_case)(isa, k, SIZES[i], SIZES[j], depth);
             NAME(gemm_tn_case)(isa, k, SIZES[i], SIZES[j], depth);

@@ -277,7 +277,8 @@ class Recurrent(Module):
                 rows, at = slice(row * hidden, (row + n) * hidden), block * hidden
                 grad[f"bias_{name}_l0"][at : at + n * hidden] += sums[rows]
                 if name == "ih" and token_grads is not None:
-                    grad["weight_ih_l0"][at : at + n * hidden] += token_grads[:, rows].T
+                    part = grad["weight_ih_l0"][at : at + n * hidden]
+                    _ops.add_transposed(part, part, token_grads[:, rows])
 
     def _generate(
         self,
