@@ -25,7 +25,7 @@ ROWS = [
     ["updates", "scaling", "vocabulary", "corpus", "checkpoint", "train"],
     ["text", "sequence"],
     ["bench"],
-    ["options", "interrupts"],
+    ["options", "interrupts", "recipe"],
     ["cli"],
     ["__main__", "__init__"],
 ]

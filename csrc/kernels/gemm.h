@@ -31,6 +31,7 @@
 #define WIDE_ROWS (TILE_ROWS / MAX_PANELS)
 #define GEMM_TN_DEPTH 256
 #define SUM_VECS 8
+#define SUM_RUN 16
 #define ROW_TILES(rows) (((rows) + TILE_ROWS - 1) / TILE_ROWS)
 
 /* The first row of tile i of so many, of nearly equal height. A division takes as long as four

@@ -10,6 +10,7 @@ import numpy as np
 
 from fastrnn import _check, _loops, _ops, _threads, losses
 from fastrnn.layers import Linear, Module, Recurrent
+from fastrnn.layers.workspace import FRESH, Workspace
 
 OUTPUTS = ("all", "last")
 LOSSES = ("cross_entropy", "mse")
@@ -71,6 +72,7 @@ class Network:
         if readout.dtype != layer.dtype:
             raise TypeError(f"readout has dtype {readout.dtype}, expected {layer.dtype}")
         self._layer, self._readout = layer, readout
+        self._workspace = Workspace()
         self._output = _check.choice("output", output, ("linear", "softmax"))
 
     def __repr__(self) -> str:
@@ -283,7 +285,8 @@ class Network:
         _check.choice("outputs", outputs, OUTPUTS)
         if loss == "mse" and self.output == "softmax":
             raise ValueError('loss "mse" needs output "linear", got output "softmax"')
-        saved = self.layer._forward(x, h_0, num_threads, keep=with_grad)
+        workspace = self._workspace if with_grad else FRESH
+        saved = self.layer._forward(x, h_0, num_threads, keep=with_grad, workspace=workspace)
         h = saved.h[1:] if outputs == "all" else saved.h[-1]
         target = self._checked_target(target, h.shape[:-1], saved.batched, loss)
         if loss == "cross_entropy":
@@ -296,8 +299,13 @@ class Network:
             grad_h = self.readout._backward(h, grad_y, num_threads) if with_grad else None
         if grad_h is not None:
             grad_output, grad_h_n = (grad_h, None) if outputs == "all" else (None, grad_h)
-            self.layer._backward(saved, grad_output, grad_h_n, num_threads=num_threads, reuse=True)
-        return value, self.layer._state_of(saved.final)
+            dz, _ = self.layer._backward(
+                saved, grad_output, grad_h_n, num_threads=num_threads, workspace=workspace
+            )
+            workspace.give(grad_h=grad_h, dz=dz if saved.gates is None else None)
+        final = self.layer._state_of(saved.final)
+        workspace.give(h=saved.h, c=saved.c, gates=saved.gates)
+        return value, final
 
     def _checked_target(
         self, target: Any, leading: tuple[int, ...], batched: bool, loss: str
@@ -321,13 +329,13 @@ class Network:
     ) -> tuple[float, np.ndarray | None]:
         """Read-out, softmax, loss and their gradients, block by block of rows."""
         rows, hidden, classes = target.size, h.shape[-1], self.readout.out_features
-        shape = h.shape
+        grads = self._workspace.take("grad_h", h.shape, h.dtype) if with_grad else None
+        grad_h = None if grads is None else grads.reshape(rows, hidden)
         h, target = h.reshape(rows, hidden), target.reshape(rows)
         bias, (packed, packed_back) = self.readout._views["bias"], self.readout._packed()
         scale = 1.0 / rows if reduction == "mean" else 1.0
         threshold = min(round(dropout[0] * _DROPOUT_STEPS), _DROPOUT_STEPS - 1)
         slices = max(1, min(_SLICES, rows * hidden * classes // _SLICE_WORK, 4 * rows // classes))
-        grad_h = _ops.empty(h.shape, h.dtype) if with_grad else None
         grad_w, grad_b = self._slice_grads(slices) if with_grad else (None, None)
 
         slice_rows = -(-rows // slices)
@@ -360,7 +368,7 @@ class Network:
         if grad_w is not None and grad_b is not None and slices > 1:
             self.readout.grad["weight"] += grad_w.sum(axis=0)
             self.readout.grad["bias"] += grad_b.sum(axis=0)
-        return value * scale, None if grad_h is None else grad_h.reshape(shape)
+        return value * scale, grads
 
     def _slice_grads(self, slices: int) -> tuple[np.ndarray, np.ndarray]:
         """Return where each slice adds its gradients; a single one adds to the module's own."""

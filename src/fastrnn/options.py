@@ -21,14 +21,12 @@ from fastrnn.updates import SCHEDULES
 
 Commands = argparse._SubParsersAction  # argparse has no public name for it
 
-# Passes over the text by default: on the default text and two cores, under a minute.
-EPOCHS = 20
 DEFAULT_MODEL = "fastrnn-model.safetensors"
 
 EXAMPLES = f"""\
 examples:
   fastrnn train                               learn English from Python's own help
-  fastrnn train shakespeare.txt --epochs 20   learn from a text file
+  fastrnn train shakespeare.txt --minutes 5   learn from a text file
   cat *.txt | fastrnn train - --out m.safetensors
   fastrnn generate {DEFAULT_MODEL} --prompt "The " --temperature 0.7
   fastrnn evaluate {DEFAULT_MODEL} other.txt
@@ -63,8 +61,10 @@ def _add_train(commands: Commands) -> None:
         "train",
         "learn to write like a text",
         "Learn to write like a text, character by character, and save the model. The last 10 % "
-        "of the text is held out to measure what was learned. Ctrl-C saves the model as it is.",
-        "example:\n  fastrnn train shakespeare.txt --epochs 20 --out shakespeare.safetensors",
+        "of the text is held out to measure what was learned. Ctrl-C saves the model as it is. "
+        "Options of the model and of the training that are not given are chosen to suit the "
+        "length of the text and the time.",
+        "example:\n  fastrnn train shakespeare.txt --minutes 5 --out shakespeare.safetensors",
     )
     parser.add_argument(
         "file",
@@ -95,8 +95,12 @@ def _add_train(commands: Commands) -> None:
     )
     training = parser.add_argument_group("training")
     training.add_argument(
-        "--epochs", type=_whole(), default=EPOCHS, metavar="N", help="passes over the text"
+        "--minutes",
+        type=_real(above=0),
+        metavar="X",
+        help="how long to train (default: 1, unless --epochs is given)",
     )
+    training.add_argument("--epochs", type=_whole(), metavar="N", help="passes over the text")
     training.add_argument("--batch-size", type=_whole(), metavar="N", help="streams side by side")
     training.add_argument(
         "--seq-len", type=_whole(), metavar="N", help="characters that a gradient reaches back"
@@ -105,16 +109,28 @@ def _add_train(commands: Commands) -> None:
     training.add_argument("--lr", type=_real(above=0), metavar="X", help="learning rate")
     training.add_argument("--schedule", choices=SCHEDULES, help="course of the learning rate")
     training.add_argument(
+        "--warmup",
+        type=_real(0, below=1),
+        metavar="X",
+        help="share of the training in which the learning rate rises",
+    )
+    training.add_argument(
+        "--dropout",
+        type=_real(0, below=1),
+        metavar="X",
+        help="share of the hidden states that is left out at each step",
+    )
+    training.add_argument(
+        "--weight-decay", type=_real(0), metavar="X", help="how fast weights shrink"
+    )
+    training.add_argument(
         "--clip",
         type=_real(0),
         dest="clip_norm",
         metavar="X",
         help="largest norm of the gradient; 0: no limit",
     )
-    _take_defaults(parser, CharRNN.__init__, "cell", "hidden_size", "nonlinearity", "seed")
-    _take_defaults(
-        parser, CharRNN.fit, "batch_size", "seq_len", "optimizer", "lr", "schedule", "clip_norm"
-    )
+    _take_defaults(parser, CharRNN.__init__, "seed")
 
 
 def _add_generate(commands: Commands) -> None:

@@ -139,7 +139,7 @@ static void NAME(sweep_cases)(const char *isa, const TABLE *k, ptrdiff_t size) {
         check(isa, "adam", 1, size, p[i], (double)p0[i] * 0.999 - 0.1 * update, 4 * TOLERANCE);
         squares += (double)g[i] * (double)g[i];
     }
-    check(isa, "sum_of_squares", 1, size, k->sum_of_squares(g, size), squares, 1e-13);
+    check(isa, "sum_of_squares", 1, size, k->sum_of_squares(g, size), squares, TOLERANCE);
     for (int f = FR_LINEAR; f <= FR_SIGMOID; f++) {
         k->activate(p, g, size, (fr_nonlinearity)f);
         for (ptrdiff_t i = 0; i < size; i++)

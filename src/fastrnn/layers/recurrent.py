@@ -18,6 +18,7 @@ from fastrnn import _check, _loops, _ops, _step, _threads
 from fastrnn._step import Stream
 from fastrnn.layers.module import STRIPE, Module, product
 from fastrnn.layers.packed import Blocks, Packed
+from fastrnn.layers.workspace import FRESH, Workspace
 
 
 class Saved(NamedTuple):
@@ -98,7 +99,15 @@ class Recurrent(Module):
         """Return a state in the form in which the layer takes it."""
         return parts if len(self.state_names) > 1 else parts[0]
 
-    def _forward(self, x: Any, state: Any, num_threads: int | None, *, keep: bool) -> Saved:
+    def _forward(
+        self,
+        x: Any,
+        state: Any,
+        num_threads: int | None,
+        *,
+        keep: bool,
+        workspace: Workspace = FRESH,
+    ) -> Saved:
         """Check x and the state, run over all steps; ``keep`` what backward needs."""
         x, batched = self._checked_input(x)
         steps, batch = x.shape[:2]
@@ -107,13 +116,13 @@ class Recurrent(Module):
         _check.memory("the output", steps + 1, batch, kept * hidden, self.dtype.itemsize)
         initial = self._checked_states(state, batch, batched)
 
-        h = _ops.empty((steps + 1, batch, hidden), self.dtype)
+        h = workspace.take("h", (steps + 1, batch, hidden), self.dtype)
         h[0] = initial[0]
         c = gates = projection = None
         if self._has_gates and keep:
-            gates = _ops.empty((steps, batch, width), self.dtype)
+            gates = workspace.take("gates", (steps, batch, width), self.dtype)
         if len(self.state_names) > 1:
-            c = _ops.empty((steps + 1 if keep else 1, batch, hidden), self.dtype)
+            c = workspace.take("c", (steps + 1 if keep else 1, batch, hidden), self.dtype)
             c[0] = initial[1]
         is_dense = x.ndim == 3
         together = _loops.projection_steps(steps, batch, width * self.dtype.itemsize)
@@ -197,14 +206,14 @@ class Recurrent(Module):
         grad_c_n: np.ndarray | None = None,
         *,
         num_threads: int | None,
-        reuse: bool = False,
+        workspace: Workspace = FRESH,
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Add to the gradients of the parameters; return dz (T, B, width) and the carry.
 
-        grad_output is (T, B, H), the others (B, H), contiguous. With ``reuse``, dz takes the
-        place of the gates in ``saved``.
+        grad_output is (T, B, H), the others (B, H), contiguous. In a workspace that is not FRESH,
+        dz takes the place of the gates in ``saved``.
         """
-        dz, carry = self._dz(saved, grad_output, grad_h_n, grad_c_n, num_threads, reuse)
+        dz, carry = self._dz(saved, grad_output, grad_h_n, grad_c_n, num_threads, workspace)
         self._parameter_grads(saved.x, saved.h, dz, num_threads)
         return dz, carry
 
@@ -215,15 +224,15 @@ class Recurrent(Module):
         grad_h_n: np.ndarray | None,
         grad_c_n: np.ndarray | None,
         num_threads: int | None,
-        reuse: bool,
+        workspace: Workspace,
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Return the gradients of all pre-activations, and the carry: the loop over time."""
         h, gates = saved.h, saved.gates
         steps, batch, hidden = h.shape[0] - 1, h.shape[1], h.shape[2]
         width = self._row_gates * hidden
-        dz = gates if reuse else None
+        dz = None if workspace is FRESH else gates
         if dz is None:
-            dz = _ops.empty((steps, batch, width), self.dtype)
+            dz = workspace.take("dz", (steps, batch, width), self.dtype)
         carry = None
         if self._has_gates:
             carry = _ops.empty((batch, hidden), self.dtype)
