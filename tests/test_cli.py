@@ -104,6 +104,7 @@ def test_train_options_reach_the_model(capsys, text) -> None:
         schedule="constant",
         warmup=recipe(len(VERSE)).warmup,
         dropout=recipe(len(VERSE)).dropout,
+        weight_decay=recipe(len(VERSE)).weight_decay,
         clip_norm=None,
     )
     expected.save("expected")

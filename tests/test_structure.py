@@ -14,7 +14,7 @@ PACKAGE = Path(fastrnn.__file__).parent
 
 # From the bottom up; a module may import those in lower rows and in its own.
 ROWS = [
-    ["errors", "_version", "cpu", "_reference"],
+    ["errors", "_version", "cpu", "_team", "_reference"],
     ["_ops", "_loops"],
     ["_check"],
     ["_threads"],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,10 +22,10 @@ _BLOCK_NUMBERS = 1 << 16
 
 # Rows are cut into slices, each with its own sum of gradients, added up in order: a number of
 # slices that does not depend on threads gives bits that do not either. A slice has work for some
-# 100 microseconds, beside which its sum does not count; with many classes there are fewer, so
+# 70 microseconds, beside which its sum does not count; with many classes there are fewer, so
 # that the sums take no more than four times the memory of h.
 _SLICES = 16
-_SLICE_WORK = 8_000_000
+_SLICE_WORK = 3_000_000
 
 # Whether a state is dropped is decided by 16 random bits.
 _DROPOUT_STEPS = 1 << 16
@@ -175,9 +174,10 @@ class Network:
             As :class:`fastrnn.RNN` does; an unknown ``outputs``.
         """
         _check.choice("outputs", outputs, OUTPUTS)
-        saved = self.layer._forward(x, h_0, num_threads, keep=False)
-        h = saved.h[1:] if outputs == "all" else saved.h[-1]
-        y = self.readout._forward(h, num_threads)
+        with _threads.call:
+            saved = self.layer._forward(x, h_0, num_threads, keep=False)
+            h = saved.h[1:] if outputs == "all" else saved.h[-1]
+            y = self.readout._forward(h, num_threads)
         if self.output == "softmax":
             _ops.softmax(y.reshape(-1, y.shape[-1]))
         return y if saved.batched else y[..., 0, :], self.layer._state_of(saved.final)
@@ -222,7 +222,8 @@ class Network:
         TypeError, ValueError, MemoryError
             For a wrong dtype, shape or option.
         """
-        return self._run(x, target, h_0, loss, reduction, outputs, num_threads, False)
+        with _threads.call:
+            return self._run(x, target, h_0, loss, reduction, outputs, num_threads, False)
 
     def loss_and_grad(
         self,
@@ -264,9 +265,10 @@ class Network:
         seed = _check.integer("seed", seed, 0, _check.MAX_SEED)
         if dropout > 0 and loss != "cross_entropy":
             raise ValueError(f'dropout needs loss "cross_entropy", got loss {loss!r}')
-        return self._run(
-            x, target, h_0, loss, reduction, outputs, num_threads, True, (dropout, seed)
-        )
+        with _threads.call:
+            return self._run(
+                x, target, h_0, loss, reduction, outputs, num_threads, True, (dropout, seed)
+            )
 
     def _run(
         self,
@@ -335,39 +337,29 @@ class Network:
         bias, (packed, packed_back) = self.readout._views["bias"], self.readout._packed()
         scale = 1.0 / rows if reduction == "mean" else 1.0
         threshold = min(round(dropout[0] * _DROPOUT_STEPS), _DROPOUT_STEPS - 1)
-        slices = max(1, min(_SLICES, rows * hidden * classes // _SLICE_WORK, 4 * rows // classes))
-        grad_w, grad_b = self._slice_grads(slices) if with_grad else (None, None)
-
+        slices = _slices(rows, hidden, classes)
         slice_rows = -(-rows // slices)
-        block = max(1, min(_BLOCK_ROWS, _BLOCK_NUMBERS // max(hidden, classes), slice_rows))
-
-        def some(start: int, stop: int, first: int, last: int) -> list[float]:
-            scratch = _ops.empty((block, classes), h.dtype)
-            scratch_h = _ops.empty((block, hidden), h.dtype) if threshold else None
-            values = []
-            for s in range(first, last):
-                r0 = min(s * slice_rows + start, rows)
-                r1 = min(s * slice_rows + stop, rows)
-                if grad_h is None or grad_w is None or grad_b is None:
-                    value = _loops.readout_cross_entropy(h, target, packed, bias, scratch, r0, r1)
-                else:
-                    value = _loops.readout_cross_entropy_grads(
-                        grad_h, grad_w[s], grad_b[s], h, target, packed, packed_back, bias,
-                        scratch, scratch_h, dropout[1], threshold, scale, r0, r1,
-                    )  # fmt: skip
-                values.append(value)
-            return values
-
+        most = max(1, min(_BLOCK_ROWS, _BLOCK_NUMBERS // max(hidden, classes)))
+        block = -(-slice_rows // -(-slice_rows // most))
+        grad_w, grad_b = self._slice_grads(slices) if with_grad else (None, None)
         row_work = hidden * classes
-        threads = _threads.threads_for(rows * row_work, slices, num_threads)
-        value = 0.0
-        for segment in _threads.segments(slice_rows, slices * row_work):
-            for part in _threads.run(partial(some, *segment), slices, threads):
-                for one in part:
-                    value += one
+        threads = _threads.threads_for(
+            rows * row_work * (3 if with_grad else 1), slices, num_threads
+        )
+        scratch = _ops.empty((threads, block, classes), h.dtype)
+        scratch_h = _ops.empty((threads, block, hidden), h.dtype) if threshold else None
+        values, value = np.empty(slices), 0.0
+        for start, stop in _threads.segments(slice_rows, slices * row_work):
+            _loops.readout_cross_entropy(
+                scratch, scratch_h, values, grad_h, grad_w, grad_b, h, target, packed,
+                packed_back, bias, dropout[1], threshold, scale, slice_rows, start, stop,
+                slices == 1 or start > 0, threads,
+            )  # fmt: skip
+            for one in values.tolist():
+                value += one
         if grad_w is not None and grad_b is not None and slices > 1:
-            self.readout.grad["weight"] += grad_w.sum(axis=0)
-            self.readout.grad["bias"] += grad_b.sum(axis=0)
+            _ops.column_sums(self.readout.grad["weight"].reshape(-1), grad_w.reshape(slices, -1))
+            _ops.column_sums(self.readout.grad["bias"], grad_b)
         return value * scale, grads
 
     def _slice_grads(self, slices: int) -> tuple[np.ndarray, np.ndarray]:
@@ -376,6 +368,12 @@ class Network:
         if slices == 1:
             return grad_w[None], grad_b[None]
         return (
-            np.zeros((slices, *grad_w.shape), grad_w.dtype),
-            np.zeros((slices, *grad_b.shape), grad_b.dtype),
+            _ops.empty((slices, *grad_w.shape), grad_w.dtype),
+            _ops.empty((slices, *grad_b.shape), grad_b.dtype),
         )
+
+
+def _slices(rows: int, hidden: int, classes: int) -> int:
+    """Return into how many slices the rows of a read-out are cut: a power of two."""
+    most = min(_SLICES, rows * hidden * classes // _SLICE_WORK, 4 * rows // classes)
+    return 1 << max(0, most.bit_length() - 1)
