@@ -158,6 +158,22 @@ def test_a_result_that_is_slightly_off_is_refused(row: Row) -> None:
             problem.check("numpy", outcome | {name: wrong})
 
 
+class AlwaysZero:
+    """A library that is fast and wrong."""
+
+    def step(self, problem: Problem) -> list[peers.Contender]:
+        def outcome() -> dict[str, np.ndarray]:
+            return {"output": np.zeros((len(problem.x), 1, problem.row.hidden_size))}
+
+        return [peers.Contender("zero", "at once", lambda: pytest.fail("it was timed"), outcome)]
+
+
+def test_a_wrong_library_stops_the_run_before_it_is_timed() -> None:
+    libraries = [load("numpy", 1), AlwaysZero()]
+    with pytest.raises(WrongResultError, match=r"step RNN I16 H16: output of zero \(at once\)"):
+        run._measure(Row("step", 16, 16), libraries, None, 1, run.QUICK)
+
+
 def check_every_form(library: str) -> int:
     """Check every form of a library on a small row of each kind and cell; return how many."""
     count = 0
