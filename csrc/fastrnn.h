@@ -17,19 +17,30 @@ typedef enum {
     FR_SIGMOID = 3,
 } fr_nonlinearity;
 
+/* What packed weights are stored as. */
+typedef enum {
+    FR_STORED_REAL = 0,
+    FR_STORED_BF16 = 1, /* the upper half of a float, rounded to nearest even */
+    FR_STORED_INT8 = 2, /* multiples of max |w| / 127 of their row of W */
+} fr_stored;
+
 #define REAL float
 typedef struct {
 #define FR_KERNEL(result, name, args) result(*name) args;
+#define FR_KERNEL_F32 FR_KERNEL
 #include "kernels.def"
 #undef FR_KERNEL
+#undef FR_KERNEL_F32
 } fr_kernels_f32;
 #undef REAL
 
 #define REAL double
 typedef struct {
 #define FR_KERNEL(result, name, args) result(*name) args;
+#define FR_KERNEL_F32(result, name, args)
 #include "kernels.def"
 #undef FR_KERNEL
+#undef FR_KERNEL_F32
 } fr_kernels_f64;
 #undef REAL
 

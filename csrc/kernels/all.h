@@ -12,3 +12,6 @@
 #include "rnn.h"
 #include "softmax.h"
 #include "sample.h"
+#if SMALL_WEIGHTS
+#include "small.h"
+#endif

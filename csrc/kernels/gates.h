@@ -38,8 +38,10 @@ typedef struct {
     const REAL *packed_ih;
     ptrdiff_t inputs;
     const REAL *h; /* (rows, hidden) */
-    const REAL *packed_hh;
+    const void *packed_hh;
     ptrdiff_t hidden;
+    fr_stored stored; /* packed_hh; other than REAL needs x to be NULL */
+    int reverse;      /* walk the units from the last to the first */
 } gate_input;
 
 /* A last panel of a single vector leaves the rest of its row in z as it was: zero, so that the
@@ -66,23 +68,27 @@ FR_INLINE void gate_tiles(REAL *z, const gate_input *in, ptrdiff_t row, int rows
         .init_left = hidden - unit,
         .ids = in->ids ? in->ids + row : NULL,
     };
+    const ptrdiff_t panel = unit / PANEL * of;
     if (in->x && first_in >= 0)
-        t.factors[t.count++] =
-            (factor){in->x + row * in->inputs, in->inputs, 1,
-                     in->packed_ih + (unit * of + first_in * PANEL) * in->inputs, in->inputs};
-    if (first_of >= 0)
+        t.factors[t.count++] = (factor){
+            in->x + row * in->inputs, in->inputs, 1,
+            panel_at(in->packed_ih, panel + first_in, in->inputs, FR_STORED_REAL), in->inputs};
+    if (first_of >= 0) {
         t.factors[t.count++] =
             (factor){in->h + row * hidden, hidden, 1,
-                     in->packed_hh + (unit * of + first_of * PANEL) * hidden, hidden};
+                     panel_at(in->packed_hh, panel + first_of, hidden, in->stored), hidden};
+        t.stored = in->stored;
+    }
     if (rows <= WIDE_ROWS) {
-        wide_tile_of(&t, rows, gates);
+        tile_of(&t, rows, gates);
         return;
     }
     for (int gate = 0; gate < gates; gate++) {
-        tile_of(&t, rows);
+        tile_of(&t, rows, 1);
         t.c += GATE_SIZE;
         t.init += hidden;
-        for (int f = 0; f < t.count; f++) t.factors[f].packed += PANEL * t.factors[f].k;
+        for (int f = 0; f < t.count; f++)
+            t.factors[f].packed = panel_at(t.factors[f].packed, 1, t.factors[f].k, t.stored);
     }
 }
 
@@ -111,5 +117,5 @@ FR_INLINE void gradient_tile(REAL *to, const REAL *dh, const REAL *dz_next, ptrd
         .factors = {{dz_next, ldz, 1, packed_hh_t + unit * depth, depth}},
         .count = dz_next ? 1 : 0,
     };
-    wide_tile_of(&t, rows, panels);
+    tile_of(&t, rows, panels);
 }

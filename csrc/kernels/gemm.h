@@ -10,6 +10,10 @@
  * whatever the tile around it: a row's bits do not depend on its neighbours in the batch nor
  * on how rows are split over threads.
  *
+ * Weights of fewer bits (SMALL_WEIGHTS: of float alone) are widened as they are read. Panels of
+ * INT8 begin with the scales of their columns, and an element's chain over multiples is scaled
+ * before what it starts from is added.
+ *
  * The activation, or its derivative on the way back, is applied to the tile while it is still
  * in L1, with the choice made once per tile.
  */
@@ -21,8 +25,15 @@
 #define gemm_args FR_CAT(gemm_args, SUFFIX)
 #define tile FR_NAME(tile)
 #define tile_of FR_NAME(tile_of)
-#define wide_tile_of FR_NAME(wide_tile_of)
 #define panels_at_once FR_NAME(panels_at_once)
+#define tile_stored FR_NAME(tile_stored)
+#define real_tile_of FR_NAME(real_tile_of)
+#define small_tile_of FR_NAME(small_tile_of)
+#define weight_size FR_NAME(weight_size)
+#define panel_size FR_NAME(panel_size)
+#define panel_at FR_NAME(panel_at)
+#define load_weights FR_NAME(load_weights)
+#define start_of FR_NAME(start_of)
 #define finish FR_NAME(finish)
 #define gemm_run FR_NAME(gemm_run)
 
@@ -42,11 +53,33 @@ FR_INLINE ptrdiff_t tile_start(ptrdiff_t rows, ptrdiff_t i, ptrdiff_t tiles) {
 }
 #endif
 
+/* Bytes of a weight, and of a panel of depth k. */
+FR_INLINE ptrdiff_t weight_size(const fr_stored stored) {
+    return stored == FR_STORED_INT8 ? 1 : stored == FR_STORED_BF16 ? 2 : (ptrdiff_t)sizeof(REAL);
+}
+FR_INLINE ptrdiff_t panel_size(ptrdiff_t k, const fr_stored stored) {
+    const ptrdiff_t scales = stored == FR_STORED_INT8 ? sizeof(REAL) : 0;
+    return PANEL * (scales + k * weight_size(stored));
+}
+FR_INLINE const void *panel_at(const void *packed, ptrdiff_t panel, ptrdiff_t k,
+                               const fr_stored stored) {
+    return (const char *)packed + panel * panel_size(k, stored);
+}
+
+FR_INLINE vec load_weights(const char *p, const fr_stored stored) {
+#if SMALL_WEIGHTS
+    if (stored == FR_STORED_BF16) return v_load_bf16((const void *)p);
+    if (stored == FR_STORED_INT8) return v_load_int8((const void *)p);
+#endif
+    (void)stored;
+    return v_load((const void *)p);
+}
+
 /* A factor of a tile: a (rows, k) @ packed (k, panels). */
 typedef struct {
     const REAL *a; /* element (r, k) at a[r * row_stride + k * k_stride] */
     ptrdiff_t row_stride, k_stride;
-    const REAL *packed; /* panels one after the other, k x PANEL each */
+    const void *packed; /* panels one after the other, k x PANEL each */
     ptrdiff_t k;
 } factor;
 
@@ -63,40 +96,60 @@ typedef struct {
     ptrdiff_t step;
     factor factors[2]; /* walked in this order */
     int count;
+    fr_stored stored; /* INT8: of a single factor */
 } tile_args;
 
-/* One tile, `width` vectors wide: whole panels, or the first vector of one. The last two arguments
- * are compile-time constants at every call, so that `acc` lives in registers. */
-FR_INLINE void tile(const tile_args *t, const int rows, const int width) {
+/* What vector j of a row starts from; `from` is the beginning of that row, or NULL. */
+FR_INLINE vec start_of(const tile_args *t, const REAL *from, const int j) {
+    const int p = j / TILE_VECS, column = j % TILE_VECS * LANES;
+    const ptrdiff_t left = t->init_left - p * t->step - column;
+    return from && left > 0 ? v_load_tail(from + p * t->init_stride + column, left) : v_set1(0);
+}
+
+/* One tile, `width` vectors wide: whole panels, or the first vector of one. The last three
+ * arguments are compile-time constants at every call, so that `acc` lives in registers. */
+FR_INLINE void tile(const tile_args *t, const int rows, const int width, const fr_stored stored) {
+    const ptrdiff_t size = weight_size(stored);
     vec acc[TILE_ROWS * TILE_VECS];
 
     for (int r = 0; r < rows; r++) {
         const REAL *from = t->init ? t->init + (t->ids ? t->ids[r] : r) * t->ld_init : NULL;
         FR_UNROLL
-        for (int j = 0; j < width; j++) {
-            const int p = j / TILE_VECS, column = j % TILE_VECS * LANES;
-            const ptrdiff_t left = t->init_left - p * t->step - column;
-            acc[r * width + j] = from && left > 0
-                                     ? v_load_tail(from + p * t->init_stride + column, left)
-                                     : v_set1(0);
-        }
+        for (int j = 0; j < width; j++)
+            acc[r * width + j] = stored == FR_STORED_INT8 ? v_set1(0) : start_of(t, from, j);
     }
 
     for (const factor *f = t->factors; f < t->factors + t->count; f++) {
-        const REAL *a = f->a, *b = f->packed;
+        const REAL *a = f->a;
         const ptrdiff_t row_stride = f->row_stride, k_stride = f->k_stride, depth = f->k;
-        const ptrdiff_t next_panel = PANEL * depth;
-        for (ptrdiff_t k = 0; k < depth; k++, a += k_stride, b += PANEL) {
+        const ptrdiff_t next_panel = panel_size(depth, stored);
+        const char *b = (const char *)f->packed + panel_size(0, stored);
+        for (ptrdiff_t k = 0; k < depth; k++, a += k_stride, b += PANEL * size) {
             vec w[MAX_PANELS * TILE_VECS];
             FR_UNROLL
             for (int j = 0; j < width; j++)
-                w[j] = v_load(b + (j / TILE_VECS) * next_panel + (j % TILE_VECS) * LANES);
+                w[j] = load_weights(
+                    b + (j / TILE_VECS) * next_panel + (j % TILE_VECS) * LANES * size, stored);
             FR_UNROLL
             for (int r = 0; r < rows; r++) {
                 vec x = v_set1(a[r * row_stride]);
                 FR_UNROLL
                 for (int j = 0; j < width; j++)
                     acc[r * width + j] = v_fma(x, w[j], acc[r * width + j]);
+            }
+        }
+    }
+
+    if (stored == FR_STORED_INT8) {
+        const char *scales = t->factors[0].packed;
+        const ptrdiff_t next_panel = panel_size(t->factors[0].k, stored);
+        for (int r = 0; r < rows; r++) {
+            const REAL *from = t->init ? t->init + (t->ids ? t->ids[r] : r) * t->ld_init : NULL;
+            FR_UNROLL
+            for (int j = 0; j < width; j++) {
+                const REAL *at = (const void *)(scales + (j / TILE_VECS) * next_panel);
+                acc[r * width + j] = v_fma(acc[r * width + j], v_load(at + j % TILE_VECS * LANES),
+                                           start_of(t, from, j));
             }
         }
     }
@@ -114,7 +167,7 @@ FR_INLINE void tile(const tile_args *t, const int rows, const int width) {
 }
 
 #define FR_TILE(rows, width) \
-    case rows: tile(t, rows, width); break
+    case rows: tile(t, rows, width, stored); break
 
 #if TILE_ROWS == 14
 #define FR_TILES(width) \
@@ -152,15 +205,6 @@ FR_INLINE void tile(const tile_args *t, const int rows, const int width) {
     FR_TILE(6, width)
 #endif
 
-/* `rows` <= TILE_ROWS rows of one panel, of which a narrow one has no more than a vector left. */
-static void tile_of(const tile_args *t, int rows) {
-    if (t->init_left <= LANES) switch (rows) {
-            FR_TILES(1);
-        }
-    else
-        switch (rows) { FR_TILES(TILE_VECS); }
-}
-
 #if WIDE_ROWS == 1
 #define FR_WIDE(panels) FR_TILE(1, (panels) * TILE_VECS)
 #elif WIDE_ROWS == 2
@@ -174,9 +218,10 @@ static void tile_of(const tile_args *t, int rows) {
     FR_TILE(3, (panels) * TILE_VECS)
 #endif
 
-/* `rows` <= WIDE_ROWS rows of several panels: so few rows of one panel would leave the multipliers
- * waiting for each other. */
-static void wide_tile_of(const tile_args *t, int rows, int panels) {
+/* `rows` <= TILE_ROWS rows of one panel, or `rows` <= WIDE_ROWS rows of several: so few rows of one
+ * panel would leave the multipliers waiting for each other. A panel that has no more than a vector
+ * left is a narrow one. */
+FR_INLINE void tile_stored(const tile_args *t, int rows, int panels, const fr_stored stored) {
     if (panels == 4) switch (rows) {
             FR_WIDE(4);
         }
@@ -184,12 +229,37 @@ static void wide_tile_of(const tile_args *t, int rows, int panels) {
         switch (rows) { FR_WIDE(3); }
     else if (panels == 2)
         switch (rows) { FR_WIDE(2); }
+    else if (t->init_left <= LANES && stored == FR_STORED_REAL)
+        switch (rows) { FR_TILES(1); }
     else
-        tile_of(t, rows);
+        switch (rows) { FR_TILES(TILE_VECS); }
 }
 #undef FR_WIDE
 #undef FR_TILES
 #undef FR_TILE
+
+static void real_tile_of(const tile_args *t, int rows, int panels) {
+    tile_stored(t, rows, panels, FR_STORED_REAL);
+}
+
+#if SMALL_WEIGHTS
+static void small_tile_of(const tile_args *t, int rows, int panels) {
+    if (t->stored == FR_STORED_BF16)
+        tile_stored(t, rows, panels, FR_STORED_BF16);
+    else
+        tile_stored(t, rows, panels, FR_STORED_INT8);
+}
+#endif
+
+static void tile_of(const tile_args *t, int rows, int panels) {
+#if SMALL_WEIGHTS
+    if (t->stored != FR_STORED_REAL) {
+        small_tile_of(t, rows, panels);
+        return;
+    }
+#endif
+    real_tile_of(t, rows, panels);
+}
 
 /* How many of `left` panels to take together for `rows` rows. */
 static int panels_at_once(ptrdiff_t rows, ptrdiff_t left) {
@@ -205,6 +275,7 @@ typedef struct {
     const int64_t *ids;
     factor factors[2]; /* from row 0; packed from column 0 */
     int count;
+    fr_stored stored;
     ptrdiff_t m, n;
     int reverse; /* walk the panels from the last to the first */
     fr_nonlinearity nonlinearity;
@@ -245,13 +316,15 @@ static void gemm_run(const gemm_args *g) {
                 .ids = g->ids ? g->ids + row : NULL,
                 .step = PANEL,
                 .count = g->count,
+                .stored = g->stored,
             };
             for (int f = 0; f < g->count; f++) {
                 t.factors[f] = g->factors[f];
                 t.factors[f].a += row * g->factors[f].row_stride;
-                t.factors[f].packed += column * g->factors[f].k;
+                t.factors[f].packed =
+                    panel_at(g->factors[f].packed, panel, g->factors[f].k, g->stored);
             }
-            wide_tile_of(&t, rows, together);
+            tile_of(&t, rows, together);
             if (g->nonlinearity != FR_LINEAR)
                 finish(g, row, column, rows, left < together * PANEL ? left : together * PANEL);
         }

@@ -13,6 +13,7 @@
  * three what the recurrent one's does.
  */
 #define gru_cell FR_NAME(gru_cell)
+#define gru_step FR_NAME(gru_step)
 #define gru_cell_back FR_NAME(gru_cell_back)
 
 /* `n` units of one row: in z n's projection, r and z activated, and m; gates may be NULL. */
@@ -34,36 +35,42 @@ FR_INLINE void gru_cell(REAL *h, REAL *gates, const REAL *z, const REAL *h_prev,
     }
 }
 
-static void FR_NAME(gru_forward)(REAL *h, REAL *gates, const REAL *input, ptrdiff_t ld_input,
-                                 const int64_t *ids, const REAL *x, const REAL *packed_ih,
-                                 ptrdiff_t inputs, const REAL *h_prev, const REAL *packed_hh,
-                                 ptrdiff_t batch, ptrdiff_t hidden, int reverse) {
-    const gate_input in = {input, ld_input, ids, x, packed_ih, inputs, h_prev, packed_hh, hidden};
-    const ptrdiff_t tiles = ROW_TILES(batch), blocks = PANELS_OF(hidden);
+static void gru_step(REAL *h, REAL *gates, const gate_input *in, ptrdiff_t batch) {
+    const ptrdiff_t hidden = in->hidden, tiles = ROW_TILES(batch);
+    const ptrdiff_t blocks = PANELS_OF(hidden);
     _Alignas(64) REAL z[4 * GATE_SIZE];
     if (batch > WIDE_ROWS) clear_narrow(z, hidden);
     for (ptrdiff_t done = 0; done < blocks; done++) {
-        const ptrdiff_t unit = (reverse ? blocks - 1 - done : done) * PANEL;
+        const ptrdiff_t unit = (in->reverse ? blocks - 1 - done : done) * PANEL;
         const ptrdiff_t n = hidden - unit < PANEL ? hidden - unit : PANEL;
         for (ptrdiff_t i = 0; i < tiles; i++) {
             const ptrdiff_t row = tile_start(batch, i, tiles);
             const int rows = (int)(tile_start(batch, i + 1, tiles) - row);
-            if (x) {
-                gate_tiles(z, &in, row, rows, unit, 1, 0, 2, -1, 3);
-                gate_tiles(z + GATE_SIZE, &in, row, rows, unit, 2, 1, 0, 0, 3);
-                gate_tiles(z + 3 * GATE_SIZE, &in, row, rows, unit, 1, 3, -1, 2, 3);
+            if (in->x) {
+                gate_tiles(z, in, row, rows, unit, 1, 0, 2, -1, 3);
+                gate_tiles(z + GATE_SIZE, in, row, rows, unit, 2, 1, 0, 0, 3);
+                gate_tiles(z + 3 * GATE_SIZE, in, row, rows, unit, 1, 3, -1, 2, 3);
             } else {
-                gate_tiles(z, &in, row, rows, unit, 1, 0, -1, -1, 3);
-                gate_tiles(z + GATE_SIZE, &in, row, rows, unit, 3, 1, -1, 0, 3);
+                gate_tiles(z, in, row, rows, unit, 1, 0, -1, -1, 3);
+                gate_tiles(z + GATE_SIZE, in, row, rows, unit, 3, 1, -1, 0, 3);
             }
             for (int gate = 1; gate < 3; gate++) each_sigmoid(z + gate * GATE_SIZE, rows * PANEL);
             for (ptrdiff_t r = 0; r < rows; r++) {
                 const ptrdiff_t at = (row + r) * hidden + unit;
                 gru_cell(h + at, gates ? gates + 4 * (row + r) * hidden + unit : NULL,
-                         z + r * PANEL, h_prev + at, hidden, n);
+                         z + r * PANEL, in->h + at, hidden, n);
             }
         }
     }
+}
+
+static void FR_NAME(gru_forward)(REAL *h, REAL *gates, const REAL *input, ptrdiff_t ld_input,
+                                 const int64_t *ids, const REAL *x, const REAL *packed_ih,
+                                 ptrdiff_t inputs, const REAL *h_prev, const REAL *packed_hh,
+                                 ptrdiff_t batch, ptrdiff_t hidden, int reverse) {
+    const gate_input in = {input,  ld_input,       ids,    x, packed_ih, inputs, h_prev, packed_hh,
+                           hidden, FR_STORED_REAL, reverse};
+    gru_step(h, gates, &in, batch);
 }
 
 FR_INLINE void gru_cell_back(REAL *dz, REAL *dh_past, const REAL *gates, const REAL *h_prev,

@@ -12,6 +12,7 @@
  * tanh(c_t) is computed again: a tenth of the step's memory would go into keeping it.
  */
 #define lstm_cell FR_NAME(lstm_cell)
+#define lstm_step FR_NAME(lstm_step)
 #define lstm_cell_back FR_NAME(lstm_cell_back)
 
 /* `n` units of one row, whose activated gates stand in z; gates may be NULL. */
@@ -33,22 +34,19 @@ FR_INLINE void lstm_cell(REAL *h, REAL *c, REAL *gates, const REAL *z, const REA
     }
 }
 
-static void FR_NAME(lstm_forward)(REAL *h, REAL *c, REAL *gates, const REAL *input,
-                                  ptrdiff_t ld_input, const int64_t *ids, const REAL *x,
-                                  const REAL *packed_ih, ptrdiff_t inputs, const REAL *h_prev,
-                                  const REAL *c_prev, const REAL *packed_hh, ptrdiff_t batch,
-                                  ptrdiff_t hidden, int reverse) {
-    const gate_input in = {input, ld_input, ids, x, packed_ih, inputs, h_prev, packed_hh, hidden};
-    const ptrdiff_t tiles = ROW_TILES(batch), blocks = PANELS_OF(hidden);
+static void lstm_step(REAL *h, REAL *c, REAL *gates, const gate_input *in, const REAL *c_prev,
+                      ptrdiff_t batch) {
+    const ptrdiff_t hidden = in->hidden, tiles = ROW_TILES(batch);
+    const ptrdiff_t blocks = PANELS_OF(hidden);
     _Alignas(64) REAL z[4 * GATE_SIZE];
     if (batch > WIDE_ROWS) clear_narrow(z, hidden);
     for (ptrdiff_t done = 0; done < blocks; done++) {
-        const ptrdiff_t unit = (reverse ? blocks - 1 - done : done) * PANEL;
+        const ptrdiff_t unit = (in->reverse ? blocks - 1 - done : done) * PANEL;
         const ptrdiff_t n = hidden - unit < PANEL ? hidden - unit : PANEL;
         for (ptrdiff_t i = 0; i < tiles; i++) {
             const ptrdiff_t row = tile_start(batch, i, tiles);
             const int rows = (int)(tile_start(batch, i + 1, tiles) - row);
-            gate_tiles(z, &in, row, rows, unit, 4, 0, 0, 0, 4);
+            gate_tiles(z, in, row, rows, unit, 4, 0, 0, 0, 4);
             for (int gate = 0; gate < 4; gate++) {
                 if (gate == 2)
                     each_tanh(z + gate * GATE_SIZE, rows * PANEL);
@@ -62,6 +60,16 @@ static void FR_NAME(lstm_forward)(REAL *h, REAL *c, REAL *gates, const REAL *inp
             }
         }
     }
+}
+
+static void FR_NAME(lstm_forward)(REAL *h, REAL *c, REAL *gates, const REAL *input,
+                                  ptrdiff_t ld_input, const int64_t *ids, const REAL *x,
+                                  const REAL *packed_ih, ptrdiff_t inputs, const REAL *h_prev,
+                                  const REAL *c_prev, const REAL *packed_hh, ptrdiff_t batch,
+                                  ptrdiff_t hidden, int reverse) {
+    const gate_input in = {input,  ld_input,       ids,    x, packed_ih, inputs, h_prev, packed_hh,
+                           hidden, FR_STORED_REAL, reverse};
+    lstm_step(h, c, gates, &in, c_prev, batch);
 }
 
 FR_INLINE void lstm_cell_back(REAL *dz, REAL *dc, const REAL *gates, const REAL *c,

@@ -18,15 +18,19 @@
 
 #define REAL float
 #define SUFFIX f32
+#define SMALL_WEIGHTS 1
 #include "../kernels/all.h"
 #undef REAL
 #undef SUFFIX
+#undef SMALL_WEIGHTS
 
 #define REAL double
 #define SUFFIX f64
+#define SMALL_WEIGHTS 0
 #include "../kernels/all.h"
 #undef REAL
 #undef SUFFIX
+#undef SMALL_WEIGHTS
 
 #define FR_STRING_(x) #x
 #define FR_STRING(x) FR_STRING_(x)
@@ -36,15 +40,19 @@
 const fr_kernels FR_TABLE(FR_ISA) = {
     .isa = FR_STRING(FR_ISA),
 #define FR_KERNEL(result, name, args) .name = name##_f32,
+#define FR_KERNEL_F32 FR_KERNEL
     .f32 =
         {
 #include "../kernels.def"
         },
 #undef FR_KERNEL
+#undef FR_KERNEL_F32
 #define FR_KERNEL(result, name, args) .name = name##_f64,
+#define FR_KERNEL_F32(result, name, args)
     .f64 =
         {
 #include "../kernels.def"
         },
 #undef FR_KERNEL
+#undef FR_KERNEL_F32
 };

@@ -56,6 +56,14 @@ FR_INLINE vec_f32 v_pow2_f32(vec_f32 n) {
         _mm256_slli_epi32(_mm256_add_epi32(_mm256_castps_si256(n), bias), 23));
 }
 
+FR_INLINE vec_f32 v_load_bf16(const uint16_t *p) {
+    const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)p));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+}
+FR_INLINE vec_f32 v_load_int8(const int8_t *p) {
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)p)));
+}
+
 FR_INLINE vec_f64 v_load_f64(const double *p) { return _mm256_loadu_pd(p); }
 FR_INLINE void v_store_f64(double *p, vec_f64 a) { _mm256_storeu_pd(p, a); }
 FR_INLINE vec_f64 v_load_tail_f64(const double *p, ptrdiff_t n) {

@@ -42,6 +42,14 @@ FR_INLINE vec_f32 v_pow2_f32(vec_f32 n) {
         _mm512_slli_epi32(_mm512_add_epi32(_mm512_castps_si512(n), bias), 23));
 }
 
+FR_INLINE vec_f32 v_load_bf16(const uint16_t *p) {
+    const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)p));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+}
+FR_INLINE vec_f32 v_load_int8(const int8_t *p) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const void *)p)));
+}
+
 FR_INLINE vec_f64 v_load_f64(const double *p) { return _mm512_loadu_pd(p); }
 FR_INLINE void v_store_f64(double *p, vec_f64 a) { _mm512_storeu_pd(p, a); }
 FR_INLINE vec_f64 v_load_tail_f64(const double *p, ptrdiff_t n) {

@@ -1,5 +1,6 @@
 /* 16-byte vectors in the GCC/Clang vector extension: SSE2 on x86-64, NEON on aarch64, whatever
- * the compiler has elsewhere. neon.h replaces the multiply-add by a fused one. */
+ * the compiler has elsewhere. neon.h replaces the multiply-add by a fused one, and the loads that
+ * widen. */
 #include <math.h>
 #include <string.h>
 
@@ -78,3 +79,34 @@ FR_INLINE vec_f32 v_pow2_f32(vec_f32 n) {
     typedef uint32_t vecu __attribute__((vector_size(16)));
     return (vec_f32)(((vecu)n + 127u) << 23);
 }
+
+#ifdef FR_WIDENS
+#elif defined(__SSE2__) /* GCC takes such narrow vectors apart, element by element. */
+#include <emmintrin.h>
+FR_INLINE vec_f32 v_load_bf16(const uint16_t *p) {
+    const __m128i a = _mm_loadl_epi64((const void *)p);
+    return (vec_f32)_mm_unpacklo_epi16(_mm_setzero_si128(), a);
+}
+FR_INLINE vec_f32 v_load_int8(const int8_t *p) {
+    int32_t four;
+    memcpy(&four, p, sizeof four);
+    __m128i a = _mm_cvtsi32_si128(four);
+    a = _mm_unpacklo_epi8(a, a);
+    a = _mm_unpacklo_epi16(a, a);
+    return (vec_f32)_mm_cvtepi32_ps(_mm_srai_epi32(a, 24));
+}
+#else
+FR_INLINE vec_f32 v_load_bf16(const uint16_t *p) {
+    typedef uint16_t half __attribute__((vector_size(8)));
+    typedef uint32_t whole __attribute__((vector_size(16)));
+    half a;
+    memcpy(&a, p, sizeof a);
+    return (vec_f32)(__builtin_convertvector(a, whole) << 16);
+}
+FR_INLINE vec_f32 v_load_int8(const int8_t *p) {
+    typedef int8_t quarter __attribute__((vector_size(4)));
+    quarter a;
+    memcpy(&a, p, sizeof a);
+    return __builtin_convertvector(__builtin_convertvector(a, veci_f32), vec_f32);
+}
+#endif

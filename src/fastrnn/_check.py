@@ -119,6 +119,22 @@ def choice(name: str, value: Any, options: Sequence[str]) -> str:
     raise ValueError(f"{name} must be one of {listed}, got {value!r}")
 
 
+def weights(name: str, value: Any, dtype: np.dtype[Any]) -> int:
+    """Return what a step of a layer of ``dtype`` shall store weights as, of ``_ops.WEIGHTS``.
+
+    None is as the layer has them. Only those of a float32 layer can be stored smaller.
+    """
+    if value is None:
+        return 0
+    stored = choice(name, value, tuple(_ops.WEIGHTS))
+    if dtype != np.float32:
+        raise ValueError(
+            f"{name} must not be given for a layer of dtype {dtype}, got {stored!r}; "
+            f"only float32 weights can be stored smaller"
+        )
+    return _ops.WEIGHTS[stored]
+
+
 def float_dtype(name: str, value: Any) -> np.dtype[Any]:
     """Return ``value`` as ``dtype('float32')`` or ``dtype('float64')``."""
     try:

@@ -5,7 +5,7 @@ from cython cimport floating
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from fastrnn.cpu cimport table
-from fastrnn._kernels cimport fr_nonlinearity
+from fastrnn._kernels cimport FR_STORED_REAL, fr_nonlinearity, fr_stored
 
 
 cdef inline void k_gemm(floating *c, Py_ssize_t ldc, const floating *a, Py_ssize_t lda,
@@ -41,6 +41,17 @@ cdef inline void k_scatter_rows(floating *rows, Py_ssize_t ld_rows, const floati
         table.f32.scatter_rows(rows, ld_rows, a, lda, ids, m, n)
     else:
         table.f64.scatter_rows(rows, ld_rows, a, lda, ids, m, n)
+
+
+cdef inline void k_gemm_stored(fr_stored stored, floating *c, Py_ssize_t ldc, const floating *a,
+                               Py_ssize_t lda, const floating *packed, const floating *bias,
+                               Py_ssize_t m, Py_ssize_t n, Py_ssize_t k) noexcept nogil:
+    """k_gemm, of weights that may be smaller than float32."""
+    if floating is float:
+        if stored != FR_STORED_REAL:
+            table.f32.gemm_small(c, ldc, a, lda, packed, bias, m, n, k, stored)
+            return
+    k_gemm(c, ldc, a, lda, packed, bias, m, n, k)
 
 
 # The cells: one step of whichever it is.
@@ -79,6 +90,29 @@ cdef inline void cell_forward(Cell cell, fr_nonlinearity nonlinearity, floating 
                                   batch, hidden, reverse, nonlinearity)
 
 
+cdef inline void cell_step(Cell cell, fr_nonlinearity nonlinearity, fr_stored stored, floating *h,
+                           floating *c, const floating *rows, Py_ssize_t ld_rows,
+                           const int64_t *ids, const floating *h_prev,
+                           const floating *packed_hh, Py_ssize_t batch, Py_ssize_t hidden,
+                           bint reverse) noexcept nogil:
+    """One step whose weights may be smaller than float32, in place in c."""
+    if floating is float:
+        if stored != FR_STORED_REAL:
+            if cell == CELL_LSTM:
+                table.f32.lstm_forward_small(h, c, rows, ld_rows, ids, h_prev, c, packed_hh,
+                                             batch, hidden, reverse, stored)
+            elif cell == CELL_GRU:
+                table.f32.gru_forward_small(h, rows, ld_rows, ids, h_prev, packed_hh, batch,
+                                            hidden, reverse, stored)
+            else:
+                table.f32.rnn_forward_small(h, rows, ld_rows, ids, h_prev, packed_hh, batch,
+                                            hidden, reverse, nonlinearity, stored)
+            return
+    cell_forward(cell, nonlinearity, h, c, <floating *>NULL, rows, ld_rows, ids,
+                 <const floating *>NULL, <const floating *>NULL, 0, h_prev, <const floating *>c,
+                 packed_hh, batch, hidden, reverse)
+
+
 cdef inline void cell_backward(Cell cell, fr_nonlinearity nonlinearity, floating *dz,
                                floating *carry, const floating *z, const floating *h,
                                const floating *h_prev, const floating *c,
@@ -104,11 +138,11 @@ cdef inline void cell_backward(Cell cell, fr_nonlinearity nonlinearity, floating
             table.f64.rnn_backward(dz, h, dh, dz_next, packed_hh_t, batch, hidden, nonlinearity)
 
 
-cdef inline void project(floating *z, Py_ssize_t width, const floating *x, Py_ssize_t inputs,
-                         const floating *packed_ih, const floating *bias, Py_ssize_t columns,
-                         Py_ssize_t rows) noexcept nogil:
+cdef inline void project(fr_stored stored, floating *z, Py_ssize_t width, const floating *x,
+                         Py_ssize_t inputs, const floating *packed_ih, const floating *bias,
+                         Py_ssize_t columns, Py_ssize_t rows) noexcept nogil:
     """z (rows, width) = x W_ih^T + bias in the first columns, and bias alone in the rest."""
-    k_gemm(z, width, x, inputs, packed_ih, bias, rows, columns, inputs)
+    k_gemm_stored(stored, z, width, x, inputs, packed_ih, bias, rows, columns, inputs)
     if columns < width:
         k_gemm(z + columns, width, x, inputs, packed_ih, bias + columns, rows, width - columns, 0)
 

@@ -10,6 +10,11 @@ cdef extern from "fastrnn.h" nogil:
         FR_RELU
         FR_SIGMOID
 
+    ctypedef enum fr_stored:
+        FR_STORED_REAL
+        FR_STORED_BF16
+        FR_STORED_INT8
+
     ctypedef struct fr_kernels_f32:
         Py_ssize_t (*pack_size)(Py_ssize_t k, Py_ssize_t n) noexcept nogil
         void (*pack)(float *packed, const float *matrix, Py_ssize_t row_stride,
@@ -55,6 +60,26 @@ cdef extern from "fastrnn.h" nogil:
         void (*gru_backward)(float *dz, float *dh_past, const float *gates, const float *h_prev,
                              const float *dh, const float *dz_next, const float *packed_hh_t,
                              Py_ssize_t batch, Py_ssize_t hidden) noexcept nogil
+        Py_ssize_t (*small_size)(Py_ssize_t gates, Py_ssize_t hidden, Py_ssize_t k,
+                                 fr_stored stored) noexcept nogil
+        void (*pack_small)(void *packed, const float *weight, Py_ssize_t gates,
+                           Py_ssize_t hidden, Py_ssize_t k, fr_stored stored) noexcept nogil
+        void (*gemm_small)(float *c, Py_ssize_t ldc, const float *a, Py_ssize_t lda,
+                           const void *packed, const float *bias, Py_ssize_t m, Py_ssize_t n,
+                           Py_ssize_t k, fr_stored stored) noexcept nogil
+        void (*rnn_forward_small)(float *h, const float *input, Py_ssize_t ld_input,
+                                  const int64_t *ids, const float *h_prev, const void *packed_hh,
+                                  Py_ssize_t batch, Py_ssize_t hidden, int reverse,
+                                  fr_nonlinearity nonlinearity,
+                                  fr_stored stored) noexcept nogil
+        void (*lstm_forward_small)(float *h, float *c, const float *input, Py_ssize_t ld_input,
+                                   const int64_t *ids, const float *h_prev, const float *c_prev,
+                                   const void *packed_hh, Py_ssize_t batch, Py_ssize_t hidden,
+                                   int reverse, fr_stored stored) noexcept nogil
+        void (*gru_forward_small)(float *h, const float *input, Py_ssize_t ld_input,
+                                  const int64_t *ids, const float *h_prev, const void *packed_hh,
+                                  Py_ssize_t batch, Py_ssize_t hidden,
+                                  int reverse, fr_stored stored) noexcept nogil
         void (*softmax)(float *logits, Py_ssize_t m, Py_ssize_t classes) noexcept nogil
         double (*cross_entropy)(const float *logits, const int64_t *targets, Py_ssize_t m,
                                 Py_ssize_t classes) noexcept nogil
@@ -134,8 +159,8 @@ cdef extern from "fastrnn.h" nogil:
                                 Py_ssize_t classes) noexcept nogil
         double (*cross_entropy_grad)(double *logits, const int64_t *targets, Py_ssize_t m,
                                      Py_ssize_t classes, double scale) noexcept nogil
-        void (*dropout)(double *out, const double *x, uint64_t seed, int64_t first_row, Py_ssize_t m,
-                        Py_ssize_t n, int32_t threshold) noexcept nogil
+        void (*dropout)(double *out, const double *x, uint64_t seed, int64_t first_row,
+                        Py_ssize_t m, Py_ssize_t n, int32_t threshold) noexcept nogil
         Py_ssize_t (*sample)(double *logits, double *scratch, Py_ssize_t classes,
                              double temperature, Py_ssize_t top_k, double top_p,
                              double uniform) noexcept nogil

@@ -29,7 +29,12 @@ from fastrnn._dispatch cimport (
     k_scatter_rows,
     project,
 )
-from fastrnn._kernels cimport fr_fpmode_flush, fr_fpmode_restore, fr_nonlinearity
+from fastrnn._kernels cimport (
+    FR_STORED_REAL,
+    fr_fpmode_flush,
+    fr_fpmode_restore,
+    fr_nonlinearity,
+)
 from fastrnn._team cimport STRIPE, run_parts, stripes
 
 # Bytes of input projection computed at a time before the steps that use it: a quarter of a
@@ -82,11 +87,11 @@ cdef void forward_rows(const ForwardArgs *a, floating *h, Py_ssize_t b0,
     while t < a.t1:
         stop = min(t + a.together, a.t1) if a.together else a.t1
         if a.together and rows == batch:
-            project(projection, width, &x[t * batch * inputs], inputs,
+            project(FR_STORED_REAL, projection, width, &x[t * batch * inputs], inputs,
                     <const floating *>a.packed_ih, bias, a.columns, (stop - t) * rows)
         elif a.together:
             for s in range(t, stop):
-                project(&projection[((s - t) * batch + b0) * width], width,
+                project(FR_STORED_REAL, &projection[((s - t) * batch + b0) * width], width,
                         &x[(s * batch + b0) * inputs], inputs, <const floating *>a.packed_ih,
                         bias, a.columns, rows)
         for s in range(t, stop):

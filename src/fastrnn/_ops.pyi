@@ -3,5 +3,6 @@
 from typing import Any
 
 NONLINEARITIES: dict[str, int]
+WEIGHTS: dict[str, int]
 
 def __getattr__(name: str) -> Any: ...

@@ -8,14 +8,17 @@ cimport numpy as cnp
 from cython cimport floating
 from libc.stdint cimport int64_t, uint64_t
 
-from fastrnn._dispatch cimport k_cross_entropy_grad, k_column_sums, k_gemm, k_gemm_tn
-from fastrnn._kernels cimport fr_fpmode_flush, fr_fpmode_restore, fr_nonlinearity
+from fastrnn._dispatch cimport k_cross_entropy_grad, k_column_sums, k_gemm_stored, k_gemm_tn
+from fastrnn._kernels cimport fr_fpmode_flush, fr_fpmode_restore, fr_nonlinearity, fr_stored
 from fastrnn._team cimport STRIPE, run_parts, stripes
 from fastrnn.cpu cimport table
 
 cnp.import_array()
 
 NONLINEARITIES = {"linear": 0, "tanh": 1, "relu": 2, "sigmoid": 3}
+
+# What the weights of a step may be stored as: fr_stored by name.
+WEIGHTS = {"float32": 0, "bfloat16": 1, "int8": 2}
 
 # A cache line, and the width of the widest vector.
 cdef Py_ssize_t ALIGNMENT = 64
@@ -93,8 +96,19 @@ def pack_gates(const floating[:, ::1] weight, Py_ssize_t gates):
     return packed.base
 
 
+def pack_small(const float[:, ::1] weight, Py_ssize_t gates, int stored):
+    """Return weight (G * H, K) packed for steps in fewer bits, as bytes that pass for float32."""
+    cdef Py_ssize_t hidden = weight.shape[0] // gates, k = weight.shape[1]
+    cdef Py_ssize_t size = table.f32.small_size(gates, hidden, k, <fr_stored>stored)
+    cdef float[::1] packed = empty((size + 3) // 4, np.float32)
+    with nogil:
+        table.f32.pack_small(&packed[0], &weight[0, 0], gates, hidden, k, <fr_stored>stored)
+    return packed.base
+
+
 cdef struct ProductArgs:
     bint single
+    fr_stored stored
     void *c
     const void *a
     const void *factor
@@ -107,21 +121,27 @@ cdef void product_part(const void *args, Py_ssize_t part, Py_ssize_t r0,
     cdef const ProductArgs *p = <const ProductArgs *>args
     cdef uint64_t mode = fr_fpmode_flush()
     if p.single:
-        k_gemm(&(<float *>p.c)[r0 * p.ldc], p.ldc, &(<const float *>p.a)[r0 * p.lda], p.lda,
-               <const float *>p.factor, <const float *>p.bias, r1 - r0, p.n, p.k)
+        k_gemm_stored(p.stored, &(<float *>p.c)[r0 * p.ldc], p.ldc,
+                      &(<const float *>p.a)[r0 * p.lda], p.lda, <const float *>p.factor,
+                      <const float *>p.bias, r1 - r0, p.n, p.k)
     else:
-        k_gemm(&(<double *>p.c)[r0 * p.ldc], p.ldc, &(<const double *>p.a)[r0 * p.lda], p.lda,
-               <const double *>p.factor, <const double *>p.bias, r1 - r0, p.n, p.k)
+        k_gemm_stored(p.stored, &(<double *>p.c)[r0 * p.ldc], p.ldc,
+                      &(<const double *>p.a)[r0 * p.lda], p.lda, <const double *>p.factor,
+                      <const double *>p.bias, r1 - r0, p.n, p.k)
     fr_fpmode_restore(mode)
 
 
 def gemm(floating[:, ::1] c, const floating[:, :] a, const floating[::1] packed,
-         const floating[::1] bias, Py_ssize_t r0, Py_ssize_t r1, int threads):
-    """c[r0:r1] = a[r0:r1] @ packed + bias; bias may be None. The columns of a are contiguous."""
+         const floating[::1] bias, Py_ssize_t r0, Py_ssize_t r1, int threads,
+         int stored=0):
+    """c[r0:r1] = a[r0:r1] @ packed + bias; bias may be None. The columns of a are contiguous.
+
+    ``packed`` is of ``pack``, or of ``pack_small`` if it is stored smaller.
+    """
     cdef ProductArgs p
     if r0 >= r1:
         return
-    p.single = floating is float
+    p.single, p.stored = floating is float, <fr_stored>stored
     p.ldc, p.lda = c.shape[1], a.strides[0] // <Py_ssize_t>sizeof(floating)
     p.n, p.k = c.shape[1], a.shape[1]
     p.c, p.a, p.factor = &c[r0, 0], &a[r0, 0], &packed[0]

@@ -12,6 +12,7 @@ class Stream:
         self,
         cell: int,
         nonlinearity: int,
+        stored: int,
         packed_ih: np.ndarray,
         bias: np.ndarray,
         packed_hh: np.ndarray,

@@ -12,8 +12,16 @@ from libc.string cimport memcpy
 from numpy.random cimport bitgen_t
 
 from fastrnn import _check, _ops, _threads
-from fastrnn._dispatch cimport CELL_LSTM, CELL_RNN, Cell, cell_forward, k_gemm, k_sample, project
-from fastrnn._kernels cimport fr_fpmode_flush, fr_fpmode_restore, fr_nonlinearity
+from fastrnn._dispatch cimport (
+    CELL_LSTM,
+    CELL_RNN,
+    Cell,
+    cell_step,
+    k_gemm_stored,
+    k_sample,
+    project,
+)
+from fastrnn._kernels cimport fr_fpmode_flush, fr_fpmode_restore, fr_nonlinearity, fr_stored
 
 cnp.import_array()
 
@@ -32,7 +40,7 @@ cdef class Stream:
     cdef Py_ssize_t _width, _columns
     cdef size_t _state_bytes
     cdef Cell _cell
-    cdef int _now, _typenum, _nonlinearity
+    cdef int _now, _typenum, _nonlinearity, _stored
     cdef bint _is_float
     cdef void *_hh
     cdef void *_ih
@@ -42,9 +50,10 @@ cdef class Stream:
     cdef void *_c
     cdef void *_state[2]
 
-    def __cinit__(self, int cell, int nonlinearity, packed_ih, bias, packed_hh, token_rows,
-                  Py_ssize_t columns, Py_ssize_t hidden_size, Py_ssize_t batch_size):
-        self._cell, self._nonlinearity = <Cell>cell, nonlinearity
+    def __cinit__(self, int cell, int nonlinearity, int stored, packed_ih, bias, packed_hh,
+                  token_rows, Py_ssize_t columns, Py_ssize_t hidden_size,
+                  Py_ssize_t batch_size):
+        self._cell, self._nonlinearity, self._stored = <Cell>cell, nonlinearity, stored
         self._dtype = bias.dtype
         self.input_size, self._width = token_rows.shape
         self.hidden_size, self.batch_size, self._columns = hidden_size, batch_size, columns
@@ -188,20 +197,19 @@ cdef class Stream:
         # The GIL is kept: releasing it costs more than most steps take.
         mode = fr_fpmode_flush()
         if ids == NULL:
-            project(z, self._width, <const floating *>x, self.input_size,
-                    <const floating *>self._ih, <const floating *>self._bias_row, self._columns,
-                    self.batch_size)
+            project(<fr_stored>self._stored, z, self._width, <const floating *>x,
+                    self.input_size, <const floating *>self._ih,
+                    <const floating *>self._bias_row, self._columns, self.batch_size)
         else:
             rows = <const floating *>self._token_rows
-        cell_forward(self._cell, <fr_nonlinearity>self._nonlinearity, new, <floating *>self._c,
-                     <floating *>NULL, rows, self._width, ids, <const floating *>NULL,
-                     <const floating *>NULL, 0, old, <const floating *>self._c,
-                     <const floating *>self._hh, self.batch_size, self.hidden_size, self._now)
+        cell_step(self._cell, <fr_nonlinearity>self._nonlinearity, <fr_stored>self._stored, new,
+                  <floating *>self._c, rows, self._width, ids, old, <const floating *>self._hh,
+                  self.batch_size, self.hidden_size, self._now)
         fr_fpmode_restore(mode)
 
 
-def generate(int cell, int nonlinearity, floating[:, ::1] state, floating[:, ::1] other_state,
-             floating[:, ::1] c, const floating[:, ::1] token_rows,
+def generate(int cell, int nonlinearity, int stored, floating[:, ::1] state,
+             floating[:, ::1] other_state, floating[:, ::1] c, const floating[:, ::1] token_rows,
              const floating[::1] packed_hh, const floating[::1] packed_out,
              const floating[::1] bias_out, floating[:, ::1] scratch_logits,
              floating[::1] scratch_sorted, int64_t[:, ::1] tokens, int64_t[::1] previous,
@@ -230,14 +238,13 @@ def generate(int cell, int nonlinearity, floating[:, ::1] state, floating[:, ::1
         with nogil:
             mode = fr_fpmode_flush()
             for t in range(start, stop):
-                cell_forward(<Cell>cell, <fr_nonlinearity>nonlinearity, new, c_now,
-                             <floating *>NULL, &token_rows[0, 0], token_rows.shape[1], fed,
-                             <const floating *>NULL, <const floating *>NULL, 0,
-                             <const floating *>old, <const floating *>c_now, &packed_hh[0],
-                             samples, hidden, t & 1)
+                cell_step(<Cell>cell, <fr_nonlinearity>nonlinearity, <fr_stored>stored, new, c_now,
+                          &token_rows[0, 0], token_rows.shape[1], fed, <const floating *>old,
+                          &packed_hh[0], samples, hidden, t & 1)
                 old, new = new, old
-                k_gemm(&scratch_logits[0, 0], classes, <const floating *>old, hidden,
-                       &packed_out[0], &bias_out[0], samples, classes, hidden)
+                k_gemm_stored(<fr_stored>stored, &scratch_logits[0, 0], classes,
+                              <const floating *>old, hidden, &packed_out[0], &bias_out[0],
+                              samples, classes, hidden)
                 for s in range(samples):
                     uniform = 0
                     if temperature != 0:

@@ -177,6 +177,7 @@ def generate(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         num_samples=arguments.num_samples,
         unknown=arguments.unknown,
+        weights=arguments.weights,
     )
     if isinstance(texts, str):
         _say(texts)
@@ -190,7 +191,12 @@ def evaluate(arguments: argparse.Namespace) -> int:
     """``fastrnn evaluate``: print how well a model predicts a text."""
     model = load(arguments.model)
     text = read_text(arguments.file)
-    scores = model.evaluate(text, unknown=arguments.unknown, num_threads=arguments.threads)
+    scores = model.evaluate(
+        text,
+        unknown=arguments.unknown,
+        num_threads=arguments.threads,
+        weights=arguments.weights,
+    )
     _say(f"text       {arguments.file}: {len(text):,} characters")
     _say(f"score      {_scores(scores)}, perplexity {scores['perplexity']:.4g}")
     return EXIT_OK

@@ -160,6 +160,7 @@ def _add_generate(commands: Commands) -> None:
     )
     option("--seed", type=_whole(0, _check.MAX_SEED), metavar="N", help="seed of the draws")
     option("--num-samples", type=_whole(), metavar="N", help="number of texts")
+    _add_weights(parser)
     _add_unknown(parser)
     _take_defaults(parser, CharRNN.generate, "length", "temperature", "seed", "num_samples")
 
@@ -175,6 +176,7 @@ def _add_evaluate(commands: Commands) -> None:
     parser.add_argument("model", metavar="MODEL", help="file that 'fastrnn train' saved")
     parser.add_argument("file", metavar="FILE", help="text in UTF-8, '-' for standard input")
     parser.add_argument("--threads", type=_whole(), metavar="N", help="threads to use")
+    _add_weights(parser)
     _add_unknown(parser)
 
 
@@ -327,6 +329,14 @@ def _take_defaults(
     """Give the options of these names the defaults that ``function`` has."""
     parameters = inspect.signature(function).parameters
     parser.set_defaults(**{name: parameters[name].default for name in names})
+
+
+def _add_weights(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--weights",
+        choices=tuple(_ops.WEIGHTS),
+        help="how to store the weights of a float32 model: fewer bits are faster in large models",
+    )
 
 
 def _add_unknown(parser: argparse.ArgumentParser) -> None:

@@ -20,6 +20,7 @@ def generate_ids(
     top_p: float | None = None,
     seed: Any = 0,
     num_samples: int = 1,
+    weights: str | None = None,
 ) -> np.ndarray:
     """Continue a sequence of tokens by feeding back what is drawn.
 
@@ -45,6 +46,9 @@ def generate_ids(
         one.
     num_samples : int
         How many independent continuations to draw together.
+    weights : {"float32", "bfloat16", "int8"}, optional
+        What W_hh and the read-out's weight are stored as, as in :meth:`fastrnn.RNN.stream`; the
+        rows of W_ih that tokens select stay float32.
 
     Returns
     -------
@@ -78,6 +82,7 @@ def generate_ids(
     temperature = _check.number("temperature", temperature, minimum=0)
     top_k = classes if top_k is None else min(_check.integer("top_k", top_k), classes)
     top_p = 1.0 if top_p is None else _check.number("top_p", top_p, above=0, maximum=1)
+    stored = _check.weights("weights", weights, layer.dtype)
     # A sample takes its tokens, up to three states, its logits and about a kilobyte of generator.
     numbers = length + 3 * layer.hidden_size + classes
     _check.memory("the generated samples", num_samples, 8 * numbers + 1024)
@@ -93,12 +98,13 @@ def generate_ids(
     seeds = np.random.SeedSequence(_check.seed("seed", seed)).spawn(num_samples)
     layer._generate(
         prompt,
-        readout._packed()[0],
+        readout._packed_stored(stored),
         readout._views["bias"],
         tokens,
         [np.random.Generator(np.random.PCG64(child)) for child in seeds],
         temperature,
         top_k,
         top_p,
+        stored,
     )
     return np.ascontiguousarray(tokens.T)

@@ -57,6 +57,7 @@ static void check(const char *isa, const char *kernel, ptrdiff_t m, ptrdiff_t n,
 #define SUFFIX f32
 #define TOLERANCE 1e-5
 #include "kernel_cases.h"
+#include "small_cases.h"
 #undef REAL
 #undef SUFFIX
 #undef TOLERANCE
@@ -87,6 +88,7 @@ int main(void) {
     for (int i = 0; i < count; i++) {
         run_f32(tables[i]->isa, &tables[i]->f32);
         run_f64(tables[i]->isa, &tables[i]->f64);
+        run_small(tables[i]->isa, &tables[i]->f32);
         printf("%s: %s\n", tables[i]->isa, failures ? "FAILED" : "ok");
     }
     check_fpmode();

@@ -119,11 +119,17 @@ class Linear(Module):
         with _threads.call:
             return self._backward(x, grad_y, num_threads)
 
-    def _forward(self, x: np.ndarray, num_threads: int | None) -> np.ndarray:
+    def _packed_stored(self, stored: int) -> np.ndarray:
+        """For x W^T, stored as one of ``_ops.WEIGHTS``."""
+        if stored == 0:
+            return self._packed()[0]
+        return _ops.pack_small(self._views["weight"], 1, stored)
+
+    def _forward(self, x: np.ndarray, num_threads: int | None, stored: int = 0) -> np.ndarray:
         rows = x.size // self.in_features
         _check.memory("the output", rows, self.out_features, self.dtype.itemsize)
         y = _ops.empty((*x.shape[:-1], self.out_features), self.dtype)
-        product(y, x, self._packed()[0], num_threads, self._views["bias"])
+        product(y, x, self._packed_stored(stored), num_threads, self._views["bias"], stored)
         return y
 
     def _backward(self, x: np.ndarray, grad_y: np.ndarray, num_threads: int | None) -> np.ndarray:

@@ -266,10 +266,14 @@ def product(
     packed: np.ndarray,
     num_threads: int | None,
     bias: np.ndarray | None = None,
+    stored: int = 0,
 ) -> None:
-    """Set y to x @ packed + bias over the last dimension, rows split over threads."""
+    """Set y to x @ packed + bias over the last dimension, rows split over threads.
+
+    ``stored`` says what ``packed`` is stored as, one of ``_ops.WEIGHTS``.
+    """
     x2, y2 = x.reshape(-1, x.shape[-1]), y.reshape(-1, y.shape[-1])
     rows_work = x2.shape[1] * y2.shape[1]
     threads = _threads.threads_for(len(x2) * rows_work, len(x2), num_threads)
     for segment in _threads.segments(len(x2), rows_work):
-        _ops.gemm(y2, x2, packed, bias, *segment, threads)
+        _ops.gemm(y2, x2, packed, bias, *segment, threads, stored)

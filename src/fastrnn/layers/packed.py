@@ -44,6 +44,7 @@ class Packed:
         self._weight_ih, self._weight_hh = parameters["weight_ih_l0"], parameters["weight_hh_l0"]
         self._gates = len(self._weight_hh) // self._weight_hh.shape[1]
         self._input_blocks = input_blocks
+        self._small: dict[tuple[str, int], np.ndarray] = {}
         self.bias = row
 
     def _ordered_ih(self) -> np.ndarray:
@@ -70,6 +71,22 @@ class Packed:
     def hh(self) -> np.ndarray:
         """For h W_hh^T in a step."""
         return _ops.pack_gates(self._weight_hh, self._gates)
+
+    def ih_stored(self, stored: int) -> np.ndarray:
+        """For x W_ih^T of a step, stored as one of ``_ops.WEIGHTS``."""
+        if stored == 0:
+            return self.ih
+        if ("ih", stored) not in self._small:
+            self._small["ih", stored] = _ops.pack_small(self._ordered_ih(), 1, stored)
+        return self._small["ih", stored]
+
+    def hh_stored(self, stored: int) -> np.ndarray:
+        """For h W_hh^T in a step, stored as one of ``_ops.WEIGHTS``."""
+        if stored == 0:
+            return self.hh
+        if ("hh", stored) not in self._small:
+            self._small["hh", stored] = _ops.pack_small(self._weight_hh, self._gates, stored)
+        return self._small["hh", stored]
 
     @_Lazy
     def ih_back(self) -> np.ndarray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Iterable
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
@@ -290,23 +291,22 @@ class Recurrent(Module):
         temperature: float,
         top_k: int,
         top_p: float,
+        stored: int,
     ) -> None:
         """Fill tokens (length, samples) with what follows the prompt, ids (prompt_len,)."""
         samples, classes, packed = len(generators), len(bias_out), self._packed()
         states = [_ops.empty((samples, self.hidden_size), self.dtype) for _ in self.state_names]
-        begun = [0.0] * len(states)
-        if len(prompt) > 1:
-            begun = [part[0] for part in self._forward(prompt[:-1], None, None, keep=False).final]
-        for state, part in zip(states, begun, strict=True):
+        for state, part in zip(states, self._state_after(prompt[:-1], stored), strict=True):
             state[...] = part
         _step.generate(
             self._cell,
             self._f,
+            stored,
             states[0],
             _ops.empty(states[0].shape, self.dtype),
             states[1] if len(states) > 1 else None,
             packed.token_rows,
-            packed.hh,
+            packed.hh_stored(stored),
             packed_out,
             bias_out,
             _ops.empty((samples, classes), self.dtype),
@@ -319,7 +319,19 @@ class Recurrent(Module):
             top_p,
         )
 
-    def stream(self, batch_size: int = 1) -> Stream:
+    def _state_after(self, ids: np.ndarray, stored: int) -> Iterable[Any]:
+        """Return the parts of the state after ids (T,), which may be none."""
+        if len(ids) == 0:
+            return [0.0] * len(self.state_names)
+        if not stored:
+            return [part[0] for part in self._forward(ids, None, None, keep=False).final]
+        stream = self._stream(1, stored)
+        for token in ids:
+            stream.step(token)
+        state = stream.state
+        return [part[0] for part in (state if isinstance(state, tuple) else (state,))]
+
+    def stream(self, batch_size: int = 1, weights: str | None = None) -> Stream:
         """Return an object that keeps the state and is fed one step at a time.
 
         It has the weights that the layer has now: later changes do not reach it. A step returns
@@ -329,6 +341,13 @@ class Recurrent(Module):
         ----------
         batch_size : int
             How many independent sequences it advances together.
+        weights : {"float32", "bfloat16", "int8"}, optional
+            What its copies of W_ih and W_hh are stored as; as the layer has them unless given.
+            Smaller ones make steps faster whose time is that of reading weights: few sequences
+            and hidden_size 256 or more. ``"bfloat16"`` keeps 8 significant bits; ``"int8"``
+            rounds each row of a weight to multiples of its largest absolute value / 127. Biases,
+            states and sums stay float32, so that states of any size are as they are in a layer
+            with the rounded weights. Token ids take their rows of W_ih as the layer has it.
 
         Returns
         -------
@@ -338,7 +357,8 @@ class Recurrent(Module):
         Raises
         ------
         TypeError, ValueError
-            If batch_size is not a positive integer.
+            If batch_size is not a positive integer, or weights are none of these, or given for
+            a float64 layer.
 
         Examples
         --------
@@ -350,10 +370,14 @@ class Recurrent(Module):
         batch_size = _check.integer("batch_size", batch_size)
         numbers = 3 * self.hidden_size + self._row_gates * self.hidden_size
         _check.memory("the states", batch_size, numbers, self.dtype.itemsize)
+        return self._stream(batch_size, _check.weights("weights", weights, self.dtype))
+
+    def _stream(self, batch_size: int, stored: int) -> Stream:
         packed = self._packed()
         return Stream(
-            self._cell, self._f, packed.ih, packed.bias, packed.hh, packed.token_rows,
-            self._gates * self.hidden_size, self.hidden_size, batch_size,
+            self._cell, self._f, stored, packed.ih_stored(stored), packed.bias,
+            packed.hh_stored(stored), packed.token_rows, self._gates * self.hidden_size,
+            self.hidden_size, batch_size,
         )  # fmt: skip
 
     def _checked_input(self, x: Any) -> tuple[np.ndarray, bool]:
