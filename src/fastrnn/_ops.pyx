@@ -7,6 +7,8 @@ import numpy as np
 cimport numpy as cnp
 from cython cimport floating
 from libc.stdint cimport int64_t, uint64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memmove
 
 from fastrnn._dispatch cimport k_cross_entropy_grad, k_column_sums, k_gemm, k_gemm_tn
 from fastrnn._kernels cimport fr_fpmode_flush, fr_fpmode_restore, fr_nonlinearity
@@ -20,6 +22,62 @@ NONLINEARITIES = {"linear": 0, "tanh": 1, "relu": 2, "sigmoid": 3}
 # A cache line, and the width of the widest vector.
 cdef Py_ssize_t ALIGNMENT = 64
 
+# Memory of arrays that are no more, for the next of the same size: from the system it comes a page
+# fault every 4 KB, which is a third of a training step of 32 rows and 128 units, and may go back
+# there after every step. Of small arrays malloc takes care.
+cdef enum:
+    MAX_KEPT = 16
+    LEAST_BYTES = 1 << 16
+    MOST_BYTES = 1 << 26
+
+cdef struct Block:
+    void *memory
+    size_t size
+
+cdef Block kept[MAX_KEPT]  # the oldest first
+cdef int kept_count = 0
+cdef size_t kept_bytes = 0
+
+
+cdef void *take_kept(size_t size) noexcept:
+    """Return kept memory of exactly this size, or NULL."""
+    global kept_count, kept_bytes
+    cdef int i = kept_count - 1
+    while i >= 0 and kept[i].size != size:
+        i -= 1
+    if i < 0:
+        return NULL
+    cdef void *memory = kept[i].memory
+    kept_count -= 1
+    kept_bytes -= size
+    memmove(&kept[i], &kept[i + 1], (kept_count - i) * sizeof(Block))
+    return memory
+
+
+cdef void keep(void *memory, size_t size) noexcept:
+    global kept_count, kept_bytes
+    if size < LEAST_BYTES or size > MOST_BYTES:
+        free(memory)
+        return
+    while kept_count == MAX_KEPT or kept_bytes + size > MOST_BYTES:
+        kept_count -= 1
+        kept_bytes -= kept[0].size
+        free(kept[0].memory)
+        memmove(&kept[0], &kept[1], kept_count * sizeof(Block))
+    kept[kept_count] = Block(memory, size)
+    kept_count += 1
+    kept_bytes += size
+
+
+cdef class Memory:
+    """What an array made by ``empty`` lies in."""
+
+    cdef Block block
+
+    def __dealloc__(self):
+        if self.block.memory != NULL:
+            keep(self.block.memory, self.block.size)
+
 
 def empty(shape, dtype):
     """Return an uninitialised C-contiguous array that starts on a cache line.
@@ -30,16 +88,20 @@ def empty(shape, dtype):
     cdef int ndim = <int>len(lengths), i
     cdef cnp.npy_intp dims[4]
     cdef cnp.npy_intp count = 1
-    cdef cnp.npy_intp bytes_needed
     cdef int typenum = np.dtype(dtype).num
     if ndim > 4 or typenum not in (cnp.NPY_FLOAT32, cnp.NPY_FLOAT64):
         raise ValueError(f"empty takes up to four dimensions of floats, got {shape} of {dtype}")
     for i in range(ndim):
         dims[i] = lengths[i]
         count *= dims[i]
-    bytes_needed = count * (4 if typenum == cnp.NPY_FLOAT32 else 8) + ALIGNMENT
-    memory = cnp.PyArray_EMPTY(1, &bytes_needed, cnp.NPY_UINT8, 0)
-    cdef size_t start = <size_t>cnp.PyArray_DATA(memory)
+    cdef Memory memory = Memory()
+    memory.block.size = count * (4 if typenum == cnp.NPY_FLOAT32 else 8) + ALIGNMENT
+    memory.block.memory = take_kept(memory.block.size)
+    if memory.block.memory == NULL:
+        memory.block.memory = malloc(memory.block.size)
+    if memory.block.memory == NULL:
+        raise MemoryError(f"cannot allocate {memory.block.size} bytes for {shape} of {dtype}")
+    cdef size_t start = <size_t>memory.block.memory
     start += <size_t>(-start) % <size_t>ALIGNMENT
     array = cnp.PyArray_SimpleNewFromData(ndim, dims, typenum, <void *>start)
     cnp.set_array_base(array, memory)
