@@ -38,8 +38,11 @@ typedef struct {
     PyThread_type_lock wake, finished;
 } worker;
 
+/* By this name threadpoolctl knows the library. */
+Py_EXPORTED_SYMBOL const char fastrnn_team[] = "the threads of fastrnn";
+
 static worker workers[FR_TEAM_WORKERS];
-static atomic_int count, calls, caller_cpu;
+static atomic_int count, calls, caller_cpu, helped;
 static team_job busy, done;
 
 static uint64_t now(void) {
@@ -115,6 +118,7 @@ void fr_team_work(int number) {
         team_job *job = next_offer(w);
         if (!atomic_compare_exchange_strong(&w->job, &job, &busy)) continue;
         atomic_store(&w->cpu, this_cpu());
+        atomic_fetch_add_explicit(&helped, 1, memory_order_relaxed);
         do_parts(job, number + 1);
         atomic_store(&w->job, &done);
         wake_from(&w->awaited, w->finished);
@@ -167,6 +171,8 @@ void fr_team_rouse(int wanted) {
     atomic_store(&caller_cpu, this_cpu());
     for (int i = 0; i < there && i < wanted; i++) wake_from(&workers[i].asleep, workers[i].wake);
 }
+
+int fr_team_helped(void) { return atomic_load(&helped); }
 
 int fr_team_join(void) {
     const int number = atomic_load(&count);

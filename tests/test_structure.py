@@ -16,6 +16,7 @@ ROWS = [
     ["_ops", "_loops"],
     ["_check"],
     ["_threads"],
+    ["_limits"],
     ["_step"],
     ["trace", "layers"],
     ["network", "losses", "data"],
