@@ -16,9 +16,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <time.h>
-#ifdef _WIN32
-#include <windows.h>
-#else
+#ifdef __linux__
 #include <sched.h>
 #endif
 
@@ -36,12 +34,15 @@ typedef struct {
 
 typedef struct {
     _Alignas(128) _Atomic(team_job *) job;
-    atomic_int asleep, awaited;
+    atomic_int asleep, awaited, cpu;
     PyThread_type_lock wake, finished;
 } worker;
 
+/* By this name threadpoolctl knows the library. */
+Py_EXPORTED_SYMBOL const char fastrnn_team[] = "the threads of fastrnn";
+
 static worker workers[FR_TEAM_WORKERS];
-static atomic_int count, calls;
+static atomic_int count, calls, caller_cpu, helped;
 static team_job busy, done;
 
 static uint64_t now(void) {
@@ -50,12 +51,12 @@ static uint64_t now(void) {
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* So that a thread that waits awake takes no processor from one that has something to do. */
-static inline void give_way(void) {
-#ifdef _WIN32
-    SwitchToThread();
+/* The processor that this thread runs on, or -1 where the system does not say. */
+static inline int this_cpu(void) {
+#ifdef __linux__
+    return sched_getcpu();
 #else
-    sched_yield();
+    return -1;
 #endif
 }
 
@@ -67,12 +68,12 @@ static inline void pause_awake(void) {
 #endif
 }
 
-/* Whether it is time to sleep, of a wait that began at `start` and has looked `looks` times. A
- * clock that is set back ends the wait too. */
-static inline int too_long(uint64_t start, unsigned looks) {
+/* Whether it is time to sleep, of a wait for a thread on processor `cpu` that began at `start` and
+ * has looked `looks` times. Two threads on one processor cannot wait for each other awake; a clock
+ * that is set back ends the wait too. */
+static inline int too_long(uint64_t start, unsigned looks, int cpu) {
     if (looks % 16) return 0;
-    give_way();
-    return now() - start > AWAKE_NS;
+    return now() - start > AWAKE_NS || (cpu >= 0 && cpu == this_cpu());
 }
 
 static int wake_from(atomic_int *flag, PyThread_type_lock lock) {
@@ -95,7 +96,9 @@ static int is_offer(const team_job *job) { return job && job != &busy && job != 
 static team_job *next_offer(worker *w) {
     for (;;) {
         const uint64_t start = now();
-        for (unsigned looks = 1; atomic_load(&calls) > 0 && !too_long(start, looks); looks++) {
+        for (unsigned looks = 1;
+             atomic_load(&calls) > 0 && !too_long(start, looks, atomic_load(&caller_cpu));
+             looks++) {
             team_job *job = atomic_load(&w->job);
             if (is_offer(job)) return job;
             pause_awake();
@@ -114,6 +117,8 @@ void fr_team_work(int number) {
     for (;;) {
         team_job *job = next_offer(w);
         if (!atomic_compare_exchange_strong(&w->job, &job, &busy)) continue;
+        atomic_store(&w->cpu, this_cpu());
+        atomic_fetch_add_explicit(&helped, 1, memory_order_relaxed);
         do_parts(job, number + 1);
         atomic_store(&w->job, &done);
         wake_from(&w->awaited, w->finished);
@@ -122,7 +127,7 @@ void fr_team_work(int number) {
 
 static void wait_until_done(worker *w) {
     const uint64_t start = now();
-    for (unsigned looks = 1; !too_long(start, looks); looks++) {
+    for (unsigned looks = 1; !too_long(start, looks, atomic_load(&w->cpu)); looks++) {
         if (atomic_load(&w->job) == &done) return;
         pause_awake();
     }
@@ -141,6 +146,7 @@ void fr_team_run(fr_part part, const void *args, ptrdiff_t size, int parts) {
     worker *asked[FR_TEAM_WORKERS];
     const int there = atomic_load(&count);
     int helpers = 0;
+    atomic_store(&caller_cpu, this_cpu());
     for (int i = 0; i < there && helpers < parts - 1; i++) {
         team_job *idle = NULL;
         if (!atomic_compare_exchange_strong(&workers[i].job, &idle, &job)) continue;
@@ -162,8 +168,11 @@ void fr_team_leave(void) { atomic_fetch_sub(&calls, 1); }
 
 void fr_team_rouse(int wanted) {
     const int there = atomic_load(&calls) > 0 ? atomic_load(&count) : 0;
+    atomic_store(&caller_cpu, this_cpu());
     for (int i = 0; i < there && i < wanted; i++) wake_from(&workers[i].asleep, workers[i].wake);
 }
+
+int fr_team_helped(void) { return atomic_load(&helped); }
 
 int fr_team_join(void) {
     const int number = atomic_load(&count);

@@ -19,6 +19,9 @@ void fr_team_leave(void);
 /* Wakes up to `workers` sleeping threads ahead of their part. */
 void fr_team_rouse(int workers);
 
+/* How many offers workers have taken up. */
+int fr_team_helped(void);
+
 /* Makes room for another worker: its number, or -1 where there is no room. With the GIL. */
 int fr_team_join(void);
 /* What that worker's thread does, for ever and without the GIL. */

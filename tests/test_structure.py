@@ -18,6 +18,7 @@ ROWS = [
     ["_ops", "_loops"],
     ["_check"],
     ["_threads"],
+    ["_limits"],
     ["_step"],
     ["trace", "layers"],
     ["network", "losses", "data"],

@@ -5,6 +5,7 @@ from fastrnn._team cimport (
     fr_part,
     fr_team_enter,
     fr_team_forget,
+    fr_team_helped,
     fr_team_join,
     fr_team_leave,
     fr_team_rouse,
@@ -38,6 +39,11 @@ def work():
 def rouse(int workers):
     """Wake so many workers ahead of their part, if a call is open."""
     fr_team_rouse(workers)
+
+
+def helped():
+    """Return how many times a worker has shared a loop."""
+    return fr_team_helped()
 
 
 def forget():
