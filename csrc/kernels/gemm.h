@@ -66,13 +66,17 @@ FR_INLINE const void *panel_at(const void *packed, ptrdiff_t panel, ptrdiff_t k,
     return (const char *)packed + panel * panel_size(k, stored);
 }
 
-FR_INLINE vec load_weights(const char *p, const fr_stored stored) {
+/* Vector j of the weights of one k, which stand at b in the first panel. */
+FR_INLINE vec load_weights(const char *b, ptrdiff_t next_panel, const int j,
+                           const fr_stored stored) {
+    const void *p = b + (j / TILE_VECS) * next_panel;
+    const int vector = j % TILE_VECS;
 #if SMALL_WEIGHTS
-    if (stored == FR_STORED_BF16) return v_load_bf16((const void *)p);
-    if (stored == FR_STORED_INT8) return v_load_int8((const void *)p);
+    if (stored == FR_STORED_BF16) return v_load_bf16(p, vector);
+    if (stored == FR_STORED_INT8) return v_load_int8((const int8_t *)p + vector * LANES);
 #endif
     (void)stored;
-    return v_load((const void *)p);
+    return v_load((const REAL *)p + vector * LANES);
 }
 
 /* A factor of a tile: a (rows, k) @ packed (k, panels). */
@@ -109,7 +113,6 @@ FR_INLINE vec start_of(const tile_args *t, const REAL *from, const int j) {
 /* One tile, `width` vectors wide: whole panels, or the first vector of one. The last three
  * arguments are compile-time constants at every call, so that `acc` lives in registers. */
 FR_INLINE void tile(const tile_args *t, const int rows, const int width, const fr_stored stored) {
-    const ptrdiff_t size = weight_size(stored);
     vec acc[TILE_ROWS * TILE_VECS];
 
     for (int r = 0; r < rows; r++) {
@@ -124,18 +127,29 @@ FR_INLINE void tile(const tile_args *t, const int rows, const int width, const f
         const ptrdiff_t row_stride = f->row_stride, k_stride = f->k_stride, depth = f->k;
         const ptrdiff_t next_panel = panel_size(depth, stored);
         const char *b = (const char *)f->packed + panel_size(0, stored);
-        for (ptrdiff_t k = 0; k < depth; k++, a += k_stride, b += PANEL * size) {
-            vec w[MAX_PANELS * TILE_VECS];
+        for (ptrdiff_t k = 0; k < depth; k++, a += k_stride, b += PANEL * weight_size(stored)) {
+            vec x[TILE_ROWS], w[MAX_PANELS * TILE_VECS];
+            /* The fewer ones wait in registers while the others pass. */
+            if (rows < width) {
+                FR_UNROLL
+                for (int r = 0; r < rows; r++) x[r] = v_set1(a[r * row_stride]);
+                FR_UNROLL
+                for (int j = 0; j < width; j++) {
+                    w[j] = load_weights(b, next_panel, j, stored);
+                    FR_UNROLL
+                    for (int r = 0; r < rows; r++)
+                        acc[r * width + j] = v_fma(x[r], w[j], acc[r * width + j]);
+                }
+                continue;
+            }
             FR_UNROLL
-            for (int j = 0; j < width; j++)
-                w[j] = load_weights(
-                    b + (j / TILE_VECS) * next_panel + (j % TILE_VECS) * LANES * size, stored);
+            for (int j = 0; j < width; j++) w[j] = load_weights(b, next_panel, j, stored);
             FR_UNROLL
             for (int r = 0; r < rows; r++) {
-                vec x = v_set1(a[r * row_stride]);
+                x[r] = v_set1(a[r * row_stride]);
                 FR_UNROLL
                 for (int j = 0; j < width; j++)
-                    acc[r * width + j] = v_fma(x, w[j], acc[r * width + j]);
+                    acc[r * width + j] = v_fma(x[r], w[j], acc[r * width + j]);
             }
         }
     }

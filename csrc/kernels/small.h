@@ -31,8 +31,11 @@ static ptrdiff_t FR_NAME(small_size)(ptrdiff_t gates, ptrdiff_t hidden, ptrdiff_
     return PANELS_OF(hidden) * gates * panel_size(k, stored);
 }
 
+/* With BF16_PAIRS, element i of vectors 2j and 2j + 1 of a panel stand side by side. */
 static void pack_bf16(uint16_t *panel, const float *row, ptrdiff_t k, ptrdiff_t column) {
-    for (ptrdiff_t i = 0; i < k; i++) panel[i * PANEL + column] = to_bf16(row[i]);
+    const ptrdiff_t j = column / LANES;
+    const ptrdiff_t at = BF16_PAIRS ? (j - j % 2) * LANES + column % LANES * 2 + j % 2 : column;
+    for (ptrdiff_t i = 0; i < k; i++) panel[i * PANEL + at] = to_bf16(row[i]);
 }
 
 static void pack_int8(void *panel, const float *row, ptrdiff_t k, ptrdiff_t column) {

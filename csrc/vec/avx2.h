@@ -56,9 +56,12 @@ FR_INLINE vec_f32 v_pow2_f32(vec_f32 n) {
         _mm256_slli_epi32(_mm256_add_epi32(_mm256_castps_si256(n), bias), 23));
 }
 
-FR_INLINE vec_f32 v_load_bf16(const uint16_t *p) {
-    const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)p));
-    return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+/* Two vectors lie in pairs of elements, so that either takes one operation. */
+#define BF16_PAIRS 1
+FR_INLINE vec_f32 v_load_bf16(const uint16_t *p, const int j) {
+    const __m256i pairs = _mm256_loadu_si256((const void *)(p + j / 2 * 16));
+    return _mm256_castsi256_ps(j % 2 ? _mm256_and_si256(pairs, _mm256_set1_epi32(-0x10000))
+                                     : _mm256_slli_epi32(pairs, 16));
 }
 FR_INLINE vec_f32 v_load_int8(const int8_t *p) {
     return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)p)));

@@ -42,9 +42,12 @@ FR_INLINE vec_f32 v_pow2_f32(vec_f32 n) {
         _mm512_slli_epi32(_mm512_add_epi32(_mm512_castps_si512(n), bias), 23));
 }
 
-FR_INLINE vec_f32 v_load_bf16(const uint16_t *p) {
-    const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)p));
-    return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+/* Two vectors lie in pairs of elements, so that either takes one operation. */
+#define BF16_PAIRS 1
+FR_INLINE vec_f32 v_load_bf16(const uint16_t *p, const int j) {
+    const __m512i pairs = _mm512_loadu_si512((const void *)(p + j / 2 * 32));
+    return _mm512_castsi512_ps(j % 2 ? _mm512_and_si512(pairs, _mm512_set1_epi32(-0x10000))
+                                     : _mm512_slli_epi32(pairs, 16));
 }
 FR_INLINE vec_f32 v_load_int8(const int8_t *p) {
     return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const void *)p)));

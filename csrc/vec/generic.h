@@ -80,11 +80,12 @@ FR_INLINE vec_f32 v_pow2_f32(vec_f32 n) {
     return (vec_f32)(((vecu)n + 127u) << 23);
 }
 
+#define BF16_PAIRS 0
 #ifdef FR_WIDENS
 #elif defined(__SSE2__) /* GCC takes such narrow vectors apart, element by element. */
 #include <emmintrin.h>
-FR_INLINE vec_f32 v_load_bf16(const uint16_t *p) {
-    const __m128i a = _mm_loadl_epi64((const void *)p);
+FR_INLINE vec_f32 v_load_bf16(const uint16_t *p, const int j) {
+    const __m128i a = _mm_loadl_epi64((const void *)(p + 4 * j));
     return (vec_f32)_mm_unpacklo_epi16(_mm_setzero_si128(), a);
 }
 FR_INLINE vec_f32 v_load_int8(const int8_t *p) {
@@ -96,11 +97,11 @@ FR_INLINE vec_f32 v_load_int8(const int8_t *p) {
     return (vec_f32)_mm_cvtepi32_ps(_mm_srai_epi32(a, 24));
 }
 #else
-FR_INLINE vec_f32 v_load_bf16(const uint16_t *p) {
+FR_INLINE vec_f32 v_load_bf16(const uint16_t *p, const int j) {
     typedef uint16_t half __attribute__((vector_size(8)));
     typedef uint32_t whole __attribute__((vector_size(16)));
     half a;
-    memcpy(&a, p, sizeof a);
+    memcpy(&a, p + 4 * j, sizeof a);
     return (vec_f32)(__builtin_convertvector(a, whole) << 16);
 }
 FR_INLINE vec_f32 v_load_int8(const int8_t *p) {

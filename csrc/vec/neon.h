@@ -15,7 +15,9 @@ FR_INLINE vec_f32 v_fma_f32(vec_f32 a, vec_f32 b, vec_f32 c) {
 FR_INLINE vec_f64 v_fma_f64(vec_f64 a, vec_f64 b, vec_f64 c) {
     return (vec_f64)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
 }
-FR_INLINE vec_f32 v_load_bf16(const uint16_t *p) { return (vec_f32)vshll_n_u16(vld1_u16(p), 16); }
+FR_INLINE vec_f32 v_load_bf16(const uint16_t *p, const int j) {
+    return (vec_f32)vshll_n_u16(vld1_u16(p + 4 * j), 16);
+}
 FR_INLINE vec_f32 v_load_int8(const int8_t *p) {
     int32_t four;
     memcpy(&four, p, sizeof four);
