@@ -19,10 +19,14 @@ elif platform.machine().lower() in ("aarch64", "arm64"):
 # Extension module -> whether it needs NumPy's headers.
 EXTENSIONS = {
     "fastrnn.cpu": False,
+    "fastrnn._team": False,
     "fastrnn._loops": False,
     "fastrnn._ops": True,
     "fastrnn._step": True,
+    "fastrnn.bench._probe": False,
 }
+# What one has beside its .pyx: it is the only one that holds the team's threads.
+C_SOURCES = {"fastrnn._team": ["csrc/team.c"]}
 
 # No contraction: a multiply-add is fused where the source says so, on every compiler.
 C_FLAGS = ["-O3", "-std=c11", "-ffp-contract=off", "-fvisibility=hidden", "-Wno-unknown-pragmas"]
@@ -59,7 +63,7 @@ def dispatch_library():
 def extension(name, needs_numpy):
     return Extension(
         name,
-        [f"src/{name.replace('.', '/')}.pyx"],
+        [f"src/{name.replace('.', '/')}.pyx", *C_SOURCES.get(name, [])],
         include_dirs=["csrc", *([np.get_include()] if needs_numpy else [])],
         extra_compile_args=["-O2", "-fvisibility=hidden", *SANITIZE],
         extra_link_args=SANITIZE,

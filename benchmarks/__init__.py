@@ -1,1 +1,1 @@
-"""Benchmarks: `benchmarks.grid` beside other libraries, `test_bench_*.py` for fastrnn alone."""
+"""Benchmarks of fastrnn alone; `fastrnn bench` sets it beside other libraries."""

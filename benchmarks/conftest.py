@@ -8,9 +8,6 @@ import pytest
 
 import fastrnn
 
-# Its modules import libraries that need not be installed, and have no doctests.
-collect_ignore_glob = ["grid/*"]
-
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-import inspect
 import io
 import os
 import re
@@ -18,6 +18,7 @@ import pytest
 
 import fastrnn
 from fastrnn import cli
+from fastrnn.recipe import recipe
 
 VERSE = "the cat sat on the mat\nthe dog sat on the log\n" * 40
 SMALL = ["--hidden-size", "16", "--epochs", "3", "--lr", "0.01", "--quiet"]
@@ -92,7 +93,7 @@ def test_train_options_reach_the_model(capsys, text) -> None:
     options = ["--nonlinearity", "relu", "--seed", "5", "--threads", "1", "--batch-size", "2"]
     options += ["--seq-len", "20", "--optimizer", "rmsprop", "--schedule", "constant"]
     assert run(capsys, "train", text, *SMALL, *options, "--clip", "0", "--out", "m")[0] == 0
-    expected = fastrnn.CharRNN(hidden_size=16, nonlinearity="relu", seed=5, vocabulary=VERSE)
+    expected = fastrnn.CharRNN("rnn", 16, nonlinearity="relu", seed=5, vocabulary=VERSE)
     expected.fit(
         VERSE[:-184],
         epochs=3,
@@ -101,6 +102,9 @@ def test_train_options_reach_the_model(capsys, text) -> None:
         seq_len=20,
         optimizer="rmsprop",
         schedule="constant",
+        warmup=recipe(len(VERSE)).warmup,
+        dropout=recipe(len(VERSE)).dropout,
+        weight_decay=recipe(len(VERSE)).weight_decay,
         clip_norm=None,
     )
     expected.save("expected")
@@ -129,21 +133,56 @@ def test_the_threads_asked_for_are_those_used(capsys, text, model, threads_used)
     assert threads_used == [("evaluate", 3), ("fit", 3), ("evaluate", 3), ("evaluate", 5)]
 
 
-def test_train_has_the_defaults_of_the_model_and_of_fit(capsys, text, monkeypatch) -> None:
-    given = {}
+def options_of_fit(capsys, monkeypatch, *arguments: str) -> dict[str, object]:
+    """What ``fastrnn train`` gives to ``fit``, and its model."""
+    given: dict[str, object] = {}
 
     @functools.wraps(fastrnn.CharRNN.fit)
     def watched(model, text, **options):
         given.update(options, model=model)
         raise KeyboardInterrupt
 
-    signature = inspect.signature(fastrnn.CharRNN.fit)
     monkeypatch.setattr(fastrnn.CharRNN, "fit", watched)
-    assert run(capsys, "train", text)[0] == 130
-    assert repr(given.pop("model")) == repr(fastrnn.CharRNN(vocabulary=VERSE))
-    own = {"epochs": 20, "progress": True}
-    for name, value in given.items():
-        assert value == own.get(name, signature.parameters[name].default), name
+    assert run(capsys, "train", *arguments)[0] == 130
+    return given
+
+
+def test_what_is_not_given_suits_the_text_and_the_time(capsys, text, monkeypatch) -> None:
+    given = options_of_fit(capsys, monkeypatch, text)
+    model = given.pop("model")
+    expected = dataclasses.asdict(recipe(len(VERSE), 1.0))
+    assert (model.cell, model.hidden_size) == (expected.pop("cell"), expected.pop("hidden_size"))
+    assert given.pop("minutes") == 1.0
+    assert {name: given[name] for name in expected} == expected
+
+
+def test_passes_are_made_without_a_time_limit_unless_one_is_given(
+    capsys, text, monkeypatch
+) -> None:
+    given = options_of_fit(capsys, monkeypatch, text, "--epochs", "7")
+    assert (given["epochs"], given["minutes"]) == (7, None)
+    given = options_of_fit(capsys, monkeypatch, text, "--epochs", "7", "--minutes", "2")
+    assert (given["epochs"], given["minutes"]) == (7, 2.0)
+
+
+def test_a_nonlinearity_asks_for_an_elman_network(capsys, text, monkeypatch) -> None:
+    given = options_of_fit(capsys, monkeypatch, text, "--nonlinearity", "relu")
+    assert (given["model"].cell, given["model"].nonlinearity) == ("rnn", "relu")
+
+
+def test_a_recipe_grows_with_text_and_time() -> None:
+    sizes = [
+        recipe(chars, minutes).hidden_size
+        for chars, minutes in (
+            (1_000, 1.0),
+            (100_000, 1.0),
+            (1_000_000, 0.03),
+            (1_000_000, 0.2),
+            (1_000_000, 1.0),
+        )
+    ]
+    assert sizes[0] < sizes[1] < sizes[4]
+    assert sizes[2] < sizes[3] < sizes[4]
 
 
 def test_every_nonlinearity_can_be_trained(capsys, text) -> None:
@@ -221,7 +260,7 @@ def test_a_text_that_cannot_be_learned_is_refused(capsys, content, message) -> N
     ("option", "value", "message"),
     [
         ("--hidden-size", "2000000000", "GiB"),
-        ("--lr", "1e300", "well below --lr 1e+300, a smaller --clip than 5, or"),
+        ("--lr", "1e300", "well below --lr 1e+300, a smaller --clip than 1, or"),
         ("--seq-len", "5000", "needs at least 5,001"),
     ],
 )
@@ -292,9 +331,9 @@ def test_a_wrong_option_is_answered_with_the_usage_of_its_command(capsys) -> Non
 
 def test_the_batch_size_in_use_is_shown(capsys, text) -> None:
     _, output, _ = run(capsys, "train", text, *SMALL, "--batch-size", "100000")
-    assert "\ntraining   batch size 25, all that a text so short makes;" in output
+    assert "\ntraining   batch size 25, all that a text so short makes; 3 passes;" in output
     _, output, _ = run(capsys, "train", text, *SMALL, "--batch-size", "25", "-o", "short")
-    assert "\ntraining   batch size 25; Ctrl-C" in output
+    assert "\ntraining   batch size 25; 3 passes; Ctrl-C" in output
     assert Path("short").exists()
 
 

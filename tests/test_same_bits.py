@@ -26,6 +26,8 @@ from fastrnn import _threads
 
 LARGE = (5, 97, 33, 65)
 
+_ask = _threads.threads_for
+
 LAYOUTS = {
     "transposed": lambda a: np.ascontiguousarray(a.swapaxes(0, 1)).swapaxes(0, 1),
     "fortran": np.asfortranarray,
@@ -56,9 +58,15 @@ def test_the_number_of_threads_changes_nothing(kind: str, dtype: Any, ids: bool)
     case = make_case(6, LARGE, kind, dtype, ids=ids)
     expected = compiled_pass(case, num_threads=1)
     for num_threads in (2, 3):
-        with patch.object(_threads, "run", wraps=_threads.run) as run:
+        used = []
+
+        def threads_for(*arguments: Any, used: list[int] = used) -> int:
+            used.append(_ask(*arguments))
+            return used[-1]
+
+        with patch.object(_threads, "threads_for", threads_for):
             results = compiled_pass(case, num_threads=num_threads)
-        assert num_threads in {call.args[2] for call in run.call_args_list}
+        assert num_threads in used
         for name, value in expected.items():
             np.testing.assert_array_equal(results[name], value)
 

@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,17 +14,19 @@ PACKAGE = Path(fastrnn.__file__).parent
 
 # From the bottom up; a module may import those in lower rows and in its own.
 ROWS = [
-    ["errors", "_version", "cpu", "_reference"],
+    ["errors", "_version", "cpu", "_team", "_reference"],
     ["_ops", "_loops"],
     ["_check"],
     ["_threads"],
+    ["_limits"],
     ["_step"],
     ["trace", "layers"],
     ["network", "losses", "data"],
     ["optim", "sampling", "cells"],
     ["updates", "scaling", "vocabulary", "corpus", "checkpoint", "train"],
     ["text", "sequence"],
-    ["options", "interrupts"],
+    ["bench"],
+    ["options", "interrupts", "recipe"],
     ["cli"],
     ["__main__", "__init__"],
 ]
@@ -92,5 +96,12 @@ def test_the_reference_stands_alone() -> None:
 
 def test_nothing_falls_back_to_the_reference() -> None:
     for path in module_files():
-        if top_name(path) != "_reference":
+        if top_name(path) not in ("_reference", "bench"):  # bench checks results against it
             assert "_reference" not in imported(path)
+
+
+def test_importing_the_package_imports_no_benchmark_and_no_other_library() -> None:
+    code = "import sys, fastrnn; print(*(name for name in sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+    assert "fastrnn.layers" in loaded.split()
+    assert not {"fastrnn.bench", "torch", "jax", "matplotlib"} & set(loaded.split())

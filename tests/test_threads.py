@@ -56,22 +56,6 @@ def test_several_python_threads_may_call_at_once(cell: str) -> None:
         np.testing.assert_array_equal(got, wanted)
 
 
-@pytest.mark.usefixtures("always_split")
-def test_an_error_in_a_part_reaches_the_caller_when_all_parts_are_done() -> None:
-    finished = []
-
-    def part(start: int, stop: int) -> None:
-        if start:
-            time.sleep(0.05)
-            finished.append(start)
-        else:
-            raise ZeroDivisionError("in the first part")
-
-    with pytest.raises(ZeroDivisionError, match="in the first part"):
-        _threads.run(part, 3, 3)
-    assert sorted(finished) == [1, 2]
-
-
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.usefixtures("always_split")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
@@ -263,44 +247,60 @@ def test_a_thread_may_go_on_when_the_main_thread_has_ended() -> None:
     assert result.stdout == "done\n", result.stderr
 
 
+class AlarmError(Exception):
+    """What a signal raises."""
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs timers")
 @pytest.mark.usefixtures("always_split")
-def test_no_part_runs_on_after_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
-    running = []
-
-    def part(start: int, stop: int) -> None:
-        running.append(start)
-        time.sleep(0.05)
-        running.remove(start)
-
-    pool = _threads._get_pool(3)
-    assert pool is not None
-    submit, calls = pool.submit, []
-
-    def interrupted_submit(*arguments: object) -> object:
-        calls.append(arguments)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return submit(*arguments)
-
-    monkeypatch.setattr(pool, "submit", interrupted_submit)
-    with pytest.raises(KeyboardInterrupt):
-        _threads.run(part, 4, 4)
-    assert running == []
-
-
-@pytest.mark.usefixtures("always_split")
-def test_where_no_thread_can_be_started_the_caller_does_all_once(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_call_that_a_signal_ends_leaves_the_team_as_it_was() -> None:
     expected = train_step(1)
-    monkeypatch.setattr(_threads, "_pool", None)
 
-    def refuse(self: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
+    def ring(*_: object) -> None:
+        raise AlarmError
 
-    with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", refuse)
-        for got, wanted in zip(train_step(3), expected, strict=True):
-            np.testing.assert_array_equal(got, wanted)
+    previous = signal.signal(signal.SIGALRM, ring)
+    ended = 0
+    try:
+        for i in range(100):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 1e-5 * (i + 1))
+                while True:
+                    train_step(3)
+            except AlarmError:
+                ended += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+    assert ended == 100
     for got, wanted in zip(train_step(3), expected, strict=True):
         np.testing.assert_array_equal(got, wanted)
+
+
+def test_where_no_thread_can_be_started_the_caller_does_all_once() -> None:
+    script = (
+        "import threading, numpy as np, fastrnn\n"
+        "from fastrnn import _threads\n"
+        "_threads.MINIMUM_SHARE = 1\n"
+        "net = fastrnn.Network(fastrnn.RNN(7, 33, seed=0), fastrnn.Linear(33, 7, seed=1))\n"
+        "ids = np.random.default_rng(0).integers(0, 7, (40, 13))\n"
+        "def step(threads):\n"
+        "    net.zero_grad()\n"
+        "    loss, _ = net.loss_and_grad(ids, ids, num_threads=threads)\n"
+        "    return [loss, *(g.copy() for m in net.modules for g in m.grad.values())]\n"
+        "def same(a, b):\n"
+        "    return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))\n"
+        "expected, start = step(1), threading.Thread.start\n"
+        "def refuse(self):\n"
+        '    raise RuntimeError("can\'t start new thread")\n'
+        "threading.Thread.start = refuse\n"
+        "assert same(step(3), expected)\n"
+        "assert threading.active_count() == 1\n"
+        "threading.Thread.start = start\n"
+        "assert same(step(3), expected)\n"
+        "assert threading.active_count() == 3\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60
+    )
+    assert result.returncode == 0, result.stderr

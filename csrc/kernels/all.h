@@ -8,6 +8,7 @@
 #include "lstm.h"
 #include "dropout.h"
 #include "optim.h"
+#include "probe.h"
 #include "rnn.h"
 #include "softmax.h"
 #include "sample.h"

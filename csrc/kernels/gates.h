@@ -41,10 +41,11 @@ typedef struct {
     const void *packed_hh;
     ptrdiff_t hidden;
     fr_stored stored; /* packed_hh; other than REAL needs x to be NULL */
+    int reverse;      /* walk the units from the last to the first */
 } gate_input;
 
 /* A last panel of a single vector leaves the rest of its row in z as it was: zero, so that the
- * activations have something to work on. */
+ * activations have something to work on. Wide tiles write whole panels. */
 FR_INLINE void clear_narrow(REAL *z, ptrdiff_t hidden) {
     if ((hidden - 1) % PANEL < LANES)
         for (ptrdiff_t i = 0; i < 4 * GATE_SIZE; i += LANES) v_store(z + i, v_set1(0));

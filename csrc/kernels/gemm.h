@@ -42,7 +42,15 @@
 #define WIDE_ROWS (TILE_ROWS / MAX_PANELS)
 #define GEMM_TN_DEPTH 256
 #define SUM_VECS 8
+#define SUM_RUN 16
+#define SQUARE 16
 #define ROW_TILES(rows) (((rows) + TILE_ROWS - 1) / TILE_ROWS)
+
+/* The first row of tile i of so many, of nearly equal height. A division takes as long as four
+ * multiply-adds that wait for each other: none where there is a single tile. */
+FR_INLINE ptrdiff_t tile_start(ptrdiff_t rows, ptrdiff_t i, ptrdiff_t tiles) {
+    return i == 0 ? 0 : i == tiles ? rows : rows * i / tiles;
+}
 #endif
 
 /* Bytes of a weight, and of a panel of depth k. */
@@ -283,6 +291,7 @@ typedef struct {
     int count;
     fr_stored stored;
     ptrdiff_t m, n;
+    int reverse; /* walk the panels from the last to the first */
     fr_nonlinearity nonlinearity;
     const REAL *h; /* not NULL: the tile is multiplied by f'(z) taken from h (M, N), ld = ldc */
 } gemm_args;
@@ -302,12 +311,13 @@ static void finish(const gemm_args *g, ptrdiff_t row, ptrdiff_t column, int rows
  * used for all rows before the next is read. */
 static void gemm_run(const gemm_args *g) {
     const ptrdiff_t panels = PANELS_OF(g->n), tiles = ROW_TILES(g->m);
-    for (ptrdiff_t panel = 0; panel < panels;) {
-        const int together = panels_at_once(g->m, panels - panel);
+    for (ptrdiff_t done = 0; done < panels;) {
+        const int together = panels_at_once(g->m, panels - done);
+        const ptrdiff_t panel = g->reverse ? panels - done - together : done;
         const ptrdiff_t column = panel * PANEL, left = g->n - column;
         for (ptrdiff_t i = 0; i < tiles; i++) {
-            const ptrdiff_t row = g->m * i / tiles;
-            const int rows = (int)(g->m * (i + 1) / tiles - row);
+            const ptrdiff_t row = tile_start(g->m, i, tiles);
+            const int rows = (int)(tile_start(g->m, i + 1, tiles) - row);
             tile_args t = {
                 .c = g->c + row * g->ldc + column,
                 .ldc = g->ldc,
@@ -332,7 +342,7 @@ static void gemm_run(const gemm_args *g) {
             if (g->nonlinearity != FR_LINEAR)
                 finish(g, row, column, rows, left < together * PANEL ? left : together * PANEL);
         }
-        panel += together;
+        done += together;
     }
 }
 
@@ -438,5 +448,30 @@ static void FR_NAME(scatter_rows)(REAL *table, ptrdiff_t ld_table, const REAL *a
             v_store_tail(row + j,
                          v_add(v_load_tail(row + j, n - j), v_load_tail(a + i * lda + j, n - j)),
                          n - j);
+    }
+}
+
+/* In squares that stay in L1: element by element, one side would jump a row at each step. */
+static void FR_NAME(add_transposed)(REAL *out, ptrdiff_t ld_out, const REAL *start,
+                                    ptrdiff_t ld_start, const REAL *a, ptrdiff_t lda, ptrdiff_t m,
+                                    ptrdiff_t n) {
+    REAL square[SQUARE][SQUARE] = {{0}};
+    for (ptrdiff_t i0 = 0; i0 < m; i0 += SQUARE) {
+        const ptrdiff_t rows = m - i0 < SQUARE ? m - i0 : SQUARE;
+        for (ptrdiff_t j0 = 0; j0 < n; j0 += SQUARE) {
+            const ptrdiff_t columns = n - j0 < SQUARE ? n - j0 : SQUARE;
+            for (ptrdiff_t j = 0; j < columns; j++) {
+                const REAL *from = a + (j0 + j) * lda + i0;
+                for (ptrdiff_t i = 0; i < rows; i++) square[i][j] = from[i];
+            }
+            for (ptrdiff_t i = 0; i < rows; i++) {
+                REAL *to = out + (i0 + i) * ld_out + j0;
+                const REAL *with = start + (i0 + i) * ld_start + j0;
+                for (ptrdiff_t j = 0; j < columns; j += LANES)
+                    v_store_tail(to + j,
+                                 v_add(v_load_tail(with + j, columns - j), v_load(square[i] + j)),
+                                 columns - j);
+            }
+        }
     }
 }

@@ -37,13 +37,15 @@ FR_INLINE void gru_cell(REAL *h, REAL *gates, const REAL *z, const REAL *h_prev,
 
 static void gru_step(REAL *h, REAL *gates, const gate_input *in, ptrdiff_t batch) {
     const ptrdiff_t hidden = in->hidden, tiles = ROW_TILES(batch);
+    const ptrdiff_t blocks = PANELS_OF(hidden);
     _Alignas(64) REAL z[4 * GATE_SIZE];
-    clear_narrow(z, hidden);
-    for (ptrdiff_t unit = 0; unit < hidden; unit += PANEL) {
+    if (batch > WIDE_ROWS) clear_narrow(z, hidden);
+    for (ptrdiff_t done = 0; done < blocks; done++) {
+        const ptrdiff_t unit = (in->reverse ? blocks - 1 - done : done) * PANEL;
         const ptrdiff_t n = hidden - unit < PANEL ? hidden - unit : PANEL;
-        for (ptrdiff_t tile_index = 0; tile_index < tiles; tile_index++) {
-            const ptrdiff_t row = batch * tile_index / tiles;
-            const int rows = (int)(batch * (tile_index + 1) / tiles - row);
+        for (ptrdiff_t i = 0; i < tiles; i++) {
+            const ptrdiff_t row = tile_start(batch, i, tiles);
+            const int rows = (int)(tile_start(batch, i + 1, tiles) - row);
             if (in->x) {
                 gate_tiles(z, in, row, rows, unit, 1, 0, 2, -1, 3);
                 gate_tiles(z + GATE_SIZE, in, row, rows, unit, 2, 1, 0, 0, 3);
@@ -65,9 +67,9 @@ static void gru_step(REAL *h, REAL *gates, const gate_input *in, ptrdiff_t batch
 static void FR_NAME(gru_forward)(REAL *h, REAL *gates, const REAL *input, ptrdiff_t ld_input,
                                  const int64_t *ids, const REAL *x, const REAL *packed_ih,
                                  ptrdiff_t inputs, const REAL *h_prev, const REAL *packed_hh,
-                                 ptrdiff_t batch, ptrdiff_t hidden) {
-    const gate_input in = {input,  ld_input, ids,       x,      packed_ih,
-                           inputs, h_prev,   packed_hh, hidden, FR_STORED_REAL};
+                                 ptrdiff_t batch, ptrdiff_t hidden, int reverse) {
+    const gate_input in = {input,  ld_input,       ids,    x, packed_ih, inputs, h_prev, packed_hh,
+                           hidden, FR_STORED_REAL, reverse};
     gru_step(h, gates, &in, batch);
 }
 
@@ -101,9 +103,9 @@ static void FR_NAME(gru_backward)(REAL *dz, REAL *dh_past, const REAL *gates, co
         const int panels = panels_at_once(batch, PANELS_OF(hidden - unit));
         const ptrdiff_t columns = panels * PANEL;
         const ptrdiff_t n = hidden - unit < columns ? hidden - unit : columns;
-        for (ptrdiff_t tile_index = 0; tile_index < tiles; tile_index++) {
-            const ptrdiff_t row = batch * tile_index / tiles;
-            const int rows = (int)(batch * (tile_index + 1) / tiles - row);
+        for (ptrdiff_t i = 0; i < tiles; i++) {
+            const ptrdiff_t row = tile_start(batch, i, tiles);
+            const int rows = (int)(tile_start(batch, i + 1, tiles) - row);
             gradient_tile(reached, dh ? dh + row * hidden : NULL,
                           dz_next ? dz_next + row * width + hidden : NULL, width, 3 * hidden,
                           packed_hh_t, rows, panels, unit, hidden);

@@ -37,13 +37,15 @@ FR_INLINE void lstm_cell(REAL *h, REAL *c, REAL *gates, const REAL *z, const REA
 static void lstm_step(REAL *h, REAL *c, REAL *gates, const gate_input *in, const REAL *c_prev,
                       ptrdiff_t batch) {
     const ptrdiff_t hidden = in->hidden, tiles = ROW_TILES(batch);
+    const ptrdiff_t blocks = PANELS_OF(hidden);
     _Alignas(64) REAL z[4 * GATE_SIZE];
-    clear_narrow(z, hidden);
-    for (ptrdiff_t unit = 0; unit < hidden; unit += PANEL) {
+    if (batch > WIDE_ROWS) clear_narrow(z, hidden);
+    for (ptrdiff_t done = 0; done < blocks; done++) {
+        const ptrdiff_t unit = (in->reverse ? blocks - 1 - done : done) * PANEL;
         const ptrdiff_t n = hidden - unit < PANEL ? hidden - unit : PANEL;
-        for (ptrdiff_t tile_index = 0; tile_index < tiles; tile_index++) {
-            const ptrdiff_t row = batch * tile_index / tiles;
-            const int rows = (int)(batch * (tile_index + 1) / tiles - row);
+        for (ptrdiff_t i = 0; i < tiles; i++) {
+            const ptrdiff_t row = tile_start(batch, i, tiles);
+            const int rows = (int)(tile_start(batch, i + 1, tiles) - row);
             gate_tiles(z, in, row, rows, unit, 4, 0, 0, 0, 4);
             for (int gate = 0; gate < 4; gate++) {
                 if (gate == 2)
@@ -64,9 +66,9 @@ static void FR_NAME(lstm_forward)(REAL *h, REAL *c, REAL *gates, const REAL *inp
                                   ptrdiff_t ld_input, const int64_t *ids, const REAL *x,
                                   const REAL *packed_ih, ptrdiff_t inputs, const REAL *h_prev,
                                   const REAL *c_prev, const REAL *packed_hh, ptrdiff_t batch,
-                                  ptrdiff_t hidden) {
-    const gate_input in = {input,  ld_input, ids,       x,      packed_ih,
-                           inputs, h_prev,   packed_hh, hidden, FR_STORED_REAL};
+                                  ptrdiff_t hidden, int reverse) {
+    const gate_input in = {input,  ld_input,       ids,    x, packed_ih, inputs, h_prev, packed_hh,
+                           hidden, FR_STORED_REAL, reverse};
     lstm_step(h, c, gates, &in, c_prev, batch);
 }
 
@@ -99,9 +101,9 @@ static void FR_NAME(lstm_backward)(REAL *dz, REAL *dc, const REAL *gates, const 
         const int panels = panels_at_once(batch, PANELS_OF(hidden - unit));
         const ptrdiff_t columns = panels * PANEL;
         const ptrdiff_t n = hidden - unit < columns ? hidden - unit : columns;
-        for (ptrdiff_t tile_index = 0; tile_index < tiles; tile_index++) {
-            const ptrdiff_t row = batch * tile_index / tiles;
-            const int rows = (int)(batch * (tile_index + 1) / tiles - row);
+        for (ptrdiff_t i = 0; i < tiles; i++) {
+            const ptrdiff_t row = tile_start(batch, i, tiles);
+            const int rows = (int)(tile_start(batch, i + 1, tiles) - row);
             gradient_tile(reached, dh ? dh + row * hidden : NULL,
                           dz_next ? dz_next + row * width : NULL, width, width, packed_hh_t, rows,
                           panels, unit, hidden);

@@ -4,12 +4,19 @@
 #define EACH_VECTOR(i, n, size) \
     for (ptrdiff_t i = 0, n; n = (size) - (i), (i) < (size); (i) += LANES)
 
+/* SUM_RUN vectors at a time in REAL, lane by lane, and these in double: in one fixed order, for the
+ * clipping factor must not depend on threads, and precise for millions of gradients. */
 static double FR_NAME(sum_of_squares)(const REAL *x, ptrdiff_t size) {
-    /* In double, in one fixed order: the clipping factor must not depend on threads. */
-    double total[8] = {0};
-    for (ptrdiff_t i = 0; i < size; i++) total[i % 8] += (double)x[i] * (double)x[i];
-    return ((total[0] + total[1]) + (total[2] + total[3])) +
-           ((total[4] + total[5]) + (total[6] + total[7]));
+    double total = 0;
+    for (ptrdiff_t i = 0; i < size;) {
+        vec run = v_set1(0);
+        for (int j = 0; j < SUM_RUN && i < size; j++, i += LANES) {
+            const vec a = v_load_tail(x + i, size - i);
+            run = v_fma(a, a, run);
+        }
+        total += (double)v_sum(run);
+    }
+    return total;
 }
 
 static void FR_NAME(sgd)(REAL *param, REAL *momentum_buffer, const REAL *grad, double lr,

@@ -9,7 +9,7 @@
 static void FR_NAME(rnn_forward)(REAL *h, const REAL *input, ptrdiff_t ld_input, const int64_t *ids,
                                  const REAL *x, const REAL *packed_ih, ptrdiff_t inputs,
                                  const REAL *h_prev, const REAL *packed_hh, ptrdiff_t batch,
-                                 ptrdiff_t hidden, fr_nonlinearity nonlinearity) {
+                                 ptrdiff_t hidden, int reverse, fr_nonlinearity nonlinearity) {
     const factor from_x = {x, inputs, 1, packed_ih, inputs};
     const factor from_h = {h_prev, hidden, 1, packed_hh, hidden};
     gemm_args g = {
@@ -22,6 +22,7 @@ static void FR_NAME(rnn_forward)(REAL *h, const REAL *input, ptrdiff_t ld_input,
         .count = 1,
         .m = batch,
         .n = hidden,
+        .reverse = reverse,
         .nonlinearity = nonlinearity,
     };
     if (x) {

@@ -83,8 +83,10 @@ static void FR_NAME(gemm_small)(float *c, ptrdiff_t ldc, const float *a, ptrdiff
 static void FR_NAME(rnn_forward_small)(float *h, const float *input, ptrdiff_t ld_input,
                                        const int64_t *ids, const float *h_prev,
                                        const void *packed_hh, ptrdiff_t batch, ptrdiff_t hidden,
-                                       fr_nonlinearity nonlinearity, fr_stored stored) {
+                                       int reverse, fr_nonlinearity nonlinearity,
+                                       fr_stored stored) {
     const gemm_args g = {
+        .reverse = reverse,
         .c = h,
         .ldc = hidden,
         .init = input,
@@ -103,8 +105,9 @@ static void FR_NAME(rnn_forward_small)(float *h, const float *input, ptrdiff_t l
 static void FR_NAME(lstm_forward_small)(float *h, float *c, const float *input, ptrdiff_t ld_input,
                                         const int64_t *ids, const float *h_prev,
                                         const float *c_prev, const void *packed_hh, ptrdiff_t batch,
-                                        ptrdiff_t hidden, fr_stored stored) {
-    const gate_input in = {.rows = input,
+                                        ptrdiff_t hidden, int reverse, fr_stored stored) {
+    const gate_input in = {.reverse = reverse,
+                           .rows = input,
                            .ld = ld_input,
                            .ids = ids,
                            .h = h_prev,
@@ -117,8 +120,9 @@ static void FR_NAME(lstm_forward_small)(float *h, float *c, const float *input, 
 static void FR_NAME(gru_forward_small)(float *h, const float *input, ptrdiff_t ld_input,
                                        const int64_t *ids, const float *h_prev,
                                        const void *packed_hh, ptrdiff_t batch, ptrdiff_t hidden,
-                                       fr_stored stored) {
-    const gate_input in = {.rows = input,
+                                       int reverse, fr_stored stored) {
+    const gate_input in = {.reverse = reverse,
+                           .rows = input,
                            .ld = ld_input,
                            .ids = ids,
                            .h = h_prev,

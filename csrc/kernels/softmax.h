@@ -6,9 +6,6 @@
 #define row_max FR_NAME(row_max)
 #define sum_exp FR_NAME(sum_exp)
 #define scale_row FR_NAME(scale_row)
-#ifndef SUM_RUN
-#define SUM_RUN 16
-#endif
 
 static REAL row_max(const REAL *x, ptrdiff_t size) {
     REAL largest = x[0];

@@ -15,16 +15,16 @@ Data flows one way::
     layers/  trace.py                   parameters, whole sequences, streams, traces
               |
     _loops.pyx  _ops.pyx  _step.pyx     loops over time: typed, without the GIL; _threads.py
-              |
-    cpu.pyx                             the kernel table, chosen once at import
+              |                         and _limits.py: how many threads share them
+    cpu.pyx  _team.pyx                  the kernel table, chosen once at import; the threads
               |
     csrc/                               kernels in C, compiled once per instruction set
 
 ``_reference/`` holds the same mathematics in NumPy, written to be read; the tests hold the
-compiled path against it.
+compiled path against it. ``bench/`` sets all of it beside other libraries, for ``fastrnn bench``.
 """
 
-from fastrnn import cpu, data, losses, optim
+from fastrnn import _limits, cpu, data, losses, optim
 from fastrnn._threads import get_num_threads, set_num_threads
 from fastrnn._version import __version__
 from fastrnn.errors import ModelFileError, NonFiniteLossError, UnknownCharacterError
@@ -32,6 +32,8 @@ from fastrnn.layers import GRU, LSTM, RNN, Linear
 from fastrnn.network import Network
 from fastrnn.sequence import Forecaster
 from fastrnn.text import CharRNN, load
+
+_limits.watch()
 
 __all__ = [
     "GRU",

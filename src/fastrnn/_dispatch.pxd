@@ -65,52 +65,52 @@ cdef inline void cell_forward(Cell cell, fr_nonlinearity nonlinearity, floating 
                               floating *gates, const floating *rows, Py_ssize_t ld_rows,
                               const int64_t *ids, const floating *x, const floating *packed_ih,
                               Py_ssize_t inputs, const floating *h_prev, const floating *c_prev,
-                              const floating *packed_hh, Py_ssize_t batch,
-                              Py_ssize_t hidden) noexcept nogil:
+                              const floating *packed_hh, Py_ssize_t batch, Py_ssize_t hidden,
+                              bint reverse) noexcept nogil:
     """One step; see csrc/kernels.def."""
     if floating is float:
         if cell == CELL_LSTM:
             table.f32.lstm_forward(h, c, gates, rows, ld_rows, ids, x, packed_ih, inputs, h_prev,
-                                   c_prev, packed_hh, batch, hidden)
+                                   c_prev, packed_hh, batch, hidden, reverse)
         elif cell == CELL_GRU:
             table.f32.gru_forward(h, gates, rows, ld_rows, ids, x, packed_ih, inputs, h_prev,
-                                  packed_hh, batch, hidden)
+                                  packed_hh, batch, hidden, reverse)
         else:
             table.f32.rnn_forward(h, rows, ld_rows, ids, x, packed_ih, inputs, h_prev, packed_hh,
-                                  batch, hidden, nonlinearity)
+                                  batch, hidden, reverse, nonlinearity)
     else:
         if cell == CELL_LSTM:
             table.f64.lstm_forward(h, c, gates, rows, ld_rows, ids, x, packed_ih, inputs, h_prev,
-                                   c_prev, packed_hh, batch, hidden)
+                                   c_prev, packed_hh, batch, hidden, reverse)
         elif cell == CELL_GRU:
             table.f64.gru_forward(h, gates, rows, ld_rows, ids, x, packed_ih, inputs, h_prev,
-                                  packed_hh, batch, hidden)
+                                  packed_hh, batch, hidden, reverse)
         else:
             table.f64.rnn_forward(h, rows, ld_rows, ids, x, packed_ih, inputs, h_prev, packed_hh,
-                                  batch, hidden, nonlinearity)
+                                  batch, hidden, reverse, nonlinearity)
 
 
 cdef inline void cell_step(Cell cell, fr_nonlinearity nonlinearity, fr_stored stored, floating *h,
                            floating *c, const floating *rows, Py_ssize_t ld_rows,
                            const int64_t *ids, const floating *h_prev,
-                           const floating *packed_hh, Py_ssize_t batch,
-                           Py_ssize_t hidden) noexcept nogil:
+                           const floating *packed_hh, Py_ssize_t batch, Py_ssize_t hidden,
+                           bint reverse) noexcept nogil:
     """One step whose weights may be smaller than float32, in place in c."""
     if floating is float:
         if stored != FR_STORED_REAL:
             if cell == CELL_LSTM:
                 table.f32.lstm_forward_small(h, c, rows, ld_rows, ids, h_prev, c, packed_hh,
-                                             batch, hidden, stored)
+                                             batch, hidden, reverse, stored)
             elif cell == CELL_GRU:
                 table.f32.gru_forward_small(h, rows, ld_rows, ids, h_prev, packed_hh, batch,
-                                            hidden, stored)
+                                            hidden, reverse, stored)
             else:
                 table.f32.rnn_forward_small(h, rows, ld_rows, ids, h_prev, packed_hh, batch,
-                                            hidden, nonlinearity, stored)
+                                            hidden, reverse, nonlinearity, stored)
             return
     cell_forward(cell, nonlinearity, h, c, <floating *>NULL, rows, ld_rows, ids,
                  <const floating *>NULL, <const floating *>NULL, 0, h_prev, <const floating *>c,
-                 packed_hh, batch, hidden)
+                 packed_hh, batch, hidden, reverse)
 
 
 cdef inline void cell_backward(Cell cell, fr_nonlinearity nonlinearity, floating *dz,

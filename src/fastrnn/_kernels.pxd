@@ -29,10 +29,13 @@ cdef extern from "fastrnn.h" nogil:
                             Py_ssize_t n) noexcept nogil
         void (*scatter_rows)(float *table, Py_ssize_t ld_table, const float *a, Py_ssize_t lda,
                              const int64_t *ids, Py_ssize_t m, Py_ssize_t n) noexcept nogil
+        void (*add_transposed)(float *out, Py_ssize_t ld_out, const float *start,
+                               Py_ssize_t ld_start, const float *a, Py_ssize_t lda,
+                               Py_ssize_t m, Py_ssize_t n) noexcept nogil
         void (*rnn_forward)(float *h, const float *input, Py_ssize_t ld_input,
                             const int64_t *ids, const float *x, const float *packed_ih,
                             Py_ssize_t inputs, const float *h_prev, const float *packed_hh,
-                            Py_ssize_t batch, Py_ssize_t hidden,
+                            Py_ssize_t batch, Py_ssize_t hidden, int reverse,
                             fr_nonlinearity nonlinearity) noexcept nogil
         void (*rnn_backward)(float *dz, const float *h, const float *dh, const float *dz_next,
                              const float *packed_hh_t, Py_ssize_t batch, Py_ssize_t hidden,
@@ -45,7 +48,7 @@ cdef extern from "fastrnn.h" nogil:
                              Py_ssize_t ld_input, const int64_t *ids, const float *x,
                              const float *packed_ih, Py_ssize_t inputs, const float *h_prev,
                              const float *c_prev, const float *packed_hh, Py_ssize_t batch,
-                             Py_ssize_t hidden) noexcept nogil
+                             Py_ssize_t hidden, int reverse) noexcept nogil
         void (*lstm_backward)(float *dz, float *dc, const float *gates, const float *c,
                               const float *c_prev, const float *dh, const float *dz_next,
                               const float *packed_hh_t, Py_ssize_t batch,
@@ -53,7 +56,7 @@ cdef extern from "fastrnn.h" nogil:
         void (*gru_forward)(float *h, float *gates, const float *input, Py_ssize_t ld_input,
                             const int64_t *ids, const float *x, const float *packed_ih,
                             Py_ssize_t inputs, const float *h_prev, const float *packed_hh,
-                            Py_ssize_t batch, Py_ssize_t hidden) noexcept nogil
+                            Py_ssize_t batch, Py_ssize_t hidden, int reverse) noexcept nogil
         void (*gru_backward)(float *dz, float *dh_past, const float *gates, const float *h_prev,
                              const float *dh, const float *dz_next, const float *packed_hh_t,
                              Py_ssize_t batch, Py_ssize_t hidden) noexcept nogil
@@ -66,17 +69,17 @@ cdef extern from "fastrnn.h" nogil:
                            Py_ssize_t k, fr_stored stored) noexcept nogil
         void (*rnn_forward_small)(float *h, const float *input, Py_ssize_t ld_input,
                                   const int64_t *ids, const float *h_prev, const void *packed_hh,
-                                  Py_ssize_t batch, Py_ssize_t hidden,
+                                  Py_ssize_t batch, Py_ssize_t hidden, int reverse,
                                   fr_nonlinearity nonlinearity,
                                   fr_stored stored) noexcept nogil
         void (*lstm_forward_small)(float *h, float *c, const float *input, Py_ssize_t ld_input,
                                    const int64_t *ids, const float *h_prev, const float *c_prev,
                                    const void *packed_hh, Py_ssize_t batch, Py_ssize_t hidden,
-                                   fr_stored stored) noexcept nogil
+                                   int reverse, fr_stored stored) noexcept nogil
         void (*gru_forward_small)(float *h, const float *input, Py_ssize_t ld_input,
                                   const int64_t *ids, const float *h_prev, const void *packed_hh,
                                   Py_ssize_t batch, Py_ssize_t hidden,
-                                  fr_stored stored) noexcept nogil
+                                  int reverse, fr_stored stored) noexcept nogil
         void (*softmax)(float *logits, Py_ssize_t m, Py_ssize_t classes) noexcept nogil
         double (*cross_entropy)(const float *logits, const int64_t *targets, Py_ssize_t m,
                                 Py_ssize_t classes) noexcept nogil
@@ -100,6 +103,11 @@ cdef extern from "fastrnn.h" nogil:
                      int decoupled, int64_t step, Py_ssize_t size) noexcept nogil
         void (*activate)(float *out, const float *x, Py_ssize_t size,
                          fr_nonlinearity nonlinearity) noexcept nogil
+        Py_ssize_t (*probe_chain)(Py_ssize_t length) noexcept nogil
+        double (*probe_multiply_adds)(float *result, Py_ssize_t turns) noexcept nogil
+        Py_ssize_t (*probe_lanes)() noexcept nogil
+        void (*probe_reads)(float *result, const float *x, Py_ssize_t size,
+                            Py_ssize_t passes) noexcept nogil
 
     ctypedef struct fr_kernels_f64:
         Py_ssize_t (*pack_size)(Py_ssize_t k, Py_ssize_t n) noexcept nogil
@@ -115,10 +123,13 @@ cdef extern from "fastrnn.h" nogil:
                             Py_ssize_t n) noexcept nogil
         void (*scatter_rows)(double *table, Py_ssize_t ld_table, const double *a, Py_ssize_t lda,
                              const int64_t *ids, Py_ssize_t m, Py_ssize_t n) noexcept nogil
+        void (*add_transposed)(double *out, Py_ssize_t ld_out, const double *start,
+                               Py_ssize_t ld_start, const double *a, Py_ssize_t lda,
+                               Py_ssize_t m, Py_ssize_t n) noexcept nogil
         void (*rnn_forward)(double *h, const double *input, Py_ssize_t ld_input,
                             const int64_t *ids, const double *x, const double *packed_ih,
                             Py_ssize_t inputs, const double *h_prev, const double *packed_hh,
-                            Py_ssize_t batch, Py_ssize_t hidden,
+                            Py_ssize_t batch, Py_ssize_t hidden, int reverse,
                             fr_nonlinearity nonlinearity) noexcept nogil
         void (*rnn_backward)(double *dz, const double *h, const double *dh, const double *dz_next,
                              const double *packed_hh_t, Py_ssize_t batch, Py_ssize_t hidden,
@@ -131,7 +142,7 @@ cdef extern from "fastrnn.h" nogil:
                              Py_ssize_t ld_input, const int64_t *ids, const double *x,
                              const double *packed_ih, Py_ssize_t inputs, const double *h_prev,
                              const double *c_prev, const double *packed_hh, Py_ssize_t batch,
-                             Py_ssize_t hidden) noexcept nogil
+                             Py_ssize_t hidden, int reverse) noexcept nogil
         void (*lstm_backward)(double *dz, double *dc, const double *gates, const double *c,
                               const double *c_prev, const double *dh, const double *dz_next,
                               const double *packed_hh_t, Py_ssize_t batch,
@@ -139,7 +150,7 @@ cdef extern from "fastrnn.h" nogil:
         void (*gru_forward)(double *h, double *gates, const double *input, Py_ssize_t ld_input,
                             const int64_t *ids, const double *x, const double *packed_ih,
                             Py_ssize_t inputs, const double *h_prev, const double *packed_hh,
-                            Py_ssize_t batch, Py_ssize_t hidden) noexcept nogil
+                            Py_ssize_t batch, Py_ssize_t hidden, int reverse) noexcept nogil
         void (*gru_backward)(double *dz, double *dh_past, const double *gates, const double *h_prev,
                              const double *dh, const double *dz_next, const double *packed_hh_t,
                              Py_ssize_t batch, Py_ssize_t hidden) noexcept nogil
@@ -166,6 +177,11 @@ cdef extern from "fastrnn.h" nogil:
                      int decoupled, int64_t step, Py_ssize_t size) noexcept nogil
         void (*activate)(double *out, const double *x, Py_ssize_t size,
                          fr_nonlinearity nonlinearity) noexcept nogil
+        Py_ssize_t (*probe_chain)(Py_ssize_t length) noexcept nogil
+        double (*probe_multiply_adds)(double *result, Py_ssize_t turns) noexcept nogil
+        Py_ssize_t (*probe_lanes)() noexcept nogil
+        void (*probe_reads)(double *result, const double *x, Py_ssize_t size,
+                            Py_ssize_t passes) noexcept nogil
 
     ctypedef struct fr_kernels:
         const char *isa

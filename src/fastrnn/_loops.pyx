@@ -2,15 +2,17 @@
 
 Time-major throughout. ``h`` has a row more than there are steps: h[0] is the initial state and
 h[t + 1] the state after step t, so that h[:-1] are the previous states and h[1:] the output; so
-it is with the LSTM's ``c``. ``b0`` and ``b1`` bound the rows of the batch, ``m0`` and ``m1`` the
-hidden units, that a call works on: callers split work over threads with them, and no element is
-ever computed in two ways, so the bits do not depend on the split.
+it is with the LSTM's ``c``. Each loop has a part that does some rows of the batch, or some columns
+of a gradient, and is shared by ``threads`` of the team; no element is ever computed in two ways,
+so the bits do not depend on the split. What parts are given lies in a struct, as the team's threads
+hold no GIL; its untyped pointers are of one type, which ``single`` tells.
 
 The layers check shapes and own all buffers; nothing here allocates or checks.
 """
 
 from cython cimport floating
 from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.string cimport memset
 
 from fastrnn._dispatch cimport (
     CELL_LSTM,
@@ -33,6 +35,7 @@ from fastrnn._kernels cimport (
     fr_fpmode_restore,
     fr_nonlinearity,
 )
+from fastrnn._team cimport STRIPE, run_parts, stripes
 
 # Bytes of input projection computed at a time before the steps that use it: a quarter of a
 # 1 MB L2, so that weights and states stay there beside it.
@@ -51,12 +54,81 @@ def projection_steps(Py_ssize_t steps, Py_ssize_t batch, Py_ssize_t row_bytes):
     return max(1, min(steps, PROJECTION_BYTES // (batch * row_bytes)))
 
 
+cdef struct ForwardArgs:
+    bint single, has_x, kept_c
+    Cell cell
+    fr_nonlinearity nonlinearity
+    void *h
+    void *c
+    void *gates
+    const void *x
+    const int64_t *ids
+    const void *packed_ih
+    const void *packed_ih_gates
+    const void *bias
+    const void *token_rows
+    const void *packed_hh
+    void *projection
+    Py_ssize_t batch, hidden, inputs, width, columns, together, t0, t1
+
+
+cdef void forward_rows(const ForwardArgs *a, floating *h, Py_ssize_t b0,
+                       Py_ssize_t b1) noexcept nogil:
+    cdef Py_ssize_t batch = a.batch, hidden = a.hidden, inputs = a.inputs, width = a.width
+    cdef Py_ssize_t rows = b1 - b0, t = a.t0, s, stop, at
+    cdef const floating *bias = <const floating *>a.bias
+    cdef const floating *x = <const floating *>a.x
+    cdef floating *projection = <floating *>a.projection
+    cdef bint in_step = a.has_x and not a.together
+    cdef floating *kept = NULL
+    cdef floating *c_prev = NULL
+    cdef floating *c_new = NULL
+    cdef const floating *input = bias if a.has_x else <const floating *>a.token_rows
+    while t < a.t1:
+        stop = min(t + a.together, a.t1) if a.together else a.t1
+        if a.together and rows == batch:
+            project(FR_STORED_REAL, projection, width, &x[t * batch * inputs], inputs,
+                    <const floating *>a.packed_ih, bias, a.columns, (stop - t) * rows)
+        elif a.together:
+            for s in range(t, stop):
+                project(FR_STORED_REAL, &projection[((s - t) * batch + b0) * width], width,
+                        &x[(s * batch + b0) * inputs], inputs, <const floating *>a.packed_ih,
+                        bias, a.columns, rows)
+        for s in range(t, stop):
+            at = s * batch + b0
+            if a.gates != NULL:
+                kept = &(<floating *>a.gates)[at * width]
+            if a.cell == CELL_LSTM:
+                c_prev = &(<floating *>a.c)[(at if a.kept_c else b0) * hidden]
+                c_new = c_prev + (batch * hidden if a.kept_c else 0)
+            if a.together:
+                input = &projection[((s - t) * batch + b0) * width]
+            cell_forward(a.cell, a.nonlinearity, &h[(at + batch) * hidden], c_new, kept, input,
+                         0 if in_step else width, NULL if a.has_x else &a.ids[at],
+                         &x[at * inputs] if in_step else NULL,
+                         <const floating *>a.packed_ih_gates, inputs,
+                         <const floating *>&h[at * hidden], <const floating *>c_prev,
+                         <const floating *>a.packed_hh, rows, hidden, s & 1)
+        t = stop
+
+
+cdef void forward_part(const void *args, Py_ssize_t part, Py_ssize_t b0,
+                       Py_ssize_t b1) noexcept nogil:
+    cdef const ForwardArgs *a = <const ForwardArgs *>args
+    cdef uint64_t mode = fr_fpmode_flush()
+    if a.single:
+        forward_rows(a, <float *>a.h, b0, b1)
+    else:
+        forward_rows(a, <double *>a.h, b0, b1)
+    fr_fpmode_restore(mode)
+
+
 def forward(int cell, int nonlinearity, floating[:, :, ::1] h, floating[:, :, ::1] c,
             floating[:, :, ::1] gates, const floating[:, :, ::1] x, const int64_t[:, ::1] ids,
             const floating[::1] packed_ih, const floating[::1] packed_ih_gates,
             const floating[::1] bias, const floating[:, ::1] token_rows,
             const floating[::1] packed_hh, floating[:, :, ::1] projection, Py_ssize_t columns,
-            Py_ssize_t t0, Py_ssize_t t1, Py_ssize_t b0, Py_ssize_t b1):
+            Py_ssize_t t0, Py_ssize_t t1, int threads):
     """h[t + 1] and c[t + 1] from x[t] or ids[t], h[t] and c[t], for t0 <= t < t1.
 
     x is None when there are ids, c unless the cell is an LSTM, and gates unless they are kept for
@@ -66,207 +138,318 @@ def forward(int cell, int nonlinearity, floating[:, :, ::1] h, floating[:, :, ::
     where that is None in the step itself. The bits are the same: the multiply-adds of an element
     come in the same order.
     """
-    cdef Py_ssize_t hidden = h.shape[2], batch = h.shape[1], rows = b1 - b0, width = bias.shape[0]
-    cdef Py_ssize_t inputs = 0 if x is None else x.shape[2], t, s, stop
-    cdef Py_ssize_t together = 0 if projection is None else projection.shape[0]
-    cdef bint kept_c = c is not None and c.shape[0] == h.shape[0]
-    cdef floating *kept = NULL
-    cdef floating *c_prev = NULL
-    cdef floating *c_new = NULL
-    cdef const floating *input = NULL
-    cdef const floating *weights_ih = NULL
-    cdef uint64_t mode
-    if t0 >= t1 or rows <= 0:
-        return
+    cdef ForwardArgs a
+    memset(&a, 0, sizeof(a))
+    a.single = floating is float
+    a.cell, a.nonlinearity = <Cell>cell, <fr_nonlinearity>nonlinearity
+    a.batch, a.hidden, a.width, a.columns = h.shape[1], h.shape[2], bias.shape[0], columns
+    a.t0, a.t1 = t0, t1
+    a.h, a.bias, a.packed_hh = &h[0, 0, 0], &bias[0], &packed_hh[0]
+    if c is not None:
+        a.c, a.kept_c = &c[0, 0, 0], c.shape[0] == h.shape[0]
+    if gates is not None:
+        a.gates = &gates[0, 0, 0]
+    if x is not None:
+        a.has_x, a.x, a.inputs = True, &x[0, 0, 0], x.shape[2]
+    else:
+        a.ids, a.token_rows = &ids[0, 0], &token_rows[0, 0]
+    if projection is not None:
+        a.together, a.projection = projection.shape[0], &projection[0, 0, 0]
+        a.packed_ih = &packed_ih[0]
+    elif x is not None:
+        a.packed_ih_gates = &packed_ih_gates[0]
     with nogil:
-        mode = fr_fpmode_flush()
-        t = t0
-        while t < t1:
-            stop = min(t + together, t1) if together else t1
-            if together and rows == batch:
-                project(FR_STORED_REAL, &projection[0, 0, 0], width, &x[t, 0, 0], inputs,
-                        &packed_ih[0], &bias[0], columns, (stop - t) * rows)
-            elif together:
-                for s in range(t, stop):
-                    project(FR_STORED_REAL, &projection[s - t, b0, 0], width, &x[s, b0, 0],
-                            inputs, &packed_ih[0], &bias[0], columns, rows)
-            elif inputs:
-                weights_ih = &packed_ih_gates[0]
-            for s in range(t, stop):
-                if gates is not None:
-                    kept = &gates[s, b0, 0]
-                if cell == CELL_LSTM:
-                    c_prev = &c[s if kept_c else 0, b0, 0]
-                    c_new = &c[s + 1 if kept_c else 0, b0, 0]
-                if together:
-                    input = <const floating *>&projection[s - t, b0, 0]
-                else:
-                    input = &bias[0] if inputs else &token_rows[0, 0]
-                cell_forward(<Cell>cell, <fr_nonlinearity>nonlinearity, &h[s + 1, b0, 0], c_new,
-                             kept, input, 0 if inputs and not together else width,
-                             NULL if inputs else &ids[s, b0],
-                             &x[s, b0, 0] if inputs and not together else NULL, weights_ih,
-                             inputs, <const floating *>&h[s, b0, 0], <const floating *>c_prev,
-                             &packed_hh[0], rows, hidden)
-            t = stop
-        fr_fpmode_restore(mode)
+        run_parts(forward_part, &a, a.batch, threads)
 
 
-def backward(int cell, int nonlinearity, floating[:, :, ::1] dz, floating[:, ::1] carry,
-             const floating[:, :, ::1] h, const floating[:, :, ::1] c,
-             const floating[:, :, ::1] gates, const floating[:, :, ::1] grad_output,
-             const floating[:, ::1] grad_last, const floating[::1] packed_hh_t,
-             Py_ssize_t t0, Py_ssize_t t1, Py_ssize_t b0, Py_ssize_t b1):
-    """dz[t], the gradient of step t's pre-activations, from t1 - 1 down to t0.
+cdef struct BackwardArgs:
+    bint single
+    Cell cell
+    fr_nonlinearity nonlinearity
+    void *dz
+    void *carry
+    const void *h
+    const void *c
+    const void *gates
+    const void *grad_output
+    const void *grad_last
+    const void *packed_hh_t
+    Py_ssize_t batch, hidden, width, last, t0, t1
 
-    What reaches h[t + 1] from outside is grad_output[t] (zero when that is None); of the very last
-    step it is grad_last. Only dz is computed here: every other gradient is a product over all
-    steps at once. dz may be gates.
-    """
-    cdef Py_ssize_t hidden = h.shape[2], last = dz.shape[0] - 1, t
+
+cdef void backward_rows(const BackwardArgs *a, floating *dz, Py_ssize_t b0,
+                        Py_ssize_t b1) noexcept nogil:
+    cdef Py_ssize_t batch = a.batch, hidden = a.hidden, width = a.width, at, t = a.t1 - 1
+    cdef const floating *h = <const floating *>a.h
     cdef const floating *dh
     cdef const floating *dz_next
     cdef const floating *z = NULL
     cdef const floating *c_prev = NULL
     cdef const floating *c_new = NULL
     cdef floating *past = NULL
-    cdef bint has_output = grad_output is not None, has_last = grad_last is not None
-    cdef uint64_t mode
-    if t0 >= t1 or b0 >= b1:
-        return
-    with nogil:
-        mode = fr_fpmode_flush()
-        t = t1 - 1
-        while t >= t0:
-            if t == last:
-                dh = &grad_last[b0, 0] if has_last else NULL
-            else:
-                dh = &grad_output[t, b0, 0] if has_output else NULL
-            dz_next = NULL if t == last else &dz[t + 1, b0, 0]
-            if cell != CELL_RNN:
-                z, past = &gates[t, b0, 0], &carry[b0, 0]
-            if cell == CELL_LSTM:
-                c_prev, c_new = &c[t, b0, 0], &c[t + 1, b0, 0]
-            cell_backward(<Cell>cell, <fr_nonlinearity>nonlinearity, &dz[t, b0, 0], past, z,
-                          &h[t + 1, b0, 0], &h[t, b0, 0], c_new, c_prev, dh, dz_next,
-                          &packed_hh_t[0], b1 - b0, hidden)
-            t -= 1
-        fr_fpmode_restore(mode)
+    while t >= a.t0:
+        at = t * batch + b0
+        if t == a.last:
+            dh = &(<const floating *>a.grad_last)[b0 * hidden] if a.grad_last != NULL else NULL
+        else:
+            dh = &(<const floating *>a.grad_output)[at * hidden] if a.grad_output != NULL else NULL
+        dz_next = NULL if t == a.last else <const floating *>&dz[(at + batch) * width]
+        if a.cell != CELL_RNN:
+            z = &(<const floating *>a.gates)[at * width]
+            past = &(<floating *>a.carry)[b0 * hidden]
+        if a.cell == CELL_LSTM:
+            c_prev = &(<const floating *>a.c)[at * hidden]
+            c_new = c_prev + batch * hidden
+        cell_backward(a.cell, a.nonlinearity, &dz[at * width], past, z, &h[(at + batch) * hidden],
+                      &h[at * hidden], c_new, c_prev, dh, dz_next,
+                      <const floating *>a.packed_hh_t, b1 - b0, hidden)
+        t -= 1
 
 
-def weight_grads(floating[:, ::1] grad, Py_ssize_t row, const floating[:, :, ::1] dz,
-                 Py_ssize_t column, const floating[:, :, ::1] a, Py_ssize_t t0, Py_ssize_t t1,
-                 Py_ssize_t m0, Py_ssize_t m1):
-    """grad[row + m] += sum_t,b dz[t, b, column + m] a[t, b]; of a, the first t1 steps count."""
-    cdef Py_ssize_t width = dz.shape[2], inputs = a.shape[2], rows = (t1 - t0) * dz.shape[1]
-    cdef uint64_t mode
-    if rows <= 0 or m0 >= m1:
-        return
-    with nogil:
-        mode = fr_fpmode_flush()
-        k_gemm_tn(&grad[row + m0, 0], inputs, &dz[t0, 0, column + m0], width, &a[t0, 0, 0], inputs,
-                  m1 - m0, inputs, rows)
-        fr_fpmode_restore(mode)
+cdef void backward_part(const void *args, Py_ssize_t part, Py_ssize_t b0,
+                        Py_ssize_t b1) noexcept nogil:
+    cdef const BackwardArgs *a = <const BackwardArgs *>args
+    cdef uint64_t mode = fr_fpmode_flush()
+    if a.single:
+        backward_rows(a, <float *>a.dz, b0, b1)
+    else:
+        backward_rows(a, <double *>a.dz, b0, b1)
+    fr_fpmode_restore(mode)
 
 
-def bias_grads(floating[::1] sums, const floating[:, :, ::1] dz, Py_ssize_t t0, Py_ssize_t t1,
-               Py_ssize_t m0, Py_ssize_t m1):
-    """sums[m] += sum_t,b dz[t, b, m]."""
-    cdef Py_ssize_t width = dz.shape[2], rows = (t1 - t0) * dz.shape[1]
-    cdef uint64_t mode
-    if rows <= 0 or m0 >= m1:
-        return
-    with nogil:
-        mode = fr_fpmode_flush()
-        k_column_sums(&sums[m0], &dz[t0, 0, m0], width, rows, m1 - m0)
-        fr_fpmode_restore(mode)
+def backward(int cell, int nonlinearity, floating[:, :, ::1] dz, floating[:, ::1] carry,
+             const floating[:, :, ::1] h, const floating[:, :, ::1] c,
+             const floating[:, :, ::1] gates, const floating[:, :, ::1] grad_output,
+             const floating[:, ::1] grad_last, const floating[::1] packed_hh_t,
+             Py_ssize_t t0, Py_ssize_t t1, int threads):
+    """dz[t], the gradient of step t's pre-activations, from t1 - 1 down to t0.
 
-
-def token_grads(floating[:, ::1] grad_rows, const floating[:, :, ::1] dz,
-                const int64_t[:, ::1] ids, Py_ssize_t t0, Py_ssize_t t1, Py_ssize_t m0,
-                Py_ssize_t m1):
-    """grad_rows[ids[t, b], m] += dz[t, b, m]: each thread owns a stripe of columns."""
-    cdef Py_ssize_t width = dz.shape[2], rows = (t1 - t0) * dz.shape[1]
-    cdef uint64_t mode
-    if rows <= 0 or m0 >= m1:
-        return
-    with nogil:
-        mode = fr_fpmode_flush()
-        k_scatter_rows(&grad_rows[0, m0], grad_rows.shape[1], &dz[t0, 0, m0], width, &ids[t0, 0],
-                       rows, m1 - m0)
-        fr_fpmode_restore(mode)
-
-
-def readout_cross_entropy(const floating[:, ::1] h, const int64_t[::1] targets,
-                          const floating[::1] packed_w, const floating[::1] bias,
-                          floating[:, ::1] scratch_logits, Py_ssize_t r0, Py_ssize_t r1):
-    """Return the summed cross-entropy of softmax(h W^T + bias) over rows r0 to r1.
-
-    Logits exist for as many rows at a time as ``scratch_logits`` has, so that they stay in
-    cache and no array of all rows by all classes is made.
+    What reaches h[t + 1] from outside is grad_output[t] (zero when that is None); of the very last
+    step it is grad_last. Only dz is computed here: every other gradient is a product over all
+    steps at once. dz may be gates.
     """
-    cdef Py_ssize_t hidden = h.shape[1], classes = scratch_logits.shape[1]
-    cdef Py_ssize_t block = scratch_logits.shape[0], r, rows
-    cdef double loss = 0
-    cdef uint64_t mode
-    if r0 >= r1:
-        return 0.0
+    cdef BackwardArgs a
+    memset(&a, 0, sizeof(a))
+    a.single = floating is float
+    a.cell, a.nonlinearity = <Cell>cell, <fr_nonlinearity>nonlinearity
+    a.batch, a.hidden, a.width, a.last = h.shape[1], h.shape[2], dz.shape[2], dz.shape[0] - 1
+    a.t0, a.t1 = t0, t1
+    a.dz, a.h, a.packed_hh_t = &dz[0, 0, 0], &h[0, 0, 0], &packed_hh_t[0]
+    if a.cell != CELL_RNN:
+        a.carry, a.gates = &carry[0, 0], &gates[0, 0, 0]
+    if a.cell == CELL_LSTM:
+        a.c = &c[0, 0, 0]
+    if grad_output is not None:
+        a.grad_output = &grad_output[0, 0, 0]
+    if grad_last is not None:
+        a.grad_last = &grad_last[0, 0]
     with nogil:
-        mode = fr_fpmode_flush()
-        r = r0
-        while r < r1:
-            rows = min(block, r1 - r)
-            k_gemm(&scratch_logits[0, 0], classes, &h[r, 0], hidden, &packed_w[0], &bias[0],
-                   rows, classes, hidden)
-            loss += k_cross_entropy(<const floating *>&scratch_logits[0, 0], &targets[r], rows,
-                                    classes)
-            r += rows
-        fr_fpmode_restore(mode)
+        run_parts(backward_part, &a, a.batch, threads)
+
+
+cdef enum:
+    MAX_BLOCKS = 3
+
+# Gates that stand together: from one of a row of pre-activations on, and of a parameter.
+cdef struct Block:
+    Py_ssize_t row, parameter, gates
+
+cdef struct GradientArgs:
+    bint single
+    void *sums
+    void *token_grads
+    void *grad_ih
+    void *grad_hh
+    const void *dz
+    const void *x
+    const int64_t *ids
+    const void *h
+    Block input_blocks[MAX_BLOCKS]
+    Block hidden_blocks[MAX_BLOCKS]
+    Py_ssize_t hidden, inputs, width, columns, rows
+
+
+cdef void weight_grads(const GradientArgs *a, const Block *blocks, floating *grad,
+                       const floating *dz, const floating *factor, Py_ssize_t inputs,
+                       Py_ssize_t m0, Py_ssize_t m1) noexcept nogil:
+    """grad += dz^T factor, for columns m0 to m1 of dz and the parameter's rows that they are."""
+    cdef Py_ssize_t i, column, begin, end, row
+    for i in range(MAX_BLOCKS):
+        column = blocks[i].row * a.hidden
+        begin, end = max(m0, column), min(m1, column + blocks[i].gates * a.hidden)
+        if begin < end:
+            row = blocks[i].parameter * a.hidden + begin - column
+            k_gemm_tn(&grad[row * inputs], inputs, &dz[begin], a.width, factor, inputs,
+                      end - begin, inputs, a.rows)
+
+
+cdef void gradient_columns(const GradientArgs *a, const floating *dz, Py_ssize_t m0,
+                           Py_ssize_t m1) noexcept nogil:
+    cdef Py_ssize_t stop = min(m1, a.columns)
+    k_column_sums(&(<floating *>a.sums)[m0], &dz[m0], a.width, a.rows, m1 - m0)
+    weight_grads(a, a.hidden_blocks, <floating *>a.grad_hh, dz, <const floating *>a.h, a.hidden,
+                 m0, m1)
+    if a.ids == NULL:
+        weight_grads(a, a.input_blocks, <floating *>a.grad_ih, dz, <const floating *>a.x,
+                     a.inputs, m0, m1)
+    elif m0 < stop:
+        k_scatter_rows(&(<floating *>a.token_grads)[m0], a.columns, &dz[m0], a.width, a.ids,
+                       a.rows, stop - m0)
+
+
+cdef void gradient_part(const void *args, Py_ssize_t part, Py_ssize_t first,
+                        Py_ssize_t last) noexcept nogil:
+    cdef const GradientArgs *a = <const GradientArgs *>args
+    cdef Py_ssize_t m0 = first * STRIPE, m1 = min(last * STRIPE, a.width)
+    cdef uint64_t mode = fr_fpmode_flush()
+    if a.single:
+        gradient_columns(a, <const float *>a.dz, m0, m1)
+    else:
+        gradient_columns(a, <const double *>a.dz, m0, m1)
+    fr_fpmode_restore(mode)
+
+
+def parameter_grads(floating[::1] sums, floating[:, ::1] token_grads, floating[:, ::1] grad_ih,
+                    floating[:, ::1] grad_hh, const floating[:, :, ::1] dz,
+                    const floating[:, :, ::1] x, const int64_t[:, ::1] ids,
+                    const floating[:, :, ::1] h, tuple input_blocks, tuple hidden_blocks,
+                    Py_ssize_t t0, Py_ssize_t t1, int threads):
+    """Add what steps t0 to t1 give to the gradients of all parameters.
+
+    To sums dz's columns, to grad_hh dz^T h, and dz^T x to grad_ih, or with ids in place of x
+    token_grads[ids[t, b]] += dz[t, b].
+    """
+    cdef GradientArgs a
+    cdef int i
+    if t0 >= t1:
+        return
+    memset(&a, 0, sizeof(a))
+    a.single = floating is float
+    a.hidden, a.width, a.rows = h.shape[2], dz.shape[2], (t1 - t0) * dz.shape[1]
+    a.sums, a.dz, a.h = &sums[0], &dz[t0, 0, 0], &h[t0, 0, 0]
+    a.grad_ih, a.grad_hh = &grad_ih[0, 0], &grad_hh[0, 0]
+    if ids is None:
+        a.x, a.inputs = &x[t0, 0, 0], x.shape[2]
+    else:
+        a.ids, a.token_grads, a.columns = &ids[t0, 0], &token_grads[0, 0], token_grads.shape[1]
+    for i, (row, parameter, gates) in enumerate(input_blocks):
+        a.input_blocks[i] = Block(row, parameter, gates)
+    for i, (row, parameter, gates) in enumerate(hidden_blocks):
+        a.hidden_blocks[i] = Block(row, parameter, gates)
+    with nogil:
+        run_parts(gradient_part, &a, stripes(a.width), threads)
+
+
+cdef struct ReadoutArgs:
+    bint single, add
+    double *losses
+    void *grad_h
+    void *grad_w
+    void *grad_bias
+    void *logits
+    void *dropped
+    const void *h
+    const int64_t *targets
+    const void *packed_w
+    const void *packed_w_t
+    const void *bias
+    Py_ssize_t rows, hidden, classes, block, slice_rows, start, stop
+    uint64_t seed
+    int32_t threshold
+    double scale
+
+
+cdef double readout_rows(const ReadoutArgs *a, floating *logits, floating *dropped,
+                         floating *grad_w, floating *grad_bias, Py_ssize_t r,
+                         Py_ssize_t r1) noexcept nogil:
+    """Each block's logits become its gradients in place and are used three times in cache."""
+    cdef Py_ssize_t hidden = a.hidden, classes = a.classes, rows
+    cdef const floating *h
+    cdef floating *grad_h
+    cdef double loss = 0
+    while r < r1:
+        rows = min(a.block, r1 - r)
+        h = &(<const floating *>a.h)[r * hidden]
+        if a.threshold > 0:
+            k_dropout(dropped, h, a.seed, r, rows, hidden, a.threshold)
+            h = dropped
+        k_gemm(logits, classes, h, hidden, <const floating *>a.packed_w,
+               <const floating *>a.bias, rows, classes, hidden)
+        if a.grad_h == NULL:
+            loss += k_cross_entropy(<const floating *>logits, &a.targets[r], rows, classes)
+        else:
+            grad_h = &(<floating *>a.grad_h)[r * hidden]
+            loss += k_cross_entropy_grad(logits, &a.targets[r], rows, classes, a.scale)
+            k_gemm(grad_h, hidden, <const floating *>logits, classes,
+                   <const floating *>a.packed_w_t, <const floating *>NULL, rows, hidden, classes)
+            if a.threshold > 0:
+                k_dropout(grad_h, <const floating *>grad_h, a.seed, r, rows, hidden, a.threshold)
+            k_gemm_tn(grad_w, hidden, <const floating *>logits, classes, h, hidden, classes,
+                      hidden, rows)
+            k_column_sums(grad_bias, <const floating *>logits, classes, rows, classes)
+        r += rows
     return loss
 
 
-def readout_cross_entropy_grads(floating[:, ::1] grad_h, floating[:, ::1] grad_w,
-                                floating[::1] grad_bias, const floating[:, ::1] h,
-                                const int64_t[::1] targets, const floating[::1] packed_w,
-                                const floating[::1] packed_w_t, const floating[::1] bias,
-                                floating[:, ::1] scratch_logits, floating[:, ::1] scratch_h,
-                                uint64_t seed, int32_t threshold, double scale,
-                                Py_ssize_t r0, Py_ssize_t r1):
-    """The same, with the gradients of scale times the loss.
+cdef void readout_slices(const ReadoutArgs *a, floating *logits, Py_ssize_t part,
+                         Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+    cdef Py_ssize_t s, size = a.classes * a.hidden
+    cdef floating *grad_w = NULL
+    cdef floating *grad_bias = NULL
+    cdef floating *dropped = NULL
+    if a.threshold > 0:
+        dropped = &(<floating *>a.dropped)[part * a.block * a.hidden]
+    for s in range(first, last):
+        if a.grad_h != NULL:
+            grad_w = &(<floating *>a.grad_w)[s * size]
+            grad_bias = &(<floating *>a.grad_bias)[s * a.classes]
+            if not a.add:
+                memset(grad_w, 0, size * sizeof(floating))
+                memset(grad_bias, 0, a.classes * sizeof(floating))
+        a.losses[s] = readout_rows(a, &logits[part * a.block * a.classes], dropped, grad_w,
+                                   grad_bias, min(s * a.slice_rows + a.start, a.rows),
+                                   min(s * a.slice_rows + a.stop, a.rows))
 
-    grad_h[r0:r1] is written; grad_w and grad_bias are added to. Each block's logits become
-    its gradients in place and are used three times while they are in cache. With a threshold
-    above 0, threshold / 65536 of h is dropped, in ``scratch_h``, which has rows as
-    ``scratch_logits`` has.
+
+cdef void readout_part(const void *args, Py_ssize_t part, Py_ssize_t first,
+                       Py_ssize_t last) noexcept nogil:
+    cdef const ReadoutArgs *a = <const ReadoutArgs *>args
+    cdef uint64_t mode = fr_fpmode_flush()
+    if a.single:
+        readout_slices(a, <float *>a.logits, part, first, last)
+    else:
+        readout_slices(a, <double *>a.logits, part, first, last)
+    fr_fpmode_restore(mode)
+
+
+def readout_cross_entropy(floating[:, :, ::1] scratch_logits, floating[:, :, ::1] scratch_h,
+                          double[::1] losses, floating[:, ::1] grad_h,
+                          floating[:, :, ::1] grad_w, floating[:, ::1] grad_bias,
+                          const floating[:, ::1] h, const int64_t[::1] targets,
+                          const floating[::1] packed_w, const floating[::1] packed_w_t,
+                          const floating[::1] bias, uint64_t seed, int32_t threshold,
+                          double scale, Py_ssize_t slice_rows, Py_ssize_t start,
+                          Py_ssize_t stop, bint add, int threads):
+    """The cross-entropy of softmax(h W^T + bias), summed over each slice's rows.
+
+    Slice s has slice_rows rows, of which those from start to stop are done, and losses[s]. Unless
+    grad_h is None, the gradients of scale times the loss are written to its rows, and written or
+    added to grad_w[s] and grad_bias[s]. Logits exist for as many rows at a time as each thread's
+    ``scratch_logits`` has, so that they stay in cache and no array of all rows by all classes is
+    made. With a threshold above 0, threshold / 65536 of h is dropped, in ``scratch_h``.
     """
-    cdef Py_ssize_t hidden = h.shape[1], classes = scratch_logits.shape[1]
-    cdef Py_ssize_t block = scratch_logits.shape[0], r, rows
-    cdef double loss = 0
-    cdef floating *logits = &scratch_logits[0, 0]
-    cdef const floating *rows_h
-    cdef uint64_t mode
-    if r0 >= r1:
-        return 0.0
+    cdef ReadoutArgs a
+    memset(&a, 0, sizeof(a))
+    a.single, a.add = floating is float, add
+    a.losses, a.logits, a.block = &losses[0], &scratch_logits[0, 0, 0], scratch_logits.shape[1]
+    a.h, a.targets, a.packed_w, a.bias = &h[0, 0], &targets[0], &packed_w[0], &bias[0]
+    a.rows, a.hidden, a.classes = h.shape[0], h.shape[1], bias.shape[0]
+    a.slice_rows, a.start, a.stop = slice_rows, start, stop
+    a.seed, a.threshold, a.scale = seed, threshold, scale
+    if threshold > 0:
+        a.dropped = &scratch_h[0, 0, 0]
+    if grad_h is not None:
+        a.grad_h, a.grad_w, a.grad_bias = &grad_h[0, 0], &grad_w[0, 0, 0], &grad_bias[0, 0]
+        a.packed_w_t = &packed_w_t[0]
     with nogil:
-        mode = fr_fpmode_flush()
-        r = r0
-        while r < r1:
-            rows = min(block, r1 - r)
-            rows_h = &h[r, 0]
-            if threshold > 0:
-                k_dropout(&scratch_h[0, 0], rows_h, seed, r, rows, hidden, threshold)
-                rows_h = <const floating *>&scratch_h[0, 0]
-            k_gemm(logits, classes, rows_h, hidden, &packed_w[0], &bias[0], rows, classes,
-                   hidden)
-            loss += k_cross_entropy_grad(logits, &targets[r], rows, classes, scale)
-            k_gemm(&grad_h[r, 0], hidden, <const floating *>logits, classes, &packed_w_t[0],
-                   <const floating *>NULL, rows, hidden, classes)
-            if threshold > 0:
-                k_dropout(&grad_h[r, 0], <const floating *>&grad_h[r, 0], seed, r, rows, hidden,
-                          threshold)
-            k_gemm_tn(&grad_w[0, 0], hidden, <const floating *>logits, classes, rows_h, hidden,
-                      classes, hidden, rows)
-            k_column_sums(&grad_bias[0], <const floating *>logits, classes, rows, classes)
-            r += rows
-        fr_fpmode_restore(mode)
-    return loss
+        run_parts(readout_part, &a, losses.shape[0], threads)

@@ -10,6 +10,7 @@ from libc.stdint cimport int64_t, uint64_t
 
 from fastrnn._dispatch cimport k_cross_entropy_grad, k_column_sums, k_gemm_stored, k_gemm_tn
 from fastrnn._kernels cimport fr_fpmode_flush, fr_fpmode_restore, fr_nonlinearity, fr_stored
+from fastrnn._team cimport STRIPE, run_parts, stripes
 from fastrnn.cpu cimport table
 
 cnp.import_array()
@@ -65,6 +66,21 @@ def pack(const floating[:, :] matrix):
     return packed.base
 
 
+def add_transposed(floating[:, :] out, const floating[:, :] start, const floating[:, :] a):
+    """out = start + a^T; the last dimension of each is contiguous, and start may be one row."""
+    cdef Py_ssize_t item = <Py_ssize_t>sizeof(floating)
+    cdef Py_ssize_t m = out.shape[0], n = out.shape[1], ld_out = out.strides[0] // item
+    cdef Py_ssize_t ld_start = 0 if start.shape[0] == 1 else start.strides[0] // item
+    cdef Py_ssize_t lda = a.strides[0] // item
+    with nogil:
+        if floating is float:
+            table.f32.add_transposed(&out[0, 0], ld_out, &start[0, 0], ld_start, &a[0, 0], lda,
+                                     m, n)
+        else:
+            table.f64.add_transposed(&out[0, 0], ld_out, &start[0, 0], ld_start, &a[0, 0], lda,
+                                     m, n)
+
+
 def pack_gates(const floating[:, ::1] weight, Py_ssize_t gates):
     """Return weight (G * H, K) packed for the forward steps of cells."""
     cdef Py_ssize_t hidden = weight.shape[0] // gates, k = weight.shape[1]
@@ -90,35 +106,75 @@ def pack_small(const float[:, ::1] weight, Py_ssize_t gates, int stored):
     return packed.base
 
 
+cdef struct ProductArgs:
+    bint single
+    fr_stored stored
+    void *c
+    const void *a
+    const void *factor
+    const void *bias
+    Py_ssize_t ldc, lda, ldb, m, n, k
+
+
+cdef void product_part(const void *args, Py_ssize_t part, Py_ssize_t r0,
+                       Py_ssize_t r1) noexcept nogil:
+    cdef const ProductArgs *p = <const ProductArgs *>args
+    cdef uint64_t mode = fr_fpmode_flush()
+    if p.single:
+        k_gemm_stored(p.stored, &(<float *>p.c)[r0 * p.ldc], p.ldc,
+                      &(<const float *>p.a)[r0 * p.lda], p.lda, <const float *>p.factor,
+                      <const float *>p.bias, r1 - r0, p.n, p.k)
+    else:
+        k_gemm_stored(p.stored, &(<double *>p.c)[r0 * p.ldc], p.ldc,
+                      &(<const double *>p.a)[r0 * p.lda], p.lda, <const double *>p.factor,
+                      <const double *>p.bias, r1 - r0, p.n, p.k)
+    fr_fpmode_restore(mode)
+
+
 def gemm(floating[:, ::1] c, const floating[:, :] a, const floating[::1] packed,
-         const floating[::1] bias, Py_ssize_t r0, Py_ssize_t r1, int stored=0):
+         const floating[::1] bias, Py_ssize_t r0, Py_ssize_t r1, int threads,
+         int stored=0):
     """c[r0:r1] = a[r0:r1] @ packed + bias; bias may be None. The columns of a are contiguous.
 
     ``packed`` is of ``pack``, or of ``pack_small`` if it is stored smaller.
     """
-    cdef Py_ssize_t lda = a.strides[0] // <Py_ssize_t>sizeof(floating)
-    cdef const floating *bias_row = NULL if bias is None else &bias[0]
-    cdef uint64_t mode
+    cdef ProductArgs p
     if r0 >= r1:
         return
+    p.single, p.stored = floating is float, <fr_stored>stored
+    p.ldc, p.lda = c.shape[1], a.strides[0] // <Py_ssize_t>sizeof(floating)
+    p.n, p.k = c.shape[1], a.shape[1]
+    p.c, p.a, p.factor = &c[r0, 0], &a[r0, 0], &packed[0]
+    p.bias = NULL if bias is None else &bias[0]
     with nogil:
-        mode = fr_fpmode_flush()
-        k_gemm_stored(<fr_stored>stored, &c[r0, 0], c.shape[1], &a[r0, 0], lda, &packed[0],
-                      bias_row, r1 - r0, c.shape[1], a.shape[1])
-        fr_fpmode_restore(mode)
+        run_parts(product_part, &p, r1 - r0, threads)
 
 
-def gemm_tn(floating[:, ::1] c, const floating[:, ::1] a, const floating[:, ::1] b,
-            Py_ssize_t m0, Py_ssize_t m1):
-    """c[m0:m1] += a[:, m0:m1]^T @ b."""
-    cdef uint64_t mode
-    if m0 >= m1 or a.shape[0] == 0:
+cdef void product_tn_part(const void *args, Py_ssize_t part, Py_ssize_t first,
+                          Py_ssize_t last) noexcept nogil:
+    cdef const ProductArgs *p = <const ProductArgs *>args
+    cdef Py_ssize_t m0 = first * STRIPE, m1 = min(last * STRIPE, p.m)
+    cdef uint64_t mode = fr_fpmode_flush()
+    if p.single:
+        k_gemm_tn(&(<float *>p.c)[m0 * p.ldc], p.ldc, &(<const float *>p.a)[m0], p.lda,
+                  <const float *>p.factor, p.ldb, m1 - m0, p.n, p.k)
+    else:
+        k_gemm_tn(&(<double *>p.c)[m0 * p.ldc], p.ldc, &(<const double *>p.a)[m0], p.lda,
+                  <const double *>p.factor, p.ldb, m1 - m0, p.n, p.k)
+    fr_fpmode_restore(mode)
+
+
+def gemm_tn(floating[:, ::1] c, const floating[:, ::1] a, const floating[:, ::1] b, int threads):
+    """c += a^T @ b."""
+    cdef ProductArgs p
+    if a.shape[0] == 0:
         return
+    p.single = floating is float
+    p.ldc, p.lda, p.ldb = c.shape[1], a.shape[1], b.shape[1]
+    p.m, p.n, p.k = a.shape[1], b.shape[1], a.shape[0]
+    p.c, p.a, p.factor = &c[0, 0], &a[0, 0], &b[0, 0]
     with nogil:
-        mode = fr_fpmode_flush()
-        k_gemm_tn(&c[m0, 0], c.shape[1], &a[0, m0], a.shape[1], &b[0, 0], b.shape[1], m1 - m0,
-                  b.shape[1], a.shape[0])
-        fr_fpmode_restore(mode)
+        run_parts(product_tn_part, &p, stripes(p.m), threads)
 
 
 def bounds(const int64_t[::1] ids):

@@ -204,7 +204,7 @@ cdef class Stream:
             rows = <const floating *>self._token_rows
         cell_step(self._cell, <fr_nonlinearity>self._nonlinearity, <fr_stored>self._stored, new,
                   <floating *>self._c, rows, self._width, ids, old, <const floating *>self._hh,
-                  self.batch_size, self.hidden_size)
+                  self.batch_size, self.hidden_size, self._now)
         fr_fpmode_restore(mode)
 
 
@@ -240,7 +240,7 @@ def generate(int cell, int nonlinearity, int stored, floating[:, ::1] state,
             for t in range(start, stop):
                 cell_step(<Cell>cell, <fr_nonlinearity>nonlinearity, <fr_stored>stored, new, c_now,
                           &token_rows[0, 0], token_rows.shape[1], fed, <const floating *>old,
-                          &packed_hh[0], samples, hidden)
+                          &packed_hh[0], samples, hidden, t & 1)
                 old, new = new, old
                 k_gemm_stored(<fr_stored>stored, &scratch_logits[0, 0], classes,
                               <const floating *>old, hidden, &packed_out[0], &bias_out[0],

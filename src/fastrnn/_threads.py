@@ -1,19 +1,16 @@
-"""Threads for splitting a batch: an idle pool, woken once per sequence.
+"""How many threads share a loop, and the team that they are from.
 
-Tasks are compiled loops that hold no GIL. The pool sleeps between calls (nothing spins), is
-made anew in a forked child, and may be used by several Python threads at once.
+Parts are compiled loops that hold no GIL. The team sleeps between calls (nothing spins), is
+made anew in a forked child, and may be used by several Python threads at once; csrc/team.c says
+how.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from itertools import pairwise
-from threading import Event, Lock
-from typing import TypeVar
+from threading import Lock, Thread
 
-from fastrnn import _check
+from fastrnn import _check, _team
 
 # Waking a sleeping thread and waiting for it takes 10 to 20 microseconds; a share of this many
 # multiply-adds takes about 30 at 250 GFLOP/s, so that it is worth waking one for.
@@ -23,10 +20,12 @@ MINIMUM_SHARE = 4_000_000
 # core without AVX reaches in float64, or a fifth if it is shared.
 SEGMENT_WORK = 1e9
 
-T = TypeVar("T")
+# While it is entered, threads that have done their part wait awake for the next loop: around
+# what shares several.
+call = _team.Call()
 
 _lock = Lock()
-_pool: ThreadPoolExecutor | None = None
+_workers = 0
 _num_threads: int | None = None
 
 
@@ -54,7 +53,7 @@ def get_num_threads() -> int:
         return _num_threads
     text = os.environ.get("FASTRNN_NUM_THREADS")
     if not text:
-        return _processors()
+        return processors()
     try:
         count = int(text)
     except ValueError:
@@ -90,114 +89,59 @@ def set_num_threads(num_threads: int | None) -> None:
 
 
 def threads_for(work: float, parts: int, num_threads: int | None) -> int:
-    """Return how many threads to use for ``work`` multiply-adds that split into ``parts``."""
+    """Return how many threads to use for ``work`` multiply-adds that split into ``parts``.
+
+    Within a call, they wake up meanwhile.
+    """
     limit = None if num_threads is None else _check.integer("num_threads", num_threads)
-    useful = min(parts, int(work // MINIMUM_SHARE))
+    useful = min(parts, int(work // MINIMUM_SHARE), _team.MAX_WORKERS + 1)
     if useful <= 1:
         return 1
-    return min(useful, get_num_threads() if limit is None else limit)
+    threads = min(useful, get_num_threads() if limit is None else limit)
+    if threads > 1:
+        if _workers < threads - 1:
+            _start(threads - 1)
+        _team.rouse(threads - 1)
+    return threads
 
 
 def segments(count: int, work: float) -> list[tuple[int, int]]:
     """Cut range(count), each element so many multiply-adds, where Ctrl-C is to be seen."""
+    if count * work <= SEGMENT_WORK:
+        return [(0, count)]
     size = max(1, int(SEGMENT_WORK // max(1, work)))
     return [(i, min(i + size, count)) for i in range(0, count, size)]
 
 
-def run(task: Callable[[int, int], T], size: int, threads: int) -> list[T]:
-    """Call ``task(start, stop)`` on nearly equal parts of range(size), one per thread.
+def _start(wanted: int) -> None:
+    """Start threads until the team has so many, or until no more can be started.
 
-    Returns what the calls returned, in order. The caller's thread does the first part. It
-    returns, or raises, only when no part is running any more, so that buffers can be reused.
+    None can be once the interpreter is shutting down while threads of the program still run.
     """
-    if threads <= 1:
-        return [task(0, size)]
-    bounds = [size * i // threads for i in range(threads + 1)]
-    futures: list[Future[T]] = []
-    here: list[T] = []
-    try:
-        unsent = _submit(task, bounds, futures)
-        here.append(task(bounds[0], bounds[1]))
-        here.extend(task(start, stop) for start, stop in unsent)
-    finally:
-        _finish(futures)
-    return [here[0], *(future.result() for future in futures), *here[1:]]
-
-
-def _submit(
-    task: Callable[[int, int], T], bounds: list[int], futures: list[Future[T]]
-) -> list[tuple[int, int]]:
-    """Hand all parts but the first to the pool; return those that it does not take.
-
-    It takes none if no thread can be started, or once the interpreter is shutting down while
-    threads of the program are still running.
-    """
-    parts = list(pairwise(bounds))[1:]
-    pool = _get_pool(len(parts))
-    if pool is None:
-        return parts
-    for index, part in enumerate(parts):
-        try:
-            futures.append(pool.submit(task, *part))
-        except RuntimeError:
-            return parts[index:]
-    return []
-
-
-def _finish(futures: list[Future[T]]) -> None:
-    """Wait for all parts, through interrupts, and raise the last of these afterwards."""
-    interrupt: BaseException | None = None
-    while True:
-        try:
-            wait(futures)
-            break
-        except BaseException as error:
-            interrupt = error
-    if interrupt is not None:
-        raise interrupt
-
-
-def _get_pool(workers: int) -> ThreadPoolExecutor | None:
-    """Return a pool with at least so many running threads, or None if they cannot be started."""
-    global _pool
+    global _workers
     with _lock:
-        if _pool is None or _pool._max_workers < workers:
-            # An outgrown pool ends by itself once nobody holds it.
-            _pool = _started_pool(workers)
-        return _pool
+        while _workers < wanted:
+            # They hold no GIL and sleep when the interpreter ends: nothing has to be joined.
+            worker = Thread(target=_team.work, name=f"fastrnn_{_workers}", daemon=True)
+            try:
+                worker.start()
+            except RuntimeError:
+                return
+            _workers += 1
 
 
-def _started_pool(workers: int) -> ThreadPoolExecutor | None:
-    """Return a pool whose threads all run already.
-
-    An executor that fails to start a thread in ``submit`` has queued the task nevertheless; run
-    by the caller too, it would add its gradients twice. With all threads running, ``submit``
-    starts none.
-    """
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="fastrnn")
-    all_started = Event()
-    try:
-        for _ in range(workers):
-            pool.submit(all_started.wait)
-    except RuntimeError:
-        pool.shutdown(wait=False)
-        return None
-    finally:
-        all_started.set()
-    return pool
-
-
-def _processors() -> int:
+def processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-def _forget_pool() -> None:
-    # A forked child has the pool object but none of its threads.
-    global _pool, _lock
-    _pool, _lock = None, Lock()
+def _forget_team() -> None:
+    # A forked child has none of the threads.
+    global _workers, _lock
+    _workers, _lock = 0, Lock()
+    _team.forget()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_pool)
+    os.register_at_fork(after_in_child=_forget_team)

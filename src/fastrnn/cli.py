@@ -1,4 +1,4 @@
-"""The command ``fastrnn``: train, use and inspect character models from a shell."""
+"""The command ``fastrnn``: train, use and inspect character models from a shell, and measure."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TextIO
 
 import numpy as np
@@ -21,6 +22,7 @@ from fastrnn import checkpoint, options
 from fastrnn.corpus import python_help, read_text
 from fastrnn.errors import ModelFileError, NonFiniteLossError
 from fastrnn.interrupts import BY_SIGNAL, Interrupts
+from fastrnn.recipe import recipe
 from fastrnn.text import CharRNN, load
 from fastrnn.train import stream_count
 
@@ -72,6 +74,7 @@ def train(arguments: argparse.Namespace) -> int:
     """``fastrnn train``: fit a model to a text, measure it, save it and show what it writes."""
     _check_output(arguments.out, arguments.force)
     text = python_help() if arguments.file is None else read_text(arguments.file)
+    _choose(arguments, len(text))
     learned, held_out = _split(text, arguments.seq_len)
     model = CharRNN(
         arguments.cell,
@@ -91,7 +94,7 @@ def train(arguments: argparse.Namespace) -> int:
     before = _measure("untrained", model, held_out, arguments.threads)
     streams = stream_count(len(learned), arguments.batch_size, arguments.seq_len)
     fewer = "" if streams == arguments.batch_size else ", all that a text so short makes"
-    _say(f"training   batch size {streams:,}{fewer}; Ctrl-C stops and saves")
+    _say(f"training   batch size {streams:,}{fewer}; {_length(arguments)}; Ctrl-C stops and saves")
     started = time.perf_counter()
     with Interrupts(ends_process=arguments.is_process) as interrupts:
         try:
@@ -117,15 +120,41 @@ def train(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def _choose(arguments: argparse.Namespace, chars: int) -> None:
+    """Fill in the options that were not given."""
+    if arguments.minutes is None and arguments.epochs is None:
+        arguments.minutes = 1.0
+    if arguments.cell is None and arguments.nonlinearity is not None:
+        arguments.cell = "rnn"
+    minutes = 1.0 if arguments.minutes is None else arguments.minutes
+    chosen = recipe(chars, minutes, cell=arguments.cell)
+    for name, value in asdict(chosen).items():
+        if getattr(arguments, name) is None:
+            setattr(arguments, name, value)
+    if arguments.nonlinearity is None:
+        arguments.nonlinearity = "tanh"
+
+
+def _length(arguments: argparse.Namespace) -> str:
+    passes = f"{arguments.epochs:,} passes" if arguments.epochs > 1 else "1 pass"
+    if arguments.minutes is None:
+        return passes
+    return f"{60 * arguments.minutes:,.3g} s or {passes}"
+
+
 def _fit(model: CharRNN, text: str, arguments: argparse.Namespace) -> None:
     model.fit(
         text,
         epochs=arguments.epochs,
+        minutes=arguments.minutes,
         batch_size=arguments.batch_size,
         seq_len=arguments.seq_len,
         optimizer=arguments.optimizer,
         lr=arguments.lr,
         schedule=arguments.schedule,
+        warmup=arguments.warmup,
+        dropout=arguments.dropout,
+        weight_decay=arguments.weight_decay,
         clip_norm=arguments.clip_norm or None,
         progress=not arguments.quiet,
         num_threads=arguments.threads,
@@ -187,6 +216,24 @@ def info(arguments: argparse.Namespace) -> int:
     _say(f"model      {_summary(model)}")
     _say(f"seed       {model.seed}")
     _say(f"vocabulary {len(model.vocabulary)} characters: {model.vocabulary!r}")
+    return EXIT_OK
+
+
+def bench(arguments: argparse.Namespace) -> int:
+    """``fastrnn bench``: set fastrnn beside other libraries and the machine's limit."""
+    from fastrnn.bench import launch
+
+    launch.pin(arguments.threads, is_process=arguments.is_process)
+    from fastrnn.bench import rows, run  # not before the threads are set
+
+    run.run(
+        arguments.rows or (rows.select(rows.QUICK) if arguments.quick else rows.ROWS),
+        arguments.peers,
+        arguments.threads,
+        run.QUICK if arguments.quick else run.FULL,
+        run.Files(arguments.json, arguments.markdown, arguments.plot),
+        _say,
+    )
     return EXIT_OK
 
 
@@ -286,4 +333,10 @@ def _discard_if_broken(stream: TextIO | None) -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-COMMANDS = {"train": train, "generate": generate, "evaluate": evaluate, "info": info}
+COMMANDS = {
+    "train": train,
+    "generate": generate,
+    "evaluate": evaluate,
+    "info": info,
+    "bench": bench,
+}

@@ -64,3 +64,4 @@ cdef const fr_kernels *_choose() except NULL:
 
 
 table = _choose()
+widest = _tables[_count - 1]

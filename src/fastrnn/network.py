@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from fastrnn import _check, _loops, _ops, _threads, losses
 from fastrnn._step import Stream
 from fastrnn.layers import Linear, Module, Recurrent
+from fastrnn.layers.workspace import FRESH, Workspace
 
 OUTPUTS = ("all", "last")
 LOSSES = ("cross_entropy", "mse")
@@ -23,10 +23,10 @@ _BLOCK_NUMBERS = 1 << 16
 
 # Rows are cut into slices, each with its own sum of gradients, added up in order: a number of
 # slices that does not depend on threads gives bits that do not either. A slice has work for some
-# 100 microseconds, beside which its sum does not count; with many classes there are fewer, so
+# 70 microseconds, beside which its sum does not count; with many classes there are fewer, so
 # that the sums take no more than four times the memory of h.
 _SLICES = 16
-_SLICE_WORK = 8_000_000
+_SLICE_WORK = 3_000_000
 
 # Whether a state is dropped is decided by 16 random bits.
 _DROPOUT_STEPS = 1 << 16
@@ -72,6 +72,7 @@ class Network:
         if readout.dtype != layer.dtype:
             raise TypeError(f"readout has dtype {readout.dtype}, expected {layer.dtype}")
         self._layer, self._readout = layer, readout
+        self._workspace = Workspace()
         self._output = _check.choice("output", output, ("linear", "softmax"))
 
     def __repr__(self) -> str:
@@ -174,9 +175,10 @@ class Network:
             As :class:`fastrnn.RNN` does; an unknown ``outputs``.
         """
         _check.choice("outputs", outputs, OUTPUTS)
-        saved = self.layer._forward(x, h_0, num_threads, keep=False)
-        h = saved.h[1:] if outputs == "all" else saved.h[-1]
-        y = self.readout._forward(h, num_threads)
+        with _threads.call:
+            saved = self.layer._forward(x, h_0, num_threads, keep=False)
+            h = saved.h[1:] if outputs == "all" else saved.h[-1]
+            y = self.readout._forward(h, num_threads)
         if self.output == "softmax":
             _ops.softmax(y.reshape(-1, y.shape[-1]))
         return y if saved.batched else y[..., 0, :], self.layer._state_of(saved.final)
@@ -221,7 +223,8 @@ class Network:
         TypeError, ValueError, MemoryError
             For a wrong dtype, shape or option.
         """
-        return self._run(x, target, h_0, loss, reduction, outputs, num_threads, False)
+        with _threads.call:
+            return self._run(x, target, h_0, loss, reduction, outputs, num_threads, False)
 
     def loss_and_grad(
         self,
@@ -263,9 +266,10 @@ class Network:
         seed = _check.integer("seed", seed, 0, _check.MAX_SEED)
         if dropout > 0 and loss != "cross_entropy":
             raise ValueError(f'dropout needs loss "cross_entropy", got loss {loss!r}')
-        return self._run(
-            x, target, h_0, loss, reduction, outputs, num_threads, True, (dropout, seed)
-        )
+        with _threads.call:
+            return self._run(
+                x, target, h_0, loss, reduction, outputs, num_threads, True, (dropout, seed)
+            )
 
     def _loss_of_steps(
         self, stream: Stream, ids: np.ndarray, targets: np.ndarray, stored: int
@@ -298,7 +302,8 @@ class Network:
         _check.choice("outputs", outputs, OUTPUTS)
         if loss == "mse" and self.output == "softmax":
             raise ValueError('loss "mse" needs output "linear", got output "softmax"')
-        saved = self.layer._forward(x, h_0, num_threads, keep=with_grad)
+        workspace = self._workspace if with_grad else FRESH
+        saved = self.layer._forward(x, h_0, num_threads, keep=with_grad, workspace=workspace)
         h = saved.h[1:] if outputs == "all" else saved.h[-1]
         target = self._checked_target(target, h.shape[:-1], saved.batched, loss)
         if loss == "cross_entropy":
@@ -311,8 +316,13 @@ class Network:
             grad_h = self.readout._backward(h, grad_y, num_threads) if with_grad else None
         if grad_h is not None:
             grad_output, grad_h_n = (grad_h, None) if outputs == "all" else (None, grad_h)
-            self.layer._backward(saved, grad_output, grad_h_n, num_threads=num_threads, reuse=True)
-        return value, self.layer._state_of(saved.final)
+            dz, _ = self.layer._backward(
+                saved, grad_output, grad_h_n, num_threads=num_threads, workspace=workspace
+            )
+            workspace.give(grad_h=grad_h, dz=dz if saved.gates is None else None)
+        final = self.layer._state_of(saved.final)
+        workspace.give(h=saved.h, c=saved.c, gates=saved.gates)
+        return value, final
 
     def _checked_target(
         self, target: Any, leading: tuple[int, ...], batched: bool, loss: str
@@ -336,46 +346,36 @@ class Network:
     ) -> tuple[float, np.ndarray | None]:
         """Read-out, softmax, loss and their gradients, block by block of rows."""
         rows, hidden, classes = target.size, h.shape[-1], self.readout.out_features
-        shape = h.shape
+        grads = self._workspace.take("grad_h", h.shape, h.dtype) if with_grad else None
+        grad_h = None if grads is None else grads.reshape(rows, hidden)
         h, target = h.reshape(rows, hidden), target.reshape(rows)
         bias, (packed, packed_back) = self.readout._views["bias"], self.readout._packed()
         scale = 1.0 / rows if reduction == "mean" else 1.0
         threshold = min(round(dropout[0] * _DROPOUT_STEPS), _DROPOUT_STEPS - 1)
-        slices = max(1, min(_SLICES, rows * hidden * classes // _SLICE_WORK, 4 * rows // classes))
-        grad_h = _ops.empty(h.shape, h.dtype) if with_grad else None
-        grad_w, grad_b = self._slice_grads(slices) if with_grad else (None, None)
-
+        slices = _slices(rows, hidden, classes)
         slice_rows = -(-rows // slices)
-        block = max(1, min(_BLOCK_ROWS, _BLOCK_NUMBERS // max(hidden, classes), slice_rows))
-
-        def some(start: int, stop: int, first: int, last: int) -> list[float]:
-            scratch = _ops.empty((block, classes), h.dtype)
-            scratch_h = _ops.empty((block, hidden), h.dtype) if threshold else None
-            values = []
-            for s in range(first, last):
-                r0 = min(s * slice_rows + start, rows)
-                r1 = min(s * slice_rows + stop, rows)
-                if grad_h is None or grad_w is None or grad_b is None:
-                    value = _loops.readout_cross_entropy(h, target, packed, bias, scratch, r0, r1)
-                else:
-                    value = _loops.readout_cross_entropy_grads(
-                        grad_h, grad_w[s], grad_b[s], h, target, packed, packed_back, bias,
-                        scratch, scratch_h, dropout[1], threshold, scale, r0, r1,
-                    )  # fmt: skip
-                values.append(value)
-            return values
-
+        most = max(1, min(_BLOCK_ROWS, _BLOCK_NUMBERS // max(hidden, classes)))
+        block = -(-slice_rows // -(-slice_rows // most))
+        grad_w, grad_b = self._slice_grads(slices) if with_grad else (None, None)
         row_work = hidden * classes
-        threads = _threads.threads_for(rows * row_work, slices, num_threads)
-        value = 0.0
-        for segment in _threads.segments(slice_rows, slices * row_work):
-            for part in _threads.run(partial(some, *segment), slices, threads):
-                for one in part:
-                    value += one
+        threads = _threads.threads_for(
+            rows * row_work * (3 if with_grad else 1), slices, num_threads
+        )
+        scratch = _ops.empty((threads, block, classes), h.dtype)
+        scratch_h = _ops.empty((threads, block, hidden), h.dtype) if threshold else None
+        values, value = np.empty(slices), 0.0
+        for start, stop in _threads.segments(slice_rows, slices * row_work):
+            _loops.readout_cross_entropy(
+                scratch, scratch_h, values, grad_h, grad_w, grad_b, h, target, packed,
+                packed_back, bias, dropout[1], threshold, scale, slice_rows, start, stop,
+                slices == 1 or start > 0, threads,
+            )  # fmt: skip
+            for one in values.tolist():
+                value += one
         if grad_w is not None and grad_b is not None and slices > 1:
-            self.readout.grad["weight"] += grad_w.sum(axis=0)
-            self.readout.grad["bias"] += grad_b.sum(axis=0)
-        return value * scale, None if grad_h is None else grad_h.reshape(shape)
+            _ops.column_sums(self.readout.grad["weight"].reshape(-1), grad_w.reshape(slices, -1))
+            _ops.column_sums(self.readout.grad["bias"], grad_b)
+        return value * scale, grads
 
     def _slice_grads(self, slices: int) -> tuple[np.ndarray, np.ndarray]:
         """Return where each slice adds its gradients; a single one adds to the module's own."""
@@ -383,6 +383,12 @@ class Network:
         if slices == 1:
             return grad_w[None], grad_b[None]
         return (
-            np.zeros((slices, *grad_w.shape), grad_w.dtype),
-            np.zeros((slices, *grad_b.shape), grad_b.dtype),
+            _ops.empty((slices, *grad_w.shape), grad_w.dtype),
+            _ops.empty((slices, *grad_b.shape), grad_b.dtype),
         )
+
+
+def _slices(rows: int, hidden: int, classes: int) -> int:
+    """Return into how many slices the rows of a read-out are cut: a power of two."""
+    most = min(_SLICES, rows * hidden * classes // _SLICE_WORK, 4 * rows // classes)
+    return 1 << max(0, most.bit_length() - 1)

@@ -10,7 +10,10 @@ from collections.abc import Callable
 import numpy as np
 
 from fastrnn import _check, _ops
+from fastrnn._threads import processors
 from fastrnn._version import __version__
+from fastrnn.bench import PEERS
+from fastrnn.bench.rows import Row, select
 from fastrnn.cells import CELLS
 from fastrnn.optim import OPTIMIZERS
 from fastrnn.text import CharRNN
@@ -18,18 +21,17 @@ from fastrnn.updates import SCHEDULES
 
 Commands = argparse._SubParsersAction  # argparse has no public name for it
 
-# Passes over the text by default: on the default text and two cores, under a minute.
-EPOCHS = 20
 DEFAULT_MODEL = "fastrnn-model.safetensors"
 
 EXAMPLES = f"""\
 examples:
   fastrnn train                               learn English from Python's own help
-  fastrnn train shakespeare.txt --epochs 20   learn from a text file
+  fastrnn train shakespeare.txt --minutes 5   learn from a text file
   cat *.txt | fastrnn train - --out m.safetensors
   fastrnn generate {DEFAULT_MODEL} --prompt "The " --temperature 0.7
   fastrnn evaluate {DEFAULT_MODEL} other.txt
   fastrnn info {DEFAULT_MODEL}
+  fastrnn bench --quick                       measure fastrnn beside other libraries
 
 'fastrnn COMMAND --help' lists the options of a command.
 """
@@ -49,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
     _add_generate(commands)
     _add_evaluate(commands)
     _add_info(commands)
+    _add_bench(commands)
     return top
 
 
@@ -58,8 +61,10 @@ def _add_train(commands: Commands) -> None:
         "train",
         "learn to write like a text",
         "Learn to write like a text, character by character, and save the model. The last 10 % "
-        "of the text is held out to measure what was learned. Ctrl-C saves the model as it is.",
-        "example:\n  fastrnn train shakespeare.txt --epochs 20 --out shakespeare.safetensors",
+        "of the text is held out to measure what was learned. Ctrl-C saves the model as it is. "
+        "Options of the model and of the training that are not given are chosen to suit the "
+        "length of the text and the time.",
+        "example:\n  fastrnn train shakespeare.txt --minutes 5 --out shakespeare.safetensors",
     )
     parser.add_argument(
         "file",
@@ -90,8 +95,12 @@ def _add_train(commands: Commands) -> None:
     )
     training = parser.add_argument_group("training")
     training.add_argument(
-        "--epochs", type=_whole(), default=EPOCHS, metavar="N", help="passes over the text"
+        "--minutes",
+        type=_real(above=0),
+        metavar="X",
+        help="how long to train (default: 1, unless --epochs is given)",
     )
+    training.add_argument("--epochs", type=_whole(), metavar="N", help="passes over the text")
     training.add_argument("--batch-size", type=_whole(), metavar="N", help="streams side by side")
     training.add_argument(
         "--seq-len", type=_whole(), metavar="N", help="characters that a gradient reaches back"
@@ -100,16 +109,28 @@ def _add_train(commands: Commands) -> None:
     training.add_argument("--lr", type=_real(above=0), metavar="X", help="learning rate")
     training.add_argument("--schedule", choices=SCHEDULES, help="course of the learning rate")
     training.add_argument(
+        "--warmup",
+        type=_real(0, below=1),
+        metavar="X",
+        help="share of the training in which the learning rate rises",
+    )
+    training.add_argument(
+        "--dropout",
+        type=_real(0, below=1),
+        metavar="X",
+        help="share of the hidden states that is left out at each step",
+    )
+    training.add_argument(
+        "--weight-decay", type=_real(0), metavar="X", help="how fast weights shrink"
+    )
+    training.add_argument(
         "--clip",
         type=_real(0),
         dest="clip_norm",
         metavar="X",
         help="largest norm of the gradient; 0: no limit",
     )
-    _take_defaults(parser, CharRNN.__init__, "cell", "hidden_size", "nonlinearity", "seed")
-    _take_defaults(
-        parser, CharRNN.fit, "batch_size", "seq_len", "optimizer", "lr", "schedule", "clip_norm"
-    )
+    _take_defaults(parser, CharRNN.__init__, "seed")
 
 
 def _add_generate(commands: Commands) -> None:
@@ -170,6 +191,43 @@ def _add_info(commands: Commands) -> None:
     parser.add_argument("model", nargs="?", metavar="MODEL", help="a model file")
 
 
+def _add_bench(commands: Commands) -> None:
+    parser = _command(
+        commands,
+        "bench",
+        "measure fastrnn beside other libraries",
+        "Measure fastrnn, other libraries that are installed, and the machine's limit, all in one "
+        "run, and print a table. Each result is compared with the NumPy reference before it is "
+        "timed. The whole grid takes some twenty minutes.",
+        "example:\n  fastrnn bench --rows '^train LSTM' --peers torch,jax --threads 2 --plot a.png",
+    )
+    option = parser.add_argument
+    option("--quick", action="store_true", help="few rows, few repeats: under a minute")
+    option(
+        "--rows",
+        type=_rows,
+        metavar="REGEX",
+        help="only rows whose name has a match, such as 'train LSTM B32 T50 H128'",
+    )
+    option(
+        "--peers",
+        type=_peers,
+        default=",".join(PEERS),
+        metavar="LIST",
+        help="other libraries, separated by commas; '' for none",
+    )
+    option(
+        "--threads",
+        type=_whole(1, processors()),
+        default=1,
+        metavar="N",
+        help="threads of every library",
+    )
+    option("--json", type=_file(), metavar="FILE", help="write every measurement as JSON")
+    option("--markdown", type=_file(), metavar="FILE", help="write what is printed")
+    option("--plot", type=_file(".png", ".svg"), metavar="FILE", help="draw it: .png or .svg")
+
+
 def _command(
     commands: Commands,
     name: str,
@@ -221,6 +279,40 @@ def _text(argument: str) -> str:
     if any("\ud800" <= character <= "\udfff" for character in argument):
         raise argparse.ArgumentTypeError(f"{argument!r} is not valid text in this locale")
     return argument
+
+
+def _rows(argument: str) -> list[Row]:
+    try:
+        rows = select(argument)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(
+            f"it must be a regular expression, got {argument!r}: {error}"
+        ) from None
+    if not rows:
+        raise argparse.ArgumentTypeError(f"no row has a match of {argument!r}")
+    return rows
+
+
+def _peers(argument: str) -> list[str]:
+    names = [name.strip() for name in argument.split(",") if name.strip()]
+    unknown = [name for name in names if name not in PEERS]
+    if unknown:
+        raise argparse.ArgumentTypeError(
+            f"they must be among {', '.join(PEERS)}, got {', '.join(map(repr, unknown))}"
+        )
+    return list(dict.fromkeys(names))
+
+
+def _file(*endings: str) -> Callable[[str], str]:
+    """Return what reads an option's value as the name of a file with one of these endings."""
+
+    def read(argument: str) -> str:
+        if argument in ("", "-") or not argument.lower().endswith(endings or ""):
+            expected = f"a file that ends in {' or '.join(endings)}" if endings else "a file"
+            raise argparse.ArgumentTypeError(f"it must be the name of {expected}, got {argument!r}")
+        return argument
+
+    return read
 
 
 def _output(argument: str) -> str:

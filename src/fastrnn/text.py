@@ -152,8 +152,9 @@ class CharRNN:
         steps : int, optional
             Number of updates, instead of ``epochs``.
         minutes : float, optional
-            How long to train, instead of ``epochs``: as many updates as fit into the time, the
-            schedule following the clock. The result then depends on the machine's speed.
+            How long to train: as many updates as fit into the time, or as ``epochs`` or
+            ``steps`` says if these are over sooner. The schedule follows whichever is further,
+            so the result depends on the machine's speed.
         batch_size : int
             Number of streams.
         seq_len : int

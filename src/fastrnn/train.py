@@ -34,11 +34,10 @@ class Options(Settings):
     seed: int
 
     def __post_init__(self) -> None:
-        lengths = {"epochs": self.epochs, "steps": self.steps, "minutes": self.minutes}
-        given = [f"{name}={value!r}" for name, value in lengths.items() if value is not None]
-        if len(given) > 1:
+        if self.epochs is not None and self.steps is not None:
             raise ValueError(
-                f"epochs, steps and minutes exclude each other, got {' and '.join(given)}"
+                f"epochs and steps exclude each other, got epochs={self.epochs!r} "
+                f"and steps={self.steps!r}"
             )
         if self.epochs is not None:
             self.epochs = _check.integer("epochs", self.epochs)
@@ -110,37 +109,38 @@ def stream_count(length: int, batch_size: int, seq_len: int) -> int:
 
 
 class _Course:
-    """How far the training has come, in steps or in time."""
+    """How far the training has come, in steps and in time."""
 
     def __init__(self, streams: Streams, options: Options) -> None:
-        self.seconds = None if options.minutes is None else 60 * options.minutes
+        self._seconds = math.inf if options.minutes is None else 60 * options.minutes
         self._started = time.monotonic()
         self._shown = 0
-        if options.steps is None:
-            self.steps = (options.epochs or 1) * streams.chunk_count(options.seq_len)
-        else:
-            self.steps = options.steps
-        self.targets = streams.target_count(self.steps, options.seq_len)
+        self._steps: float = math.inf
+        self._targets = 0
+        if options.minutes is None or options.epochs is not None or options.steps is not None:
+            steps = options.steps or (options.epochs or 1) * streams.chunk_count(options.seq_len)
+            self._steps = steps
+            self._targets = streams.target_count(steps, options.seq_len)
 
     def bar(self, shown: bool) -> Any:
-        """Return a progress bar over characters, or over seconds where these are what is given."""
-        if self.seconds is None:
-            return progress_bar(shown, self.targets, "char", unit_scale=True)
-        return progress_bar(shown, math.ceil(self.seconds), "s")
+        """Return a progress bar over characters, or over seconds where there is a time limit."""
+        if self._seconds == math.inf:
+            return progress_bar(shown, self._targets, "char", unit_scale=True)
+        return progress_bar(shown, math.ceil(self._seconds), "s")
 
     def done(self, step: int) -> float:
-        """Return the share of the training that is done before ``step``, 1 after the last."""
-        if self.seconds is None:
-            return min(1.0, step / self.steps)
-        # One step is made in however short a time.
-        return min(1.0, self._elapsed() / self.seconds) if step > 0 else 0.0
+        """Return the share of the training that is done before ``step``, at least 1 at its end.
+
+        A first step is made in however short a time.
+        """
+        return max(step / self._steps, self._elapsed() / self._seconds if step > 0 else 0.0)
 
     def advance(self, bar: Any, chars: int) -> None:
         """Move the bar on by a step."""
-        if self.seconds is None:
+        if self._seconds == math.inf:
             bar.update(chars)
             return
-        shown = min(int(self._elapsed()), math.ceil(self.seconds))
+        shown = min(int(self._elapsed()), math.ceil(self._seconds))
         bar.update(shown - self._shown)
         self._shown = shown
 

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from fastrnn import _check
+from fastrnn import _check, _ops
 from fastrnn.errors import NonFiniteLossError
 from fastrnn.network import Network
 from fastrnn.optim import OPTIMIZERS, clip_grad_norm, clip_grad_value
@@ -93,7 +93,7 @@ class Updates:
         if settings.weight_decay is not None:
             options["weight_decay"] = settings.weight_decay
         self._optimizer = OPTIMIZERS[settings.optimizer](network, **options)
-        self._weights = network.state_dict()
+        self._weights = [module._arena.copy() for module in network.modules]
         self._count = done
 
     def schedule(self, done: float) -> None:
@@ -122,13 +122,14 @@ class Updates:
             *batch, **options, num_threads=self._settings.num_threads
         )
         if not math.isfinite(loss):
-            self._network.load_state_dict(self._weights)
+            self._undo()
             raise self._not_finite("the loss")
-        self._weights = self._network.state_dict()
+        for module, weights in zip(self._network.modules, self._weights, strict=True):
+            np.copyto(weights, module._arena)
         try:
             self._clip_and_update()
         except BaseException as error:  # also an interrupt between two modules' updates
-            self._network.load_state_dict(self._weights)
+            self._undo()
             if isinstance(error, FloatingPointError):
                 raise self._not_finite("the gradient or a weight") from None
             raise
@@ -141,16 +142,23 @@ class Updates:
             clip_grad_norm(self._network, self._settings.clip_norm)
         self._optimizer.step()
         for module in self._network.modules:
-            for name, weight in module.parameters().items():
-                if not np.isfinite(weight).all():
-                    raise FloatingPointError(f"{name} is not finite")
+            # A sum of squares is finite only if all terms are; it may overflow where none is not.
+            if not math.isfinite(_ops.sum_of_squares(module._arena)):
+                for name, weight in module.parameters().items():
+                    if not np.isfinite(weight).all():
+                        raise FloatingPointError(f"{name} is not finite")
+
+    def _undo(self) -> None:
+        for module, weights in zip(self._network.modules, self._weights, strict=True):
+            module._arena[...] = weights
+            module.invalidate()
 
     def _not_finite(self, what: str) -> NonFiniteLossError:
         limit = self._settings.clip_norm
         clip = "clip_norm=5.0" if limit is None else f"a smaller clip_norm than {limit:g}"
         return NonFiniteLossError(
             f"{what} of training step {self._count} is not finite, so training stopped at the "
-            f"weights from before; try a learning rate well below lr={self._optimizer.lr:g}, "
+            f"weights from before; try a learning rate well below lr={self._settings.lr:g}, "
             f"{clip}, or the nonlinearity 'tanh'"
         )
 

@@ -82,7 +82,7 @@ static void NAME(rnn_case)(const char *isa, const TABLE *k, ptrdiff_t batch, ptr
     REAL *dz_last = NAME(copy)(s.dh, size);
     k->rnn_forward(h, s.rows, s.ld, source == FROM_TOKENS ? s.ids : NULL,
                    source == FROM_X ? s.x : NULL, s.packed_ih, INPUTS, s.h_prev, s.packed_hh, batch,
-                   hidden, f);
+                   hidden, source == FROM_TOKENS, f);
     k->rnn_backward(dz, h, s.dh, s.dz_next, s.packed_back, batch, hidden, f);
     k->rnn_backward(dz_last, h, dz_last, NULL, s.packed_back, batch, hidden, f);
     k->rnn_backward(dz_silent, h, NULL, s.dz_next, s.packed_back, batch, hidden, f);
@@ -116,9 +116,9 @@ static void NAME(lstm_case)(const char *isa, const TABLE *k, ptrdiff_t batch, pt
     const int64_t *ids = source == FROM_TOKENS ? s.ids : NULL;
     const REAL *x = source == FROM_X ? s.x : NULL;
     k->lstm_forward(h, c, gates, s.rows, s.ld, ids, x, s.packed_ih, INPUTS, s.h_prev, c_prev,
-                    s.packed_hh, batch, hidden);
+                    s.packed_hh, batch, hidden, 0);
     k->lstm_forward(h_again, c_in_place, NULL, s.rows, s.ld, ids, x, s.packed_ih, INPUTS, s.h_prev,
-                    c_in_place, s.packed_hh, batch, hidden);
+                    c_in_place, s.packed_hh, batch, hidden, 1);
     k->lstm_backward(dz, dc, gates, c, c_prev, source == FROM_X ? NULL : s.dh,
                      source == FROM_ROWS ? NULL : s.dz_next, s.packed_back, batch, hidden);
     for (ptrdiff_t i = 0; i < batch; i++) {
@@ -162,9 +162,9 @@ static void NAME(gru_case)(const char *isa, const TABLE *k, ptrdiff_t batch, ptr
     const int64_t *ids = source == FROM_TOKENS ? s.ids : NULL;
     const REAL *x = source == FROM_X ? s.x : NULL;
     k->gru_forward(h, gates, s.rows, s.ld, ids, x, s.packed_ih, INPUTS, s.h_prev, s.packed_hh,
-                   batch, hidden);
+                   batch, hidden, 0);
     k->gru_forward(h_again, NULL, s.rows, s.ld, ids, x, s.packed_ih, INPUTS, s.h_prev, s.packed_hh,
-                   batch, hidden);
+                   batch, hidden, 1);
     k->gru_backward(dz, past, gates, s.h_prev, source == FROM_X ? NULL : s.dh,
                     source == FROM_ROWS ? NULL : s.dz_next, s.packed_back, batch, hidden);
     for (ptrdiff_t i = 0; i < batch; i++) {

@@ -35,6 +35,19 @@ static void NAME(gemm_case)(const char *isa, const TABLE *k, ptrdiff_t m, ptrdif
     free(a), free(b), free(bias), free(packed), free(c);
 }
 
+static void NAME(transposed_case)(const char *isa, const TABLE *k, ptrdiff_t m, ptrdiff_t n) {
+    REAL *a = NAME(make)(m * n), *start = NAME(make)(n), *out = NAME(make)(m * n);
+    REAL *sum = NAME(make)(m * n), *before = NAME(copy)(sum, m * n);
+    k->add_transposed(out, n, start, 0, a, m, m, n);
+    k->add_transposed(sum, n, sum, n, a, m, m, n);
+    for (ptrdiff_t i = 0; i < m; i++)
+        for (ptrdiff_t j = 0; j < n; j++) {
+            check(isa, "add_transposed row", m, n, out[i * n + j], start[j] + a[j * m + i], 0);
+            check(isa, "add_transposed", m, n, sum[i * n + j], before[i * n + j] + a[j * m + i], 0);
+        }
+    free(a), free(start), free(out), free(sum), free(before);
+}
+
 static void NAME(gemm_tn_case)(const char *isa, const TABLE *k, ptrdiff_t m, ptrdiff_t n,
                                ptrdiff_t depth) {
     REAL *a = NAME(make)(depth * m), *b = NAME(make)(depth * n), *c = NAME(make)(m * n);
@@ -139,7 +152,7 @@ static void NAME(sweep_cases)(const char *isa, const TABLE *k, ptrdiff_t size) {
         check(isa, "adam", 1, size, p[i], (double)p0[i] * 0.999 - 0.1 * update, 4 * TOLERANCE);
         squares += (double)g[i] * (double)g[i];
     }
-    check(isa, "sum_of_squares", 1, size, k->sum_of_squares(g, size), squares, 1e-13);
+    check(isa, "sum_of_squares", 1, size, k->sum_of_squares(g, size), squares, TOLERANCE);
     for (int f = FR_LINEAR; f <= FR_SIGMOID; f++) {
         k->activate(p, g, size, (fr_nonlinearity)f);
         for (ptrdiff_t i = 0; i < size; i++)
@@ -148,11 +161,30 @@ static void NAME(sweep_cases)(const char *isa, const TABLE *k, ptrdiff_t size) {
     free(p), free(g), free(m), free(p0), free(m0), free(v), free(v0);
 }
 
+static void NAME(probe_case)(const char *isa, const TABLE *k, ptrdiff_t size) {
+    const ptrdiff_t lanes = k->probe_lanes();
+    REAL *result = NAME(make)(lanes), *x = NAME(make)(size);
+    double sum = 0, read = 0;
+    for (ptrdiff_t i = 0; i < size; i++) sum += (double)x[i];
+    k->probe_reads(result, x, size, 3);
+    for (ptrdiff_t i = 0; i < lanes; i++) read += (double)result[i];
+    check(isa, "probe_reads", 1, size, read, 3 * sum, 100 * TOLERANCE);
+    /* Every chain nears 2, the fixed point of x / 2 + 1. */
+    const double operations = k->probe_multiply_adds(result, 200);
+    const double chains = operations / (2.0 * 200 * (double)lanes);
+    check(isa, "probe_multiply_adds", 1, 1, result[lanes - 1], 2 * chains, TOLERANCE);
+    check(isa, "probe_chain", 1, size, (double)k->probe_chain(size),
+          (double)((size + 15) / 16 * 16), 0);
+    free(result), free(x);
+}
+
 static void NAME(run)(const char *isa, const TABLE *k) {
     for (int i = 0; i < NUM_SIZES; i++) {
         NAME(sweep_cases)(isa, k, SIZES[i]);
+        NAME(probe_case)(isa, k, SIZES[i]);
         for (int j = 0; j < NUM_SIZES; j++) {
             NAME(row_cases)(isa, k, SIZES[i], SIZES[j]);
+            NAME(transposed_case)(isa, k, SIZES[i], SIZES[j]);
             const ptrdiff_t depth = SIZES[(i * 5 + j * 3) % NUM_SIZES];
             NAME(gemm_case)(isa, k, SIZES[i], SIZES[j], depth);
             NAME(gemm_tn_case)(isa, k, SIZES[i], SIZES[j], depth);

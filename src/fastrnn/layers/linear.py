@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from fastrnn import _check, _ops, _threads
-from fastrnn.layers.module import STRIPE, Module, product
+from fastrnn import _check, _ops, _team, _threads
+from fastrnn.layers.module import Module, product
 
 
 class Linear(Module):
@@ -116,7 +116,8 @@ class Linear(Module):
         x = self._kept()
         grad_y = _check.floats("grad_y", grad_y, self.dtype)
         _check.shape("grad_y", grad_y, (*x.shape[:-1], self.out_features))
-        return self._backward(x, grad_y, num_threads)
+        with _threads.call:
+            return self._backward(x, grad_y, num_threads)
 
     def _packed_stored(self, stored: int) -> np.ndarray:
         """For x W^T, stored as one of ``_ops.WEIGHTS``."""
@@ -136,18 +137,10 @@ class Linear(Module):
         grad_x = _ops.empty(x.shape, self.dtype)
         product(grad_x, grad_y, self._packed()[1], num_threads)
 
-        stripes = -(-self.out_features // STRIPE)
+        stripes = _team.stripe_count(self.out_features)
         row_work = self.in_features * self.out_features
         threads = _threads.threads_for(len(rows_x) * row_work, stripes, num_threads)
         for start, stop in _threads.segments(len(rows_x), row_work):
-            part_x, part_y = rows_x[start:stop], rows_y[start:stop]
-
-            def stripe(
-                first: int, last: int, y: np.ndarray = part_y, x: np.ndarray = part_x
-            ) -> None:
-                m0, m1 = first * STRIPE, min(last * STRIPE, self.out_features)
-                _ops.gemm_tn(self.grad["weight"], y, x, m0, m1)
-
-            _threads.run(stripe, stripes, threads)
+            _ops.gemm_tn(self.grad["weight"], rows_y[start:stop], rows_x[start:stop], threads)
         _ops.column_sums(self.grad["bias"], rows_y)
         return grad_x

@@ -13,10 +13,6 @@ from fastrnn import _check, _ops, _threads
 
 Self = TypeVar("Self", bound="Module")
 
-# Weight gradients are split over threads in stripes of this many output units: a cache line
-# of float32, so that no two threads write to one.
-STRIPE = 16
-
 
 class Gradients(Mapping[str, np.ndarray]):
     """Gradients by parameter name: views into one buffer.
@@ -279,9 +275,5 @@ def product(
     x2, y2 = x.reshape(-1, x.shape[-1]), y.reshape(-1, y.shape[-1])
     rows_work = x2.shape[1] * y2.shape[1]
     threads = _threads.threads_for(len(x2) * rows_work, len(x2), num_threads)
-    for start, stop in _threads.segments(len(x2), rows_work):
-
-        def rows(first: int, last: int, start: int = start) -> None:
-            _ops.gemm(y2, x2, packed, bias, start + first, start + last, stored)
-
-        _threads.run(rows, stop - start, threads)
+    for segment in _threads.segments(len(x2), rows_work):
+        _ops.gemm(y2, x2, packed, bias, *segment, threads, stored)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +12,17 @@ from fastrnn import _ops
 # Where blocks of gates stand in a row of pre-activations, and where in a parameter: (first gate in
 # the row, first gate in the parameter, how many).
 Blocks = tuple[tuple[int, int, int], ...]
+
+
+class _Lazy:
+    """A property computed once; functools.cached_property takes a lock, for a microsecond."""
+
+    def __init__(self, compute: Callable[[Packed], np.ndarray]) -> None:
+        self._compute, self.__doc__ = compute, compute.__doc__
+
+    def __get__(self, instance: Packed, owner: type) -> Any:
+        value = instance.__dict__[self._compute.__name__] = self._compute(instance)
+        return value
 
 
 class Packed:
@@ -46,17 +57,17 @@ class Packed:
             [self._weight_ih[gate * hidden : (gate + n) * hidden] for _, gate, n in parts]
         )
 
-    @cached_property
+    @_Lazy
     def ih(self) -> np.ndarray:
         """For x W_ih^T of many steps at once."""
         return _ops.pack(self._ordered_ih().T)
 
-    @cached_property
+    @_Lazy
     def ih_gates(self) -> np.ndarray:
         """For x W_ih^T in a step."""
         return _ops.pack_gates(self._weight_ih, self._gates)
 
-    @cached_property
+    @_Lazy
     def hh(self) -> np.ndarray:
         """For h W_hh^T in a step."""
         return _ops.pack_gates(self._weight_hh, self._gates)
@@ -77,22 +88,22 @@ class Packed:
             self._small["hh", stored] = _ops.pack_small(self._weight_hh, self._gates, stored)
         return self._small["hh", stored]
 
-    @cached_property
+    @_Lazy
     def ih_back(self) -> np.ndarray:
         """For dz W_ih."""
         return _ops.pack(self._ordered_ih())
 
-    @cached_property
+    @_Lazy
     def hh_back(self) -> np.ndarray:
         """For dz W_hh."""
         return _ops.pack(self._weight_hh)
 
-    @cached_property
+    @_Lazy
     def token_rows(self) -> np.ndarray:
         """Row v is what token v and the biases give: the input projection of a one-hot vector."""
         weight_ih = self._ordered_ih()
         projected = len(weight_ih)
         rows = _ops.empty((weight_ih.shape[1], len(self.bias)), weight_ih.dtype)
-        np.add(weight_ih.T, self.bias[:projected], out=rows[:, :projected])
+        _ops.add_transposed(rows[:, :projected], self.bias[None, :projected], weight_ih)
         rows[:, projected:] = self.bias[projected:]
         return rows

@@ -15,10 +15,11 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from fastrnn import _check, _loops, _ops, _step, _threads
+from fastrnn import _check, _loops, _ops, _step, _team, _threads
 from fastrnn._step import Stream
-from fastrnn.layers.module import STRIPE, Module, product
+from fastrnn.layers.module import Module, product
 from fastrnn.layers.packed import Blocks, Packed
+from fastrnn.layers.workspace import FRESH, Workspace
 
 
 class Saved(NamedTuple):
@@ -88,7 +89,8 @@ class Recurrent(Module):
         return Packed(self._views, self._input_blocks, self._bias_row())
 
     def _call(self, x: Any, state: Any, num_threads: int | None) -> tuple[np.ndarray, Any]:
-        saved = self._forward(x, state, num_threads, keep=self.training)
+        with _threads.call:
+            saved = self._forward(x, state, num_threads, keep=self.training)
         self._keep(saved)
         output = saved.h[1:]
         if self.training:
@@ -99,7 +101,15 @@ class Recurrent(Module):
         """Return a state in the form in which the layer takes it."""
         return parts if len(self.state_names) > 1 else parts[0]
 
-    def _forward(self, x: Any, state: Any, num_threads: int | None, *, keep: bool) -> Saved:
+    def _forward(
+        self,
+        x: Any,
+        state: Any,
+        num_threads: int | None,
+        *,
+        keep: bool,
+        workspace: Workspace = FRESH,
+    ) -> Saved:
         """Check x and the state, run over all steps; ``keep`` what backward needs."""
         x, batched = self._checked_input(x)
         steps, batch = x.shape[:2]
@@ -107,22 +117,23 @@ class Recurrent(Module):
         kept = len(self.state_names) + (self._row_gates if self._has_gates and keep else 0)
         _check.memory("the output", steps + 1, batch, kept * hidden, self.dtype.itemsize)
         initial = self._checked_states(state, batch, batched)
+        is_dense, columns = x.ndim == 3, self._gates * hidden
+        step_work = batch * columns * (hidden + (x.shape[2] if is_dense else 0))
+        threads = _threads.threads_for(steps * step_work, batch, num_threads)
 
-        h = _ops.empty((steps + 1, batch, hidden), self.dtype)
+        h = workspace.take("h", (steps + 1, batch, hidden), self.dtype)
         h[0] = initial[0]
         c = gates = projection = None
         if self._has_gates and keep:
-            gates = _ops.empty((steps, batch, width), self.dtype)
+            gates = workspace.take("gates", (steps, batch, width), self.dtype)
         if len(self.state_names) > 1:
-            c = _ops.empty((steps + 1 if keep else 1, batch, hidden), self.dtype)
+            c = workspace.take("c", (steps + 1 if keep else 1, batch, hidden), self.dtype)
             c[0] = initial[1]
-        is_dense = x.ndim == 3
         together = _loops.projection_steps(steps, batch, width * self.dtype.itemsize)
         if is_dense and together:
             projection = _ops.empty((together, batch, width), self.dtype)
 
         packed = self._packed()
-        columns = self._gates * hidden
         loop = partial(
             _loops.forward, self._cell, self._f, h, c, gates,
             x if is_dense else None,
@@ -133,10 +144,8 @@ class Recurrent(Module):
             None if is_dense else packed.token_rows,
             packed.hh, projection, columns,
         )  # fmt: skip
-        step_work = batch * columns * (hidden + (x.shape[2] if is_dense else 0))
-        threads = _threads.threads_for(steps * step_work, batch, num_threads)
         for segment in _threads.segments(steps, step_work):
-            _threads.run(partial(loop, *segment), batch, threads)
+            loop(*segment, threads)
         return Saved(x, h, c, gates, batched)
 
     @property
@@ -169,15 +178,15 @@ class Recurrent(Module):
             None if grad is None else self._checked_state(name, grad, h.shape[1], batched)
             for name, grad in zip(names, grad_states, strict=True)
         ]
-        dz, carry = self._backward(saved, grad_output, *grads, num_threads=num_threads)
-
-        hidden, packed = self.hidden_size, self._packed()
-        grad_h_0 = _ops.empty(h.shape[1:], self.dtype)
-        product(grad_h_0, dz[0][:, -self._gates * hidden :], packed.hh_back, num_threads)
-        grad_x = None
-        if saved.x.ndim == 3:
-            grad_x = _ops.empty(saved.x.shape, self.dtype)
-            product(grad_x, dz[..., : self._gates * hidden], packed.ih_back, num_threads)
+        hidden, grad_x = self.hidden_size, None
+        with _threads.call:
+            dz, carry = self._backward(saved, grad_output, *grads, num_threads=num_threads)
+            packed = self._packed()
+            grad_h_0 = _ops.empty(h.shape[1:], self.dtype)
+            product(grad_h_0, dz[0][:, -self._gates * hidden :], packed.hh_back, num_threads)
+            if saved.x.ndim == 3:
+                grad_x = _ops.empty(saved.x.shape, self.dtype)
+                product(grad_x, dz[..., : self._gates * hidden], packed.ih_back, num_threads)
         grad_parts = self._grad_states(grad_h_0, carry)
         if batched:
             return grad_x, tuple(grad[None] for grad in grad_parts)
@@ -198,14 +207,14 @@ class Recurrent(Module):
         grad_c_n: np.ndarray | None = None,
         *,
         num_threads: int | None,
-        reuse: bool = False,
+        workspace: Workspace = FRESH,
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Add to the gradients of the parameters; return dz (T, B, width) and the carry.
 
-        grad_output is (T, B, H), the others (B, H), contiguous. With ``reuse``, dz takes the
-        place of the gates in ``saved``.
+        grad_output is (T, B, H), the others (B, H), contiguous. In a workspace that is not FRESH,
+        dz takes the place of the gates in ``saved``.
         """
-        dz, carry = self._dz(saved, grad_output, grad_h_n, grad_c_n, num_threads, reuse)
+        dz, carry = self._dz(saved, grad_output, grad_h_n, grad_c_n, num_threads, workspace)
         self._parameter_grads(saved.x, saved.h, dz, num_threads)
         return dz, carry
 
@@ -216,15 +225,15 @@ class Recurrent(Module):
         grad_h_n: np.ndarray | None,
         grad_c_n: np.ndarray | None,
         num_threads: int | None,
-        reuse: bool,
+        workspace: Workspace,
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Return the gradients of all pre-activations, and the carry: the loop over time."""
         h, gates = saved.h, saved.gates
         steps, batch, hidden = h.shape[0] - 1, h.shape[1], h.shape[2]
         width = self._row_gates * hidden
-        dz = gates if reuse else None
+        dz = None if workspace is FRESH else gates
         if dz is None:
-            dz = _ops.empty((steps, batch, width), self.dtype)
+            dz = workspace.take("dz", (steps, batch, width), self.dtype)
         carry = None
         if self._has_gates:
             carry = _ops.empty((batch, hidden), self.dtype)
@@ -242,41 +251,35 @@ class Recurrent(Module):
         step_work = batch * self._gates * hidden * hidden
         threads = _threads.threads_for(steps * step_work, batch, num_threads)
         for segment in reversed(_threads.segments(steps, step_work)):
-            _threads.run(partial(loop, *segment), batch, threads)
+            loop(*segment, threads)
         return dz, carry
 
     def _parameter_grads(
         self, x: np.ndarray, h: np.ndarray, dz: np.ndarray, num_threads: int | None
     ) -> None:
-        """Add the products over all steps to the gradients, columns of dz split over threads."""
+        """Add the products over all steps to the gradients, columns of dz shared by threads."""
         steps, batch, width = dz.shape
         hidden, grad = self.hidden_size, self.grad
         columns = self._gates * hidden
         sums = np.zeros(width, self.dtype)
         token_grads = None if x.ndim == 3 else np.zeros((self.input_size, columns), self.dtype)
 
-        def stripe(t0: int, t1: int, first: int, last: int) -> None:
-            m0, m1 = first * STRIPE, min(last * STRIPE, width)
-            _loops.bias_grads(sums, dz, t0, t1, m0, m1)
-            for row, block, begin, end in _overlaps(self._hidden_blocks, hidden, m0, m1):
-                _loops.weight_grads(grad["weight_hh_l0"], block, dz, row, h, t0, t1, begin, end)
-            if token_grads is not None:
-                _loops.token_grads(token_grads, dz, x, t0, t1, m0, min(m1, columns))
-                return
-            for row, block, begin, end in _overlaps(self._input_blocks, hidden, m0, m1):
-                _loops.weight_grads(grad["weight_ih_l0"], block, dz, row, x, t0, t1, begin, end)
-
+        loop = partial(
+            _loops.parameter_grads, sums, token_grads, grad["weight_ih_l0"], grad["weight_hh_l0"],
+            dz, x if token_grads is None else None, None if token_grads is None else x, h,
+            self._input_blocks, self._hidden_blocks,
+        )  # fmt: skip
         step_work = batch * columns * (hidden + (x.shape[2] if x.ndim == 3 else 0))
-        stripes = -(-width // STRIPE)
-        threads = _threads.threads_for(steps * step_work, stripes, num_threads)
+        threads = _threads.threads_for(steps * step_work, _team.stripe_count(width), num_threads)
         for segment in _threads.segments(steps, step_work):
-            _threads.run(partial(stripe, *segment), stripes, threads)
+            loop(*segment, threads)
         for name, blocks in ("ih", self._input_blocks), ("hh", self._hidden_blocks):
             for row, block, n in blocks:
                 rows, at = slice(row * hidden, (row + n) * hidden), block * hidden
                 grad[f"bias_{name}_l0"][at : at + n * hidden] += sums[rows]
                 if name == "ih" and token_grads is not None:
-                    grad["weight_ih_l0"][at : at + n * hidden] += token_grads[:, rows].T
+                    part = grad["weight_ih_l0"][at : at + n * hidden]
+                    _ops.add_transposed(part, part, token_grads[:, rows])
 
     def _generate(
         self,
@@ -415,16 +418,3 @@ class Recurrent(Module):
         hidden = self.hidden_size
         _check.shape(name, array, (1, batch, hidden) if batched else (1, hidden))
         return array.reshape(batch, hidden)
-
-
-def _overlaps(blocks: Blocks, hidden: int, m0: int, m1: int) -> list[tuple[int, int, int, int]]:
-    """Return what columns m0 to m1 of a row have of each block that they touch.
-
-    For each: the block's first column, its first row in the parameter, and the part of the block.
-    """
-    found = []
-    for row, block, n in blocks:
-        begin, end = max(m0 - row * hidden, 0), min(m1 - row * hidden, n * hidden)
-        if begin < end:
-            found.append((row * hidden, block * hidden, begin, end))
-    return found

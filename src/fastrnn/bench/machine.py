@@ -11,7 +11,7 @@ from pathlib import Path
 
 import fastrnn.cpu
 
-PACKAGES = ("fastrnn", "numpy", "torch", "jax", "jaxlib", "onnx", "onnxruntime")
+PACKAGES = ("fastrnn", "numpy", "torch", "jax", "jaxlib", "onnx", "onnxruntime", "openvino")
 
 
 def describe(threads: int) -> dict[str, object]:
@@ -57,11 +57,17 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def _commit() -> str:
-    """The checked-out commit, with a "+" where tracked files differ from it."""
+def _commit() -> str | None:
+    """Return the checked-out commit, with a "+" where tracked files differ from it.
+
+    None where the package is installed and not run from a checkout.
+    """
+    root = Path(__file__).parents[3]
+    if not (root / ".git").exists() or not (root / "csrc" / "fastrnn.h").exists():
+        return None
     command = ["git", "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+"]
     try:
-        done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True)
     except FileNotFoundError:
-        return "unknown"
-    return done.stdout.strip() or "unknown"
+        return None
+    return done.stdout.strip() or None

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 import fastrnn
-from benchmarks.grid.peers import Contender
-from benchmarks.grid.problem import Outcome, Problem
-from fastrnn.layers import RNN, Linear
+from fastrnn import layers
+from fastrnn.bench.peers import Contender
+from fastrnn.bench.problem import Outcome, Problem
+from fastrnn.layers import Linear
 from fastrnn.network import Network
 from fastrnn.sampling import generate_ids
 
 NAME = "fastrnn"
 
 
-def _layer(problem: Problem) -> RNN:
-    layer = RNN(problem.row.input_size, problem.row.hidden_size)
-    layer.load_state_dict(problem.rnn)
+def _layer(problem: Problem) -> Any:
+    layer = getattr(layers, problem.row.cell)(problem.row.input_size, problem.row.hidden_size)
+    layer.load_state_dict(problem.layer)
     return layer.eval()
 
 
@@ -35,7 +37,7 @@ class Library:
         fastrnn.set_num_threads(threads)
 
     def step(self, problem: Problem) -> list[Contender]:
-        """`RNN.stream`, one call per step."""
+        """Return one call of a stream per step."""
         stream = _layer(problem).stream()
 
         def outcome() -> Outcome:
@@ -45,7 +47,7 @@ class Library:
         return [Contender(NAME, "stream", partial(stream.step, problem.x[0, 0]), outcome)]
 
     def seq(self, problem: Problem) -> list[Contender]:
-        """The layer called on whole sequences, keeping nothing for a backward pass."""
+        """Return the layer called on whole sequences, keeping nothing for a backward pass."""
         layer = _layer(problem)
         return [
             Contender(
@@ -73,11 +75,8 @@ class Library:
             loss = call()
             return {
                 "loss": np.asarray(loss),
-                "weight_ih_l0": layer.grad["weight_ih_l0"].copy(),
-                "weight_hh_l0": layer.grad["weight_hh_l0"].copy(),
-                "bias_l0": layer.grad["bias_ih_l0"].copy(),
-                "weight": readout.grad["weight"].copy(),
-                "bias": readout.grad["bias"].copy(),
+                **{name: grad.copy() for name, grad in layer.grad.items()},
+                **{name: grad.copy() for name, grad in readout.grad.items()},
             }
 
         return [Contender(NAME, "loss_and_grad", call, outcome)]

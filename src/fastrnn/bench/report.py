@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from benchmarks.grid import PEERS
-from benchmarks.grid.peers import Contender
-from benchmarks.grid.probe import Constants
-from benchmarks.grid.rows import Row
+from fastrnn.bench.peers import Contender
+from fastrnn.bench.probe import Constants
+from fastrnn.bench.rows import Row
 
 OURS = "fastrnn"
-RATIOS_TO = ("numpy", "torch")
 
 
 @dataclass(frozen=True)
@@ -34,13 +32,19 @@ class Result:
         return cls(row, forms, None if limit is None else 1e6 * limit)
 
     def best(self, library: str) -> float | None:
-        """The time of a library's fastest form."""
+        """Return the time of a library's fastest form."""
         return min(self.forms[library].values()) if library in self.forms else None
 
     @property
     def ours(self) -> float:
-        """fastrnn's time."""
+        """Return fastrnn's time."""
         return min(self.forms[OURS].values())
+
+    @property
+    def best_peer(self) -> str | None:
+        """The fastest other library, where there is one."""
+        peers = [library for library in self.forms if library != OURS]
+        return min(peers, key=lambda peer: min(self.forms[peer].values()), default=None)
 
     def slower(self, library: str) -> float | None:
         """How many times fastrnn's time a library takes."""
@@ -50,7 +54,7 @@ class Result:
     @property
     def lead(self) -> float | None:
         """How many times fastrnn's time the best peer takes."""
-        return min(filter(None, (self.slower(peer) for peer in PEERS)), default=None)
+        return None if self.best_peer is None else self.slower(self.best_peer)
 
     @property
     def over_limit(self) -> float | None:
@@ -58,49 +62,58 @@ class Result:
         return None if self.limit is None else self.ours / self.limit
 
     def as_json(self) -> dict[str, Any]:
-        """The row with its sizes, every form's time and the ratios of the table."""
+        """Return the row with its sizes, every form's time and the ratios of the table."""
         return {
             "name": self.row.name,
             **asdict(self.row),
             "microseconds": self.forms,
             "estimated_limit_microseconds": self.limit,
+            "best_peer": self.best_peer,
             "best_peer_over_fastrnn": self.lead,
-            "peer_over_fastrnn": {peer: self.slower(peer) for peer in PEERS},
+            "peer_over_fastrnn": {
+                library: self.slower(library) for library in self.forms if library != OURS
+            },
             "fastrnn_over_estimated_limit": self.over_limit,
         }
 
 
-HEADINGS = (
-    "row (µs)",
-    OURS,
-    *PEERS,
-    "estimated limit",
-    f"best peer / {OURS}",
-    *(f"{peer} / {OURS}" for peer in RATIOS_TO),
-    f"{OURS} / estimated limit",
-)
-NAME_WIDTH = 24
+class Table:
+    """The grid as a table in Markdown, printed line by line.
 
+    Parameters
+    ----------
+    libraries : which libraries have a column, fastrnn first
+    """
 
-def table_head() -> str:
-    """The two first lines of the table."""
-    rule = ["-" * _width(0), *("-" * (_width(i) - 1) + ":" for i in range(1, len(HEADINGS)))]
-    return f"{_line(HEADINGS)}\n{_line(rule)}"
+    NAME_WIDTH = 25
 
-
-def table_line(result: Result) -> str:
-    """One row of the table."""
-    times = (result.best(library) for library in (OURS, *PEERS))
-    return _line(
-        (
-            result.row.name,
-            *map(_time, times),
-            _time(result.limit),
-            _ratio(result.lead),
-            *(_ratio(result.slower(peer)) for peer in RATIOS_TO),
-            _ratio(result.over_limit),
+    def __init__(self, libraries: Iterable[str]) -> None:
+        self.libraries = tuple(libraries)
+        self.headings = (
+            "row (µs)",
+            *self.libraries,
+            "estimated limit",
+            f"best peer / {OURS}",
+            f"{OURS} / limit",
         )
-    )
+        self.widths = [self.NAME_WIDTH, *(max(7, len(text)) for text in self.headings[1:])]
+
+    def head(self) -> str:
+        """Return the two first lines."""
+        name, *others = self.widths
+        rule = ["-" * name, *("-" * (width - 1) + ":" for width in others)]
+        return f"{self._line(self.headings)}\n{self._line(rule)}"
+
+    def line(self, result: Result) -> str:
+        """One row."""
+        times = (result.best(library) for library in self.libraries)
+        cells = (*map(_time, times), _time(result.limit), _ratio(result.lead))
+        return self._line((result.row.name, *cells, _ratio(result.over_limit)))
+
+    def _line(self, cells: Sequence[str]) -> str:
+        name, *others = zip(cells, self.widths, strict=True)
+        padded = [name[0].ljust(name[1]), *(text.rjust(width) for text, width in others)]
+        return f"| {' | '.join(padded)} |"
 
 
 def summary(results: Sequence[Result]) -> str:
@@ -113,7 +126,7 @@ def summary(results: Sequence[Result]) -> str:
 
 
 def constants_line(constants: Constants) -> str:
-    """The machine's constants in one sentence."""
+    """Return the machine's constants in one sentence."""
     sizes = " / ".join(f"{size // 1024}" for size in constants.cache_bytes)
     rates = " / ".join(f"{rate:.0f}" for rate in constants.read_gbytes)
     return (
@@ -124,11 +137,12 @@ def constants_line(constants: Constants) -> str:
 
 
 def heading(machine: dict[str, Any]) -> str:
-    """The machine, the versions and how busy it was, a line each."""
+    """Return the machine, the versions and how busy it was, a line each."""
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    commit = f", commit {machine['commit']}" if machine["commit"] else ""
     return (
         f"{machine['cpu']}, {machine['isa']}, {machine['threads']} thread(s), "
-        f"{machine['date']}, commit {machine['commit']}.\n"
+        f"{machine['date']}{commit}.\n"
         f"Python {machine['python']}, {versions}.\n"
         f"Load average at the start: {_load(machine['load_average'])}."
     )
@@ -138,16 +152,6 @@ def _load(averages: list[float] | None) -> str:
     if averages is None:
         return "unknown"
     return " / ".join(f"{average:.2f}" for average in averages) + " over 1 / 5 / 15 minutes"
-
-
-def _width(column: int) -> int:
-    return NAME_WIDTH if column == 0 else max(8, len(HEADINGS[column]))
-
-
-def _line(cells: Sequence[str]) -> str:
-    padded = [cells[0].ljust(_width(0))]
-    padded += [cell.rjust(_width(i)) for i, cell in enumerate(cells[1:], start=1)]
-    return f"| {' | '.join(padded)} |"
 
 
 def _time(microseconds: float | None) -> str:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from itertools import repeat
 
-from benchmarks.grid.peers import Contender
+from fastrnn.bench.peers import Contender
 
 
 def measure(contenders: Sequence[Contender], repeats: int, seconds: float) -> list[float]:

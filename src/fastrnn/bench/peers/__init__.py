@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.grid.problem import Outcome, Problem
+from fastrnn.bench.problem import Outcome, Problem
 
-# The model that ONNX Runtime runs is built by another package.
-ALSO_NEEDED = {"onnxruntime": ("onnx",)}
+# The model that these run is built by another package.
+ALSO_NEEDED = {"onnxruntime": ("onnx",), "openvino": ("onnx",)}
 
 
 @dataclass(frozen=True)
@@ -48,19 +48,19 @@ class Contender:
 
 
 def returns_array(call: Callable[[], Any], name: str = "output") -> Callable[[], Outcome]:
-    """The outcome of a call that returns the one array to be checked."""
+    """Return the outcome of a call that returns the one array to be checked."""
     return lambda: {name: np.asarray(call())}
 
 
-def is_installed(library: str) -> bool:
-    """Whether the packages that a peer needs can be imported."""
+def missing(library: str) -> list[str]:
+    """Return the packages that a peer needs and that are not installed."""
     packages = (library, *ALSO_NEEDED.get(library, ()))
-    return all(importlib.util.find_spec(package) for package in packages)
+    return [package for package in packages if importlib.util.find_spec(package) is None]
 
 
 def load(library: str, threads: int) -> Any:
-    """The contender library ``library``, set to use ``threads`` threads."""
-    return importlib.import_module(f"benchmarks.grid.peers.with_{library}").Library(threads)
+    """Return the contender library ``library``, set to use ``threads`` threads."""
+    return importlib.import_module(f"fastrnn.bench.peers.with_{library}").Library(threads)
 
 
 def contenders(library: Any, problem: Problem) -> list[Contender]:

@@ -6,11 +6,12 @@ from functools import cached_property
 
 import numpy as np
 
-from benchmarks.grid.rows import VOCABULARY, Row
 from fastrnn import _reference as reference
+from fastrnn.bench import answer
+from fastrnn.bench.answer import Array, Outcome
+from fastrnn.bench.rows import VOCABULARY, Row
 
-Array = np.ndarray
-Outcome = dict[str, Array]
+__all__ = ["Array", "Outcome", "Problem", "WrongResultError"]
 
 # A step row's contender carries its state over this many steps when it is checked.
 STEPS_CHECKED = 5
@@ -22,12 +23,13 @@ AGREEMENT = 1e-4
 # Standard deviations. A right sampler passes this bound in all but one of two million runs.
 SURPRISE = 5.0
 
-# A readout this much larger than PyTorch's initialization makes the next character depend on the
-# state, so that a sampler with a wrong state shows.
-READOUT_GAIN = 8.0
+# With PyTorch's initial weights the next character hardly depends on the state. In `gen` rows the
+# layer's are this much larger, which makes it remember more, and the readout is scaled so that
+# logits have this standard deviation: a sampler with a wrong state shows.
+LAYER_GAIN, LOGIT_SPREAD = 1.5, 3.0
 
 
-class WrongResultError(AssertionError):
+class WrongResultError(ValueError):
     """A contender computes something else than the row asks for."""
 
 
@@ -36,7 +38,8 @@ class Problem:
 
     Attributes
     ----------
-    rnn : the cell's parameters by PyTorch's names, (H, I), (H, H), (H,), (H,)
+    layer : the cell's parameters by PyTorch's names and in its order of gates, (G H, I), (G H, H),
+        (G H,), (G H,)
     readout : "weight" (V, H) and "bias" (V,)
     x : (T, B, I) float32 features
     ids, targets : (T, B) int64 characters
@@ -52,23 +55,18 @@ class Problem:
 
         steps = STEPS_CHECKED if row.kind == "step" else row.steps
         self.row = row
-        self.rnn = {
-            "weight_ih_l0": uniform(hidden, width),
-            "weight_hh_l0": uniform(hidden, hidden),
-            "bias_ih_l0": uniform(hidden),
-            "bias_hh_l0": uniform(hidden),
+        rows = row.gates * hidden
+        self.layer = {
+            "weight_ih_l0": uniform(rows, width),
+            "weight_hh_l0": uniform(rows, hidden),
+            "bias_ih_l0": uniform(rows),
+            "bias_hh_l0": uniform(rows),
         }
-        self.readout = {
-            "weight": np.float32(READOUT_GAIN) * uniform(VOCABULARY, hidden),
-            "bias": uniform(VOCABULARY),
-        }
+        self.readout = {"weight": uniform(VOCABULARY, hidden), "bias": uniform(VOCABULARY)}
         self.x = rng.standard_normal((steps, row.batch, width)).astype(np.float32)
         self.ids, self.targets = rng.integers(VOCABULARY, size=(2, steps, row.batch))
-
-    @property
-    def bias(self) -> Array:
-        """b_ih + b_hh, for contenders that keep one bias."""
-        return self.rnn["bias_ih_l0"] + self.rnn["bias_hh_l0"]
+        if row.kind == "gen":
+            self._spread()
 
     def check(self, who: str, outcome: Outcome) -> None:
         """Raise `WrongResultError` unless ``outcome`` is right."""
@@ -90,27 +88,16 @@ class Problem:
 
     @cached_property
     def _expected(self) -> Outcome:
-        rnn = {name: value.astype(np.float64) for name, value in self.rnn.items()}
-        h_0 = np.zeros((self.row.batch, self.row.hidden_size))
-        if self.row.kind != "train":
-            h = reference.rnn_forward(self.x.astype(np.float64), h_0, *rnn.values(), "tanh")
-            return {"output": h[1:]}
+        layer, readout = _doubles(self.layer), _doubles(self.readout)
+        if self.row.kind == "train":
+            return answer.training(self.row.cell, self.ids, self.targets, layer, readout)
+        return {"output": answer.output(self.row.cell, self.x.astype(np.float64), layer)}
 
-        readout = {name: value.astype(np.float64) for name, value in self.readout.items()}
-        h = reference.rnn_forward(self.ids, h_0, *rnn.values(), "tanh")
-        logits = reference.linear_forward(h[1:], **readout)
-        loss, grad_logits = reference.cross_entropy(logits, self.targets)
-        from_readout = reference.linear_backward(h[1:], readout["weight"], grad_logits)
-        weights = rnn["weight_ih_l0"], rnn["weight_hh_l0"]
-        from_rnn = reference.rnn_backward(self.ids, h, *weights, "tanh", from_readout["x"])
-        return {
-            "loss": np.asarray(loss),
-            "weight_ih_l0": from_rnn["weight_ih"],
-            "weight_hh_l0": from_rnn["weight_hh"],
-            "bias_l0": from_rnn["bias_ih"],
-            "weight": from_readout["weight"],
-            "bias": from_readout["bias"],
-        }
+    def _spread(self) -> None:
+        for value in self.layer.values():
+            value *= np.float32(LAYER_GAIN)
+        logits = answer.logits(self.row.cell, self.ids[:100], self.layer, self.readout)
+        self.readout["weight"] *= np.float32(LOGIT_SPREAD / logits.std())
 
     def _check_sample(self, who: str, ids: Array) -> None:
         """Ask whether ``ids`` can have been drawn from the model, starting after character 0.
@@ -126,9 +113,8 @@ class Problem:
                 f"{ids.max()}, expected {self.row.steps} ids below {VOCABULARY}"
             )
         seen = np.concatenate(([0], ids[:-1]))[:, np.newaxis]
-        h_0 = np.zeros((1, self.row.hidden_size))
-        h = reference.rnn_forward(seen, h_0, *self.rnn.values(), "tanh")
-        log_p = reference.log_softmax(reference.linear_forward(h[1:, 0], **self.readout))
+        logits = answer.logits(self.row.cell, seen, self.layer, self.readout)
+        log_p = reference.log_softmax(logits[:, 0])
         p = np.exp(log_p)
         entropy = -(p * log_p).sum(axis=1)
         variance = (p * log_p**2).sum(axis=1) - entropy**2
@@ -139,3 +125,7 @@ class Problem:
                 f"{self.row.name}: the characters of {who} are {deviation:.1f} standard "
                 f"deviations away from what the model says; {SURPRISE:g} are allowed"
             )
+
+
+def _doubles(arrays: Outcome) -> Outcome:
+    return {name: value.astype(np.float64) for name, value in arrays.items()}

@@ -13,13 +13,17 @@ The estimate allows nothing for a Python call, for reading inputs or for writing
 
 from __future__ import annotations
 
-from benchmarks.grid.probe import Constants
-from benchmarks.grid.rows import VOCABULARY, Row
+from fastrnn.bench.probe import Constants
+from fastrnn.bench.rows import VOCABULARY, Row
 
-# Cycles from the last multiply-add of a step to the first of the next: finish it (4), reduce the
-# accumulators (12), tanh as a rational function with a true division (39), store the state and
-# load it back as a broadcast (10).
-TAIL_CYCLES = 65
+# Cycles from the last multiply-add of a step to the first of the next. Every cell finishes that
+# multiply-add (4), reduces the accumulators (12), and in the end stores the state and loads it back
+# as a broadcast (10). In between, the Elman cell has one tanh, a rational function with a true
+# division (39). A GRU has a sigmoid, whose exponential is twice as deep a chain as the rational
+# function (54), then n's multiply-add with r (4), tanh (39) and h = n + z (h' - n) (7). An LSTM has
+# a sigmoid (54), c = f c' + i g (8), tanh (39) and the product with o (4): one cycle more, within
+# what such a count can mean.
+TAIL_CYCLES = {"RNN": 65, "GRU": 130, "LSTM": 130}
 
 # Cycles from logits to a character: maximum, exponentials, sum, search in the cumulated sum.
 SAMPLE_CYCLES = 243
@@ -31,16 +35,16 @@ FLOAT_BYTES = 4
 
 
 def limit_seconds(row: Row, constants: Constants, threads: int) -> float:
-    """The estimated limit of one unit of ``row`` in seconds.
+    """Return the estimated limit of one unit of ``row`` in seconds.
 
     Threads multiply the arithmetic of a batch. One sequence is one core's work: the limit of a
     row with B = 1 is that of one thread whatever their number.
     """
     machine = _Machine(constants, threads if row.batch > 1 else 1)
     hidden, batch = row.hidden_size, row.batch
-    input_weights, weights = hidden * row.input_size, hidden * hidden
+    input_weights, weights = row.gates * hidden * row.input_size, row.gates * hidden * hidden
     readout_weights = hidden * VOCABULARY
-    tail = machine.cycles(TAIL_CYCLES) if batch == 1 else 0.0
+    tail = machine.cycles(TAIL_CYCLES[row.cell]) if batch == 1 else 0.0
 
     if row.kind == "step":
         return machine.product(input_weights + weights, batch) + tail
@@ -72,7 +76,7 @@ class _Machine:
         return operations / self.constants.peak_gflops / 1e9 / self.threads
 
     def product(self, weights: int, batch: int) -> float:
-        """A product of ``weights`` weights with ``batch`` vectors."""
+        """Return the seconds of a product of ``weights`` weights with ``batch`` vectors."""
         return max(self.arithmetic(2 * batch * weights), self.read(FLOAT_BYTES * weights))
 
     def read(self, size: int) -> float:
