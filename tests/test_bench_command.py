@@ -69,7 +69,13 @@ def test_every_library_gets_as_many_threads(tmp_path: Path) -> None:
 def test_ctrl_c_stops_between_rows_without_a_traceback(tmp_path: Path) -> None:
     command = [*COMMAND, "--rows", "^seq", "--json", "rows.json"]
     process = subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell may have started the tests with SIGINT ignored, which a child inherits.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
     while not process.stdout.readline().startswith("| row"):

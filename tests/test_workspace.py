@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 import pickle
 import resource
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from oracles.implementations import CELLS, LAYERS
 
 import fastrnn
+from fastrnn.layers.workspace import Workspace
 
 every_cell = pytest.mark.parametrize("cell", CELLS)
 
@@ -47,13 +47,15 @@ def test_steps_of_changing_sizes_equal_those_of_a_new_network(cell: str) -> None
             np.testing.assert_array_equal(grad, fresh.layer.grad[name])
 
 
-@every_cell
-def test_two_threads_that_train_copies_of_one_network_do_not_meet(cell: str) -> None:
-    net = network(cell)
-    expected = [network(cell).loss_and_grad(*text(seed))[0] for seed in range(8)]
-    with ThreadPoolExecutor(4) as pool:
-        losses = list(pool.map(lambda seed: net.loss_and_grad(*text(seed))[0], range(8)))
-    assert losses == expected
+def test_what_is_taken_is_nobody_elses_until_it_is_given_back() -> None:
+    workspace = Workspace()
+    first = workspace.take("h", (4, 3), np.dtype(np.float32))
+    second = workspace.take("h", (4, 3), np.dtype(np.float32))
+    assert not np.shares_memory(first, second)
+    workspace.give(h=second)
+    assert workspace.take("h", (4, 3), np.dtype(np.float64)).dtype == np.float64
+    workspace.give(h=second)
+    assert workspace.take("h", (4, 3), np.dtype(np.float32)) is second
 
 
 def test_copies_and_pickles_do_not_carry_it() -> None:

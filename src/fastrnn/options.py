@@ -198,7 +198,7 @@ def _add_bench(commands: Commands) -> None:
         "measure fastrnn beside other libraries",
         "Measure fastrnn, other libraries that are installed, and the machine's limit, all in one "
         "run, and print a table. Each result is compared with the NumPy reference before it is "
-        "timed. The whole grid takes some twenty minutes.",
+        "timed. The whole grid takes some ten minutes.",
         "example:\n  fastrnn bench --rows '^train LSTM' --peers torch,jax --threads 2 --plot a.png",
     )
     option = parser.add_argument

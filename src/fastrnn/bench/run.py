@@ -26,7 +26,7 @@ class Effort:
     seconds: float
 
 
-FULL = Effort(repeats=9, seconds=0.05)
+FULL = Effort(repeats=5, seconds=0.03)
 QUICK = Effort(repeats=4, seconds=0.008)
 
 
