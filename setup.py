@@ -34,7 +34,7 @@ SANITIZE = []
 BUILD_FOLDER = "build/plain"
 if os.environ.get("FASTRNN_SANITIZE"):
     SANITIZE = [f"-fsanitize={os.environ['FASTRNN_SANITIZE']}", "-fno-sanitize-recover=all", "-g"]
-    BUILD_FOLDER = "build/sanitize"
+    BUILD_FOLDER = f"build/{os.environ['FASTRNN_SANITIZE'].replace(',', '-')}"
 
 # What all objects depend on; this file holds their flags.
 DEPENDS = [*sorted(glob("csrc/**/*.h", recursive=True) + glob("csrc/*.def")), "setup.py"]
