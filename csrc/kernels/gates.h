@@ -71,11 +71,11 @@ FR_INLINE void gate_tiles(REAL *z, const gate_input *in, ptrdiff_t row, int rows
     const ptrdiff_t panel = unit / PANEL * of;
     if (in->x && first_in >= 0)
         t.factors[t.count++] = (factor){
-            in->x + row * in->inputs, in->inputs, 1,
+            in->x + row * in->inputs, in->inputs, 0,
             panel_at(in->packed_ih, panel + first_in, in->inputs, FR_STORED_REAL), in->inputs};
     if (first_of >= 0) {
         t.factors[t.count++] =
-            (factor){in->h + row * hidden, hidden, 1,
+            (factor){in->h + row * hidden, hidden, 0,
                      panel_at(in->packed_hh, panel + first_of, hidden, in->stored), hidden};
         t.stored = in->stored;
     }
@@ -114,7 +114,7 @@ FR_INLINE void gradient_tile(REAL *to, const REAL *dh, const REAL *dz_next, ptrd
         .init_stride = PANEL,
         .init_left = hidden - unit,
         .step = PANEL,
-        .factors = {{dz_next, ldz, 1, packed_hh_t + unit * depth, depth}},
+        .factors = {{dz_next, ldz, 0, packed_hh_t + unit * depth, depth}},
         .count = dz_next ? 1 : 0,
     };
     tile_of(&t, rows, panels);

@@ -33,13 +33,18 @@
 #define panel_size FR_NAME(panel_size)
 #define panel_at FR_NAME(panel_at)
 #define load_weights FR_NAME(load_weights)
+#define left_of FR_NAME(left_of)
 #define start_of FR_NAME(start_of)
+#define walk FR_NAME(walk)
+#define start_tile FR_NAME(start_tile)
+#define store_tile FR_NAME(store_tile)
 #define finish FR_NAME(finish)
 #define gemm_run FR_NAME(gemm_run)
 
 #ifndef MAX_PANELS
 #define MAX_PANELS 4
 #define WIDE_ROWS (TILE_ROWS / MAX_PANELS)
+#define ROW_GROUP 4
 #define GEMM_TN_DEPTH 256
 #define SUM_VECS 8
 #define SUM_RUN 16
@@ -81,8 +86,9 @@ FR_INLINE vec load_weights(const char *b, ptrdiff_t next_panel, const int j,
 
 /* A factor of a tile: a (rows, k) @ packed (k, panels). */
 typedef struct {
-    const REAL *a; /* element (r, k) at a[r * row_stride + k * k_stride] */
-    ptrdiff_t row_stride, k_stride;
+    const REAL *a; /* element (r, k) at a[r * stride + k], or if transposed at a[r + k * stride] */
+    ptrdiff_t stride;
+    int transposed;
     const void *packed; /* panels one after the other, k x PANEL each */
     ptrdiff_t k;
 } factor;
@@ -103,81 +109,122 @@ typedef struct {
     fr_stored stored; /* INT8: of a single factor */
 } tile_args;
 
-/* What vector j of a row starts from; `from` is the beginning of that row, or NULL. */
-FR_INLINE vec start_of(const tile_args *t, const REAL *from, const int j) {
-    const int p = j / TILE_VECS, column = j % TILE_VECS * LANES;
-    const ptrdiff_t left = t->init_left - p * t->step - column;
-    return from && left > 0 ? v_load_tail(from + p * t->init_stride + column, left) : v_set1(0);
+/* Elements that exist of vector j and after, where `left` do of the tile's first row. */
+FR_INLINE ptrdiff_t left_of(const tile_args *t, ptrdiff_t left, const int j) {
+    return left - j / TILE_VECS * t->step - j % TILE_VECS * LANES;
+}
+
+/* What vector j of row r starts from. */
+FR_INLINE vec start_of(const tile_args *t, const int r, const int j, const int whole) {
+    const REAL *from = t->init + (t->ids ? t->ids[r] : r) * t->ld_init +
+                       j / TILE_VECS * t->init_stride + j % TILE_VECS * LANES;
+    if (whole) return v_load(from);
+    const ptrdiff_t left = left_of(t, t->init_left, j);
+    return left > 0 ? v_load_tail(from, left) : v_set1(0);
+}
+
+/* acc <- what the tile starts from. */
+FR_INLINE void start_tile(const tile_args *t, vec *acc, const int rows, const int width,
+                          const int whole) {
+    FR_UNROLL
+    for (int r = 0; r < rows; r++) {
+        FR_UNROLL
+        for (int j = 0; j < width; j++) acc[r * width + j] = start_of(t, r, j, whole);
+    }
+}
+
+FR_INLINE void store_tile(const tile_args *t, const vec *acc, const int rows, const int width,
+                          const int whole) {
+    FR_UNROLL
+    for (int r = 0; r < rows; r++) {
+        FR_UNROLL
+        for (int j = 0; j < width; j++) {
+            REAL *to = t->c + r * t->ldc + j / TILE_VECS * t->c_stride + j % TILE_VECS * LANES;
+            const ptrdiff_t left = whole ? LANES : left_of(t, t->c_left, j);
+            if (left > 0) v_store_tail(to, acc[r * width + j], left);
+        }
+    }
+}
+
+/* acc += a @ packed, of one factor. Rows are reached from a few pointers, of which each serves
+ * ROW_GROUP: an offset for each would not fit into the registers. */
+FR_INLINE void walk(const factor *f, vec *acc, const int rows, const int width,
+                    const fr_stored stored, const int transposed) {
+    const ptrdiff_t stride = f->stride, depth = f->k;
+    const ptrdiff_t next_panel = panel_size(depth, stored);
+    const char *b = (const char *)f->packed + panel_size(0, stored);
+    const REAL *group[(TILE_ROWS + ROW_GROUP - 1) / ROW_GROUP];
+    FR_UNROLL
+    for (int r = 0; r < rows; r += ROW_GROUP)
+        group[r / ROW_GROUP] = f->a + (transposed ? r : r * stride);
+    for (ptrdiff_t k = 0; k < depth; k++, b += PANEL * weight_size(stored)) {
+        vec x[TILE_ROWS], w[MAX_PANELS * TILE_VECS];
+        /* Weights that have to be widened take a register each, unless they pass one by one. */
+        const int one_by_one = stored != FR_STORED_REAL && rows < width;
+        FR_UNROLL
+        for (int j = 0; !one_by_one && j < width; j++) w[j] = load_weights(b, next_panel, j, stored);
+        FR_UNROLL
+        for (int r = 0; r < rows; r += ROW_GROUP) FR_OPAQUE(group[r / ROW_GROUP]);
+        FR_UNROLL
+        for (int r = 0; r < rows; r++) {
+            const int i = r % ROW_GROUP;
+            x[r] = v_set1(group[r / ROW_GROUP][transposed ? i : i * stride]);
+            FR_UNROLL
+            for (int j = 0; !one_by_one && j < width; j++)
+                acc[r * width + j] = v_fma(x[r], w[j], acc[r * width + j]);
+        }
+        FR_UNROLL
+        for (int j = 0; one_by_one && j < width; j++) {
+            w[j] = load_weights(b, next_panel, j, stored);
+            FR_UNROLL
+            for (int r = 0; r < rows; r++)
+                acc[r * width + j] = v_fma(x[r], w[j], acc[r * width + j]);
+        }
+        FR_UNROLL
+        for (int r = 0; r < rows; r += ROW_GROUP) group[r / ROW_GROUP] += transposed ? stride : 1;
+    }
 }
 
 /* One tile, `width` vectors wide: whole panels, or the first vector of one. The last three
  * arguments are compile-time constants at every call, so that `acc` lives in registers. */
-FR_INLINE void tile(const tile_args *t, const int rows, const int width, const fr_stored stored) {
+FR_INLINE void tile(const tile_args *of, const int rows, const int width, const fr_stored stored) {
+    const tile_args args = *of, *t = &args; /* a store through `of`'s pointers could change `of` */
     vec acc[TILE_ROWS * TILE_VECS];
+    const int whole_init = left_of(t, t->init_left, width - 1) >= LANES;
 
-    for (int r = 0; r < rows; r++) {
-        const REAL *from = t->init ? t->init + (t->ids ? t->ids[r] : r) * t->ld_init : NULL;
+    if (!t->init || stored == FR_STORED_INT8) {
         FR_UNROLL
-        for (int j = 0; j < width; j++)
-            acc[r * width + j] = stored == FR_STORED_INT8 ? v_set1(0) : start_of(t, from, j);
-    }
+        for (int i = 0; i < rows * width; i++) acc[i] = v_set1(0);
+    } else if (whole_init)
+        start_tile(t, acc, rows, width, 1);
+    else
+        start_tile(t, acc, rows, width, 0);
 
-    for (const factor *f = t->factors; f < t->factors + t->count; f++) {
-        const REAL *a = f->a;
-        const ptrdiff_t row_stride = f->row_stride, k_stride = f->k_stride, depth = f->k;
-        const ptrdiff_t next_panel = panel_size(depth, stored);
-        const char *b = (const char *)f->packed + panel_size(0, stored);
-        for (ptrdiff_t k = 0; k < depth; k++, a += k_stride, b += PANEL * weight_size(stored)) {
-            vec x[TILE_ROWS], w[MAX_PANELS * TILE_VECS];
-            /* Weights that have to be widened take a register each, unless they pass one by one. */
-            if (stored != FR_STORED_REAL && rows < width) {
-                FR_UNROLL
-                for (int r = 0; r < rows; r++) x[r] = v_set1(a[r * row_stride]);
-                FR_UNROLL
-                for (int j = 0; j < width; j++) {
-                    w[j] = load_weights(b, next_panel, j, stored);
-                    FR_UNROLL
-                    for (int r = 0; r < rows; r++)
-                        acc[r * width + j] = v_fma(x[r], w[j], acc[r * width + j]);
-                }
-                continue;
-            }
-            FR_UNROLL
-            for (int j = 0; j < width; j++) w[j] = load_weights(b, next_panel, j, stored);
-            FR_UNROLL
-            for (int r = 0; r < rows; r++) {
-                x[r] = v_set1(a[r * row_stride]);
-                FR_UNROLL
-                for (int j = 0; j < width; j++)
-                    acc[r * width + j] = v_fma(x[r], w[j], acc[r * width + j]);
-            }
-        }
+    for (const factor *f = of->factors; f < of->factors + t->count; f++) {
+        if (f->transposed)
+            walk(f, acc, rows, width, stored, 1);
+        else
+            walk(f, acc, rows, width, stored, 0);
     }
 
     if (stored == FR_STORED_INT8) {
-        const char *scales = t->factors[0].packed;
-        const ptrdiff_t next_panel = panel_size(t->factors[0].k, stored);
+        const char *scales = of->factors[0].packed;
+        const ptrdiff_t next_panel = panel_size(of->factors[0].k, stored);
+        FR_UNROLL
         for (int r = 0; r < rows; r++) {
-            const REAL *from = t->init ? t->init + (t->ids ? t->ids[r] : r) * t->ld_init : NULL;
             FR_UNROLL
             for (int j = 0; j < width; j++) {
                 const REAL *at = (const void *)(scales + (j / TILE_VECS) * next_panel);
                 acc[r * width + j] = v_fma(acc[r * width + j], v_load(at + j % TILE_VECS * LANES),
-                                           start_of(t, from, j));
+                                           t->init ? start_of(t, r, j, whole_init) : v_set1(0));
             }
         }
     }
 
-    FR_UNROLL
-    for (int r = 0; r < rows; r++) {
-        REAL *to = t->c + r * t->ldc;
-        FR_UNROLL
-        for (int j = 0; j < width; j++) {
-            const int p = j / TILE_VECS, column = j % TILE_VECS * LANES;
-            const ptrdiff_t left = t->c_left - p * t->step - column;
-            if (left > 0) v_store_tail(to + p * t->c_stride + column, acc[r * width + j], left);
-        }
-    }
+    if (left_of(t, t->c_left, width - 1) >= LANES)
+        store_tile(t, acc, rows, width, 1);
+    else
+        store_tile(t, acc, rows, width, 0);
 }
 
 #define FR_TILE(rows, width) \
@@ -334,7 +381,7 @@ static void gemm_run(const gemm_args *g) {
             };
             for (int f = 0; f < g->count; f++) {
                 t.factors[f] = g->factors[f];
-                t.factors[f].a += row * g->factors[f].row_stride;
+                t.factors[f].a += row * (g->factors[f].transposed ? 1 : g->factors[f].stride);
                 t.factors[f].packed =
                     panel_at(g->factors[f].packed, panel, g->factors[f].k, g->stored);
             }
@@ -370,7 +417,7 @@ static void FR_NAME(gemm)(REAL *c, ptrdiff_t ldc, const REAL *a, ptrdiff_t lda, 
         .c = c,
         .ldc = ldc,
         .init = bias,
-        .factors = {{.a = a, .row_stride = lda, .k_stride = 1, .packed = packed, .k = k}},
+        .factors = {{.a = a, .stride = lda, .packed = packed, .k = k}},
         .count = 1,
         .m = m,
         .n = n,
@@ -400,8 +447,8 @@ static void FR_NAME(gemm_tn)(REAL *c, ptrdiff_t ldc, const REAL *a, ptrdiff_t ld
                 .init = to,
                 .ld_init = ldc,
                 .factors = {{.a = a + k0 * lda,
-                             .row_stride = 1,
-                             .k_stride = lda,
+                             .stride = lda,
+                             .transposed = 1,
                              .packed = panel,
                              .k = depth}},
                 .count = 1,

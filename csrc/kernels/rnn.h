@@ -10,8 +10,8 @@ static void FR_NAME(rnn_forward)(REAL *h, const REAL *input, ptrdiff_t ld_input,
                                  const REAL *x, const REAL *packed_ih, ptrdiff_t inputs,
                                  const REAL *h_prev, const REAL *packed_hh, ptrdiff_t batch,
                                  ptrdiff_t hidden, int reverse, fr_nonlinearity nonlinearity) {
-    const factor from_x = {x, inputs, 1, packed_ih, inputs};
-    const factor from_h = {h_prev, hidden, 1, packed_hh, hidden};
+    const factor from_x = {x, inputs, 0, packed_ih, inputs};
+    const factor from_h = {h_prev, hidden, 0, packed_hh, hidden};
     gemm_args g = {
         .c = h,
         .ldc = hidden,
@@ -41,7 +41,7 @@ static void FR_NAME(rnn_backward)(REAL *dz, const REAL *h, const REAL *dh, const
         .ldc = hidden,
         .init = dh,
         .ld_init = hidden,
-        .factors = {{dz_next, hidden, 1, packed_hh_t, hidden}},
+        .factors = {{dz_next, hidden, 0, packed_hh_t, hidden}},
         .count = dz_next ? 1 : 0,
         .m = batch,
         .n = hidden,

@@ -12,6 +12,9 @@
 #define FR_UNROLL _Pragma("GCC unroll 64")
 #endif
 
+/* Hides from the compiler how a pointer was computed. */
+#define FR_OPAQUE(pointer) __asm__("" : "+r"(pointer))
+
 #include FR_VEC
 
 #include "../kernels/math.h"

@@ -46,6 +46,10 @@ cdef Py_ssize_t PROJECTION_BYTES = 1 << 18
 # own product and never leaves the registers.
 cdef Py_ssize_t BATCH_TO_FUSE = 4
 
+# Rows and columns of dz that are used for all gradients before the next: a quarter of a 1 MB L2 in
+# float32, as much as the rows of h and the part of the gradient beside them at H = 256.
+cdef Py_ssize_t GRADIENT_BLOCK = 256
+
 
 def projection_steps(Py_ssize_t steps, Py_ssize_t batch, Py_ssize_t row_bytes):
     """Return for how many steps at a time input projections are computed, 0 if in the step."""
@@ -271,7 +275,7 @@ cdef struct GradientArgs:
 
 cdef void weight_grads(const GradientArgs *a, const Block *blocks, floating *grad,
                        const floating *dz, const floating *factor, Py_ssize_t inputs,
-                       Py_ssize_t m0, Py_ssize_t m1) noexcept nogil:
+                       Py_ssize_t m0, Py_ssize_t m1, Py_ssize_t rows) noexcept nogil:
     """grad += dz^T factor, for columns m0 to m1 of dz and the parameter's rows that they are."""
     cdef Py_ssize_t i, column, begin, end, row
     for i in range(MAX_BLOCKS):
@@ -280,32 +284,49 @@ cdef void weight_grads(const GradientArgs *a, const Block *blocks, floating *gra
         if begin < end:
             row = blocks[i].parameter * a.hidden + begin - column
             k_gemm_tn(&grad[row * inputs], inputs, &dz[begin], a.width, factor, inputs,
-                      end - begin, inputs, a.rows)
+                      end - begin, inputs, rows)
+
+
+cdef void gradient_block(const GradientArgs *a, const floating *dz, Py_ssize_t m0, Py_ssize_t m1,
+                         Py_ssize_t r0, Py_ssize_t rows) noexcept nogil:
+    """What rows r0 to r0 + rows of columns m0 to m1 of dz give to the gradients."""
+    cdef Py_ssize_t stop = min(m1, a.columns)
+    dz += r0 * a.width
+    k_column_sums(&(<floating *>a.sums)[m0], &dz[m0], a.width, rows, m1 - m0)
+    weight_grads(a, a.hidden_blocks, <floating *>a.grad_hh, dz,
+                 &(<const floating *>a.h)[r0 * a.hidden], a.hidden, m0, m1, rows)
+    if a.ids == NULL:
+        weight_grads(a, a.input_blocks, <floating *>a.grad_ih, dz,
+                     &(<const floating *>a.x)[r0 * a.inputs], a.inputs, m0, m1, rows)
+    elif m0 < stop:
+        k_scatter_rows(&(<floating *>a.token_grads)[m0], a.columns, &dz[m0], a.width, &a.ids[r0],
+                       rows, stop - m0)
 
 
 cdef void gradient_columns(const GradientArgs *a, const floating *dz, Py_ssize_t m0,
                            Py_ssize_t m1) noexcept nogil:
-    cdef Py_ssize_t stop = min(m1, a.columns)
-    k_column_sums(&(<floating *>a.sums)[m0], &dz[m0], a.width, a.rows, m1 - m0)
-    weight_grads(a, a.hidden_blocks, <floating *>a.grad_hh, dz, <const floating *>a.h, a.hidden,
-                 m0, m1)
-    if a.ids == NULL:
-        weight_grads(a, a.input_blocks, <floating *>a.grad_ih, dz, <const floating *>a.x,
-                     a.inputs, m0, m1)
-    elif m0 < stop:
-        k_scatter_rows(&(<floating *>a.token_grads)[m0], a.columns, &dz[m0], a.width, a.ids,
-                       a.rows, stop - m0)
+    cdef Py_ssize_t r, m = m0
+    while m < m1:
+        r = 0
+        while r < a.rows:
+            gradient_block(a, dz, m, min(m + GRADIENT_BLOCK, m1), r,
+                           min(GRADIENT_BLOCK, a.rows - r))
+            r += GRADIENT_BLOCK
+        m += GRADIENT_BLOCK
 
 
 cdef void gradient_part(const void *args, Py_ssize_t part, Py_ssize_t first,
                         Py_ssize_t last) noexcept nogil:
+    """The same units of all gates: gates differ in how many products they are part of."""
     cdef const GradientArgs *a = <const GradientArgs *>args
-    cdef Py_ssize_t m0 = first * STRIPE, m1 = min(last * STRIPE, a.width)
+    cdef Py_ssize_t m0 = first * STRIPE, m1 = min(last * STRIPE, a.hidden), gate = 0
     cdef uint64_t mode = fr_fpmode_flush()
-    if a.single:
-        gradient_columns(a, <const float *>a.dz, m0, m1)
-    else:
-        gradient_columns(a, <const double *>a.dz, m0, m1)
+    while gate < a.width:
+        if a.single:
+            gradient_columns(a, <const float *>a.dz, gate + m0, gate + m1)
+        else:
+            gradient_columns(a, <const double *>a.dz, gate + m0, gate + m1)
+        gate += a.hidden
     fr_fpmode_restore(mode)
 
 
@@ -337,7 +358,7 @@ def parameter_grads(floating[::1] sums, floating[:, ::1] token_grads, floating[:
     for i, (row, parameter, gates) in enumerate(hidden_blocks):
         a.hidden_blocks[i] = Block(row, parameter, gates)
     with nogil:
-        run_parts(gradient_part, &a, stripes(a.width), threads)
+        run_parts(gradient_part, &a, stripes(a.hidden), threads)
 
 
 cdef struct ReadoutArgs:

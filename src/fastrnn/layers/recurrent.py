@@ -270,7 +270,7 @@ class Recurrent(Module):
             self._input_blocks, self._hidden_blocks,
         )  # fmt: skip
         step_work = batch * columns * (hidden + (x.shape[2] if x.ndim == 3 else 0))
-        threads = _threads.threads_for(steps * step_work, _team.stripe_count(width), num_threads)
+        threads = _threads.threads_for(steps * step_work, _team.stripe_count(hidden), num_threads)
         for segment in _threads.segments(steps, step_work):
             loop(*segment, threads)
         for name, blocks in ("ih", self._input_blocks), ("hh", self._hidden_blocks):
