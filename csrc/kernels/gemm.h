@@ -40,6 +40,8 @@
 #define store_tile FR_NAME(store_tile)
 #define finish FR_NAME(finish)
 #define gemm_run FR_NAME(gemm_run)
+#define load_transposed FR_NAME(load_transposed)
+#define pack_transposed FR_NAME(pack_transposed)
 
 #ifndef MAX_PANELS
 #define MAX_PANELS 4
@@ -48,7 +50,6 @@
 #define GEMM_TN_DEPTH 256
 #define SUM_VECS 8
 #define SUM_RUN 16
-#define SQUARE 16
 #define ROW_TILES(rows) (((rows) + TILE_ROWS - 1) / TILE_ROWS)
 
 /* The first row of tile i of so many, of nearly equal height. A division takes as long as four
@@ -162,7 +163,8 @@ FR_INLINE void walk(const factor *f, vec *acc, const int rows, const int width,
         /* Weights that have to be widened take a register each, unless they pass one by one. */
         const int one_by_one = stored != FR_STORED_REAL && rows < width;
         FR_UNROLL
-        for (int j = 0; !one_by_one && j < width; j++) w[j] = load_weights(b, next_panel, j, stored);
+        for (int j = 0; !one_by_one && j < width; j++)
+            w[j] = load_weights(b, next_panel, j, stored);
         FR_UNROLL
         for (int r = 0; r < rows; r += ROW_GROUP) FR_OPAQUE(group[r / ROW_GROUP]);
         FR_UNROLL
@@ -395,19 +397,42 @@ static void gemm_run(const gemm_args *g) {
 
 static ptrdiff_t FR_NAME(pack_size)(ptrdiff_t k, ptrdiff_t n) { return PANELS_OF(n) * PANEL * k; }
 
+/* square[i][j] <- a[j * stride + i], or 0 unless i < rows and j < columns. */
+FR_INLINE void load_transposed(vec *square, const REAL *a, ptrdiff_t stride, ptrdiff_t rows,
+                               ptrdiff_t columns) {
+    FR_UNROLL
+    for (int j = 0; j < LANES; j++)
+        square[j] = j < columns ? v_load_tail(a + j * stride, rows) : v_set1(0);
+    v_transpose(square);
+}
+
+/* One panel, of a matrix whose columns lie in memory one after the other. */
+static void pack_transposed(REAL *packed, const REAL *matrix, ptrdiff_t column_stride, ptrdiff_t k,
+                            ptrdiff_t width) {
+    vec square[LANES];
+    for (ptrdiff_t row = 0; row < k; row += LANES)
+        for (ptrdiff_t j = 0; j < PANEL; j += LANES) {
+            load_transposed(square, matrix + row + j * column_stride, column_stride, k - row,
+                            width - j);
+            FR_UNROLL
+            for (int i = 0; i < LANES; i++)
+                if (i < k - row) v_store(packed + (row + i) * PANEL + j, square[i]);
+        }
+}
+
 static void FR_NAME(pack)(REAL *packed, const REAL *matrix, ptrdiff_t row_stride,
                           ptrdiff_t column_stride, ptrdiff_t k, ptrdiff_t n) {
-    for (ptrdiff_t column = 0; column < n; column += PANEL) {
+    for (ptrdiff_t column = 0; column < n; column += PANEL, packed += PANEL * k) {
         const ptrdiff_t width = n - column < PANEL ? n - column : PANEL;
         const REAL *from = matrix + column * column_stride;
-        for (ptrdiff_t row = 0; row < k; row++, from += row_stride, packed += PANEL) {
-            ptrdiff_t j = 0;
-            if (column_stride == 1)
-                for (; j < width; j++) packed[j] = from[j];
-            else
-                for (; j < width; j++) packed[j] = from[j * column_stride];
-            for (; j < PANEL; j++) packed[j] = 0;
+        if (row_stride == 1) {
+            pack_transposed(packed, from, column_stride, k, width);
+            continue;
         }
+        for (ptrdiff_t row = 0; row < k; row++, from += row_stride)
+            for (ptrdiff_t j = 0; j < PANEL; j += LANES)
+                v_store(packed + row * PANEL + j,
+                        j < width ? v_load_tail(from + j, width - j) : v_set1(0));
     }
 }
 
@@ -498,27 +523,20 @@ static void FR_NAME(scatter_rows)(REAL *table, ptrdiff_t ld_table, const REAL *a
     }
 }
 
-/* In squares that stay in L1: element by element, one side would jump a row at each step. */
+/* In squares: element by element, one side would jump a row at each step. */
 static void FR_NAME(add_transposed)(REAL *out, ptrdiff_t ld_out, const REAL *start,
                                     ptrdiff_t ld_start, const REAL *a, ptrdiff_t lda, ptrdiff_t m,
                                     ptrdiff_t n) {
-    REAL square[SQUARE][SQUARE] = {{0}};
-    for (ptrdiff_t i0 = 0; i0 < m; i0 += SQUARE) {
-        const ptrdiff_t rows = m - i0 < SQUARE ? m - i0 : SQUARE;
-        for (ptrdiff_t j0 = 0; j0 < n; j0 += SQUARE) {
-            const ptrdiff_t columns = n - j0 < SQUARE ? n - j0 : SQUARE;
-            for (ptrdiff_t j = 0; j < columns; j++) {
-                const REAL *from = a + (j0 + j) * lda + i0;
-                for (ptrdiff_t i = 0; i < rows; i++) square[i][j] = from[i];
-            }
-            for (ptrdiff_t i = 0; i < rows; i++) {
-                REAL *to = out + (i0 + i) * ld_out + j0;
-                const REAL *with = start + (i0 + i) * ld_start + j0;
-                for (ptrdiff_t j = 0; j < columns; j += LANES)
-                    v_store_tail(to + j,
-                                 v_add(v_load_tail(with + j, columns - j), v_load(square[i] + j)),
-                                 columns - j);
-            }
+    vec square[LANES];
+    for (ptrdiff_t i0 = 0; i0 < m; i0 += LANES)
+        for (ptrdiff_t j0 = 0; j0 < n; j0 += LANES) {
+            load_transposed(square, a + j0 * lda + i0, lda, m - i0, n - j0);
+            FR_UNROLL
+            for (int i = 0; i < LANES; i++)
+                if (i < m - i0)
+                    v_store_tail(
+                        out + (i0 + i) * ld_out + j0,
+                        v_add(v_load_tail(start + (i0 + i) * ld_start + j0, n - j0), square[i]),
+                        n - j0);
         }
-    }
 }

@@ -55,6 +55,22 @@ FR_INLINE vec_f32 v_sigmoid_f32(vec_f32 x) {
     return v_div_f32(one, v_add_f32(one, v_exp_f32(v_sub_f32(v_set1_f32(0.0f), x))));
 }
 
+/* rows[i][j] and rows[j][i] change places. */
+#define FR_TRANSPOSE(T, R)                                                       \
+    FR_INLINE void v_transpose_##T(vec_##T *rows) {                              \
+        R square[VEC_LANES_##T][VEC_LANES_##T], column[VEC_LANES_##T];           \
+        for (int i = 0; i < VEC_LANES_##T; i++) v_store_##T(square[i], rows[i]); \
+        for (int j = 0; j < VEC_LANES_##T; j++) {                                \
+            for (int i = 0; i < VEC_LANES_##T; i++) column[i] = square[i][j];    \
+            rows[j] = v_load_##T(column);                                        \
+        }                                                                        \
+    }
+#ifndef TRANSPOSES_F32
+FR_TRANSPOSE(f32, float)
+#endif
+FR_TRANSPOSE(f64, double)
+#undef FR_TRANSPOSE
+
 static double sigmoid_f64(double x) { return 1.0 / (1.0 + exp(-x)); }
 
 FR_INLINE vec_f64 v_map_f64(vec_f64 x, double (*function)(double)) {

@@ -22,6 +22,7 @@
 #define v_sum FR_NAME(v_sum)
 #define v_largest FR_NAME(v_largest)
 #define v_where_positive FR_NAME(v_where_positive)
+#define v_transpose FR_NAME(v_transpose)
 #define v_exp FR_NAME(v_exp)
 #define v_tanh FR_NAME(v_tanh)
 #define v_sigmoid FR_NAME(v_sigmoid)

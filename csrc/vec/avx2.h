@@ -50,6 +50,29 @@ FR_INLINE float v_largest_f32(vec_f32 a) {
 FR_INLINE vec_f32 v_where_positive_f32(vec_f32 x, vec_f32 a) {
     return _mm256_and_ps(_mm256_cmp_ps(x, _mm256_setzero_ps(), _CMP_GT_OQ), a);
 }
+/* Pairs of elements, pairs of pairs, then halves of a vector change places. */
+#define TRANSPOSES_F32
+FR_INLINE void v_transpose_f32(vec_f32 *rows) {
+    __m256d pairs[8];
+    FR_UNROLL
+    for (int i = 0; i < 8; i += 2) {
+        pairs[i] = _mm256_castps_pd(_mm256_unpacklo_ps(rows[i], rows[i + 1]));
+        pairs[i + 1] = _mm256_castps_pd(_mm256_unpackhi_ps(rows[i], rows[i + 1]));
+    }
+    FR_UNROLL
+    for (int i = 0; i < 8; i += 4) {
+        rows[i] = _mm256_castpd_ps(_mm256_unpacklo_pd(pairs[i], pairs[i + 2]));
+        rows[i + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(pairs[i], pairs[i + 2]));
+        rows[i + 2] = _mm256_castpd_ps(_mm256_unpacklo_pd(pairs[i + 1], pairs[i + 3]));
+        rows[i + 3] = _mm256_castpd_ps(_mm256_unpackhi_pd(pairs[i + 1], pairs[i + 3]));
+    }
+    FR_UNROLL
+    for (int i = 0; i < 4; i++) {
+        const __m256 low = _mm256_permute2f128_ps(rows[i], rows[i + 4], 0x20);
+        rows[i + 4] = _mm256_permute2f128_ps(rows[i], rows[i + 4], 0x31);
+        rows[i] = low;
+    }
+}
 FR_INLINE vec_f32 v_pow2_f32(vec_f32 n) {
     const __m256i bias = _mm256_set1_epi32(127);
     return _mm256_castsi256_ps(

@@ -36,6 +36,34 @@ FR_INLINE float v_largest_f32(vec_f32 a) { return _mm512_reduce_max_ps(a); }
 FR_INLINE vec_f32 v_where_positive_f32(vec_f32 x, vec_f32 a) {
     return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_GT_OQ), a);
 }
+/* Pairs of elements, pairs of pairs, then quarters of a vector change places. */
+#define TRANSPOSES_F32
+FR_INLINE void v_transpose_f32(vec_f32 *rows) {
+    __m512d pairs[16];
+    FR_UNROLL
+    for (int i = 0; i < 16; i += 2) {
+        pairs[i] = _mm512_castps_pd(_mm512_unpacklo_ps(rows[i], rows[i + 1]));
+        pairs[i + 1] = _mm512_castps_pd(_mm512_unpackhi_ps(rows[i], rows[i + 1]));
+    }
+    FR_UNROLL
+    for (int i = 0; i < 16; i += 4) {
+        rows[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(pairs[i], pairs[i + 2]));
+        rows[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(pairs[i], pairs[i + 2]));
+        rows[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(pairs[i + 1], pairs[i + 3]));
+        rows[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(pairs[i + 1], pairs[i + 3]));
+    }
+    FR_UNROLL
+    for (int i = 0; i < 4; i++) {
+        const __m512 even_0 = _mm512_shuffle_f32x4(rows[i], rows[i + 4], 0x88);
+        const __m512 odd_0 = _mm512_shuffle_f32x4(rows[i], rows[i + 4], 0xdd);
+        const __m512 even_1 = _mm512_shuffle_f32x4(rows[i + 8], rows[i + 12], 0x88);
+        const __m512 odd_1 = _mm512_shuffle_f32x4(rows[i + 8], rows[i + 12], 0xdd);
+        rows[i] = _mm512_shuffle_f32x4(even_0, even_1, 0x88);
+        rows[i + 4] = _mm512_shuffle_f32x4(odd_0, odd_1, 0x88);
+        rows[i + 8] = _mm512_shuffle_f32x4(even_0, even_1, 0xdd);
+        rows[i + 12] = _mm512_shuffle_f32x4(odd_0, odd_1, 0xdd);
+    }
+}
 FR_INLINE vec_f32 v_pow2_f32(vec_f32 n) {
     const __m512i bias = _mm512_set1_epi32(127);
     return _mm512_castsi512_ps(

@@ -4,6 +4,7 @@ optimiser sweeps. The GIL is released in each.
 
 import numpy as np
 
+cimport cython
 cimport numpy as cnp
 from cython cimport floating
 from libc.stdint cimport int64_t, uint64_t
@@ -24,6 +25,49 @@ WEIGHTS = {"float32": 0, "bfloat16": 1, "int8": 2}
 cdef Py_ssize_t ALIGNMENT = 64
 
 
+# Memory of arrays of at least SMALLEST_KEPT bytes is kept for the next of the same size, up to
+# MOST_KEPT bytes in all: the system clears what it is asked for anew page by page, which takes as
+# long as a tenth of a batch's arithmetic (performance.md).
+cdef Py_ssize_t SMALLEST_KEPT = 1 << 16
+cdef Py_ssize_t MOST_KEPT = 1 << 26
+cdef list kept = []
+cdef Py_ssize_t kept_bytes = 0
+
+
+@cython.no_gc
+cdef class Loan:
+    """Gives its memory back when the last array that uses it is gone."""
+
+    cdef cnp.ndarray memory
+
+    def __dealloc__(self):
+        global kept_bytes
+        # There is no memory if there was none to be had, and no list at the interpreter's end.
+        if self.memory is None or kept is None:
+            return
+        kept.append(self.memory)
+        kept_bytes += self.memory.nbytes
+        while kept_bytes > MOST_KEPT:
+            kept_bytes -= (<cnp.ndarray>kept.pop(0)).nbytes
+
+
+cdef object borrow(cnp.npy_intp size):
+    """Return what keeps ``size`` bytes of memory alive: an array of bytes, or its loan."""
+    global kept_bytes
+    cdef Loan loan
+    cdef Py_ssize_t i
+    if size < SMALLEST_KEPT:
+        return cnp.PyArray_EMPTY(1, &size, cnp.NPY_UINT8, 0)
+    loan = Loan.__new__(Loan)
+    for i in range(len(kept) - 1, -1, -1):
+        if (<cnp.ndarray>kept[i]).nbytes == size:
+            loan.memory = kept.pop(i)
+            kept_bytes -= size
+            return loan
+    loan.memory = cnp.PyArray_EMPTY(1, &size, cnp.NPY_UINT8, 0)
+    return loan
+
+
 def empty(shape, dtype):
     """Return an uninitialised C-contiguous array that starts on a cache line.
 
@@ -33,19 +77,18 @@ def empty(shape, dtype):
     cdef int ndim = <int>len(lengths), i
     cdef cnp.npy_intp dims[4]
     cdef cnp.npy_intp count = 1
-    cdef cnp.npy_intp bytes_needed
     cdef int typenum = np.dtype(dtype).num
     if ndim > 4 or typenum not in (cnp.NPY_FLOAT32, cnp.NPY_FLOAT64):
         raise ValueError(f"empty takes up to four dimensions of floats, got {shape} of {dtype}")
     for i in range(ndim):
         dims[i] = lengths[i]
         count *= dims[i]
-    bytes_needed = count * (4 if typenum == cnp.NPY_FLOAT32 else 8) + ALIGNMENT
-    memory = cnp.PyArray_EMPTY(1, &bytes_needed, cnp.NPY_UINT8, 0)
+    owner = borrow(count * (4 if typenum == cnp.NPY_FLOAT32 else 8) + ALIGNMENT)
+    memory = (<Loan>owner).memory if isinstance(owner, Loan) else owner
     cdef size_t start = <size_t>cnp.PyArray_DATA(memory)
     start += <size_t>(-start) % <size_t>ALIGNMENT
     array = cnp.PyArray_SimpleNewFromData(ndim, dims, typenum, <void *>start)
-    cnp.set_array_base(array, memory)
+    cnp.set_array_base(array, owner)
     return array
 
 
