@@ -55,8 +55,9 @@ def test_arrays_that_live_at_once_do_not_overlap():
 
 
 def test_what_is_kept_is_bounded():
-    script = f"""
-import resource, numpy as np
+    script = """
+import resource
+import numpy as np
 from fastrnn import _ops
 def used():
     with open("/proc/self/statm") as file:
