@@ -21,6 +21,7 @@ EXTENSIONS = {
     "fastrnn.cpu": False,
     "fastrnn._team": False,
     "fastrnn._loops": False,
+    "fastrnn._readout": False,
     "fastrnn._ops": True,
     "fastrnn._step": True,
     "fastrnn.bench._probe": False,

@@ -16,13 +16,18 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <time.h>
-#ifdef __linux__
+#ifndef _WIN32
 #include <sched.h>
 #endif
 
 /* How long a thread waits awake before it sleeps: longer than what one thread does alone between
  * two loops of a call, and shorter than anyone notices. */
 #define AWAKE_NS 100000
+
+/* How often a thread looks for the end of a share before it gives way, some tens of microseconds,
+ * and how often it gives way before it leaves: shares take microseconds. */
+#define PATIENCE 1024
+#define MOST_LONG_WAITS 8
 
 typedef struct {
     fr_part part;
@@ -65,6 +70,14 @@ static inline void pause_awake(void) {
     __builtin_ia32_pause();
 #elif defined(__aarch64__)
     __asm__ volatile("yield");
+#endif
+}
+
+static inline void give_way(void) {
+#ifdef _WIN32
+    pause_awake();
+#else
+    sched_yield();
 #endif
 }
 
@@ -160,6 +173,63 @@ void fr_team_run(fr_part part, const void *args, ptrdiff_t size, int parts) {
         wait_until_done(asked[i]);
         atomic_store(&asked[i]->job, NULL);
     }
+}
+
+/* A share of the turn that is on. Whoever takes it counts `taken` up, does it, then counts
+ * `finished` up; a thread by itself takes its own share first and after it those that nobody has
+ * taken. */
+typedef struct {
+    _Alignas(128) atomic_ptrdiff_t taken, finished;
+} turn_share;
+
+typedef struct {
+    fr_turn turn;
+    const void *args;
+    ptrdiff_t turns;
+    int shares;
+    turn_share share[FR_TEAM_SHARES];
+} turn_game;
+
+static void do_share(turn_game *game, int number, ptrdiff_t turn) {
+    turn_share *share = &game->share[number];
+    ptrdiff_t untaken = turn;
+    if (!atomic_compare_exchange_strong(&share->taken, &untaken, turn + 1)) return;
+    game->turn(game->args, turn, number, game->shares);
+    atomic_store_explicit(&share->finished, turn + 1, memory_order_release);
+}
+
+/* Returns whether that took long: the other thread has lost its processor, perhaps to this one. */
+static int wait_until_finished(turn_share *share, ptrdiff_t turn) {
+    for (unsigned looks = 1; atomic_load_explicit(&share->finished, memory_order_acquire) < turn;
+         looks++) {
+        if (looks < PATIENCE)
+            pause_awake();
+        else
+            give_way();
+        if (looks > PATIENCE) return 1;
+    }
+    return 0;
+}
+
+/* Threads that get in each other's way stop sharing: all but one leave. */
+static void take_turns(const void *args, ptrdiff_t part, ptrdiff_t start, ptrdiff_t stop) {
+    turn_game *game = *(turn_game *const *)args;
+    (void)start, (void)stop;
+    const int own = (int)part, shares = game->shares;
+    int waited = 0;
+    for (ptrdiff_t turn = atomic_load(&game->share[own].finished); turn < game->turns; turn++) {
+        for (int i = 0; i < shares; i++)
+            while (wait_until_finished(&game->share[i], turn))
+                if (own > 0 && ++waited == MOST_LONG_WAITS) return;
+        for (int i = 0; i < shares; i++) do_share(game, (own + i) % shares, turn);
+    }
+}
+
+void fr_team_take_turns(fr_turn turn, const void *args, ptrdiff_t turns, int shares) {
+    turn_game game = {.turn = turn, .args = args, .turns = turns, .shares = shares};
+    if (shares > FR_TEAM_SHARES) game.shares = FR_TEAM_SHARES;
+    turn_game *of = &game;
+    fr_team_run(take_turns, &of, game.shares, game.shares);
 }
 
 void fr_team_enter(void) { atomic_fetch_add(&calls, 1); }

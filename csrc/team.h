@@ -13,6 +13,15 @@ typedef void (*fr_part)(const void *args, ptrdiff_t part, ptrdiff_t start, ptrdi
  * does what no thread of the team has begun. */
 void fr_team_run(fr_part part, const void *args, ptrdiff_t size, int parts);
 
+/* Does share number `share` of `shares` of one turn. */
+typedef void (*fr_turn)(const void *args, ptrdiff_t turn, int share, int shares);
+
+/* Calls `turn` for every share of every turn, a turn when the one before is done, and returns when
+ * all are. Shares are done side by side as long as there are threads awake for them, and else one
+ * after the other: nobody waits for a share that has not begun. At most FR_TEAM_SHARES. */
+enum { FR_TEAM_SHARES = 16 };
+void fr_team_take_turns(fr_turn turn, const void *args, ptrdiff_t turns, int shares);
+
 /* Between enter and leave, threads that have done their part stay awake for the next. */
 void fr_team_enter(void);
 void fr_team_leave(void);

@@ -26,6 +26,9 @@ from fastrnn import _threads
 
 LARGE = (5, 97, 33, 65)
 
+# One sequence, of enough units for several blocks in every instruction set, the last not whole.
+ONE = (40, 1, 33, 165)
+
 _ask = _threads.threads_for
 
 LAYOUTS = {
@@ -52,12 +55,15 @@ def test_the_layout_of_the_arguments_changes_nothing(
 
 @split_small_problems
 @floats_and_ids
+@pytest.mark.parametrize("shape", [LARGE, ONE], ids=["batch", "one_sequence"])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_number_of_threads_changes_nothing(kind: str, dtype: Any, ids: bool) -> None:
-    case = make_case(6, LARGE, kind, dtype, ids=ids)
+def test_the_number_of_threads_changes_nothing(
+    kind: str, dtype: Any, shape: tuple[int, int, int, int], ids: bool
+) -> None:
+    case = make_case(6, shape, kind, dtype, ids=ids)
     expected = compiled_pass(case, num_threads=1)
-    for num_threads in (2, 3):
+    for num_threads in (2, 3, 5):
         used = []
 
         def threads_for(*arguments: Any, used: list[int] = used) -> int:

@@ -13,7 +13,7 @@ import pytest
 from oracles.implementations import CELLS, GATED_CELLS, LAYERS, by_name
 
 import fastrnn
-from fastrnn import _threads
+from fastrnn import _team, _threads
 from fastrnn.sampling import generate_ids
 
 
@@ -21,6 +21,7 @@ from fastrnn.sampling import generate_ids
 def always_split(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let small problems use several threads too."""
     monkeypatch.setattr(_threads, "MINIMUM_SHARE", 1)
+    monkeypatch.setattr(_threads, "MINIMUM_TURN", 1)
 
 
 every_cell = pytest.mark.parametrize("cell", CELLS)
@@ -45,15 +46,44 @@ def test_any_number_of_threads_gives_the_same_bits(cell: str) -> None:
 
 
 @pytest.mark.usefixtures("always_split")
+@pytest.mark.parametrize("batch", [1, 9])
 @every_cell
-def test_several_python_threads_may_call_at_once(cell: str) -> None:
-    layer = LAYERS[cell](5, 40, seed=0).eval()
-    inputs = [np.random.default_rng(i).normal(size=(50, 9, 5)).astype(np.float32) for i in range(8)]
+def test_several_python_threads_may_call_at_once(cell: str, batch: int) -> None:
+    layer = LAYERS[cell](5, 80, seed=0).eval()
+    rngs = [np.random.default_rng(i) for i in range(8)]
+    inputs = [rng.normal(size=(50, batch, 5)).astype(np.float32) for rng in rngs]
     expected = [layer(x, num_threads=1)[0] for x in inputs]
     with ThreadPoolExecutor(8) as pool:
         results = list(pool.map(lambda x: layer(x, num_threads=3)[0], inputs * 5))
     for got, wanted in zip(results, expected * 5, strict=True):
         np.testing.assert_array_equal(got, wanted)
+
+
+def long_sequence(threads: int) -> np.ndarray:
+    layer = fastrnn.LSTM(5, 300, seed=0).eval()
+    x = np.random.default_rng(0).normal(size=(300, 5)).astype(np.float32)
+    return layer(x, num_threads=threads)[0]
+
+
+def test_threads_share_one_sequence() -> None:
+    expected, helped = long_sequence(1), _team.helped()
+    for _ in range(100):
+        np.testing.assert_array_equal(long_sequence(2), expected)
+        if _team.helped() > helped:
+            return
+    pytest.fail("no thread helped in 100 calls")
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs sched_setaffinity")
+def test_threads_that_have_one_processor_share_a_sequence_all_the_same() -> None:
+    expected = long_sequence(1)
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        for threads in (2, 5):
+            np.testing.assert_array_equal(long_sequence(threads), expected)
+    finally:
+        os.sched_setaffinity(0, allowed)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

@@ -40,8 +40,9 @@ typedef struct {
     const REAL *h; /* (rows, hidden) */
     const void *packed_hh;
     ptrdiff_t hidden;
-    fr_stored stored; /* packed_hh; other than REAL needs x to be NULL */
-    int reverse;      /* walk the units from the last to the first */
+    fr_stored stored;      /* packed_hh; other than REAL needs x to be NULL */
+    int reverse;           /* walk the units from the last to the first */
+    ptrdiff_t first, last; /* of the units to compute */
 } gate_input;
 
 /* A last panel of a single vector leaves the rest of its row in z as it was: zero, so that the

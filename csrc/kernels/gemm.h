@@ -340,7 +340,8 @@ typedef struct {
     int count;
     fr_stored stored;
     ptrdiff_t m, n;
-    int reverse; /* walk the panels from the last to the first */
+    ptrdiff_t first; /* columns before this one, which starts a panel, are left alone */
+    int reverse;     /* walk the panels from the last to the first */
     fr_nonlinearity nonlinearity;
     const REAL *h; /* not NULL: the tile is multiplied by f'(z) taken from h (M, N), ld = ldc */
 } gemm_args;
@@ -359,10 +360,11 @@ static void finish(const gemm_args *g, ptrdiff_t row, ptrdiff_t column, int rows
 /* The whole product, row tiles of nearly equal height so that none is left thin. A panel is
  * used for all rows before the next is read. */
 static void gemm_run(const gemm_args *g) {
-    const ptrdiff_t panels = PANELS_OF(g->n), tiles = ROW_TILES(g->m);
+    const ptrdiff_t skipped = PANELS_OF(g->first), panels = PANELS_OF(g->n) - skipped;
+    const ptrdiff_t tiles = ROW_TILES(g->m);
     for (ptrdiff_t done = 0; done < panels;) {
         const int together = panels_at_once(g->m, panels - done);
-        const ptrdiff_t panel = g->reverse ? panels - done - together : done;
+        const ptrdiff_t panel = skipped + (g->reverse ? panels - done - together : done);
         const ptrdiff_t column = panel * PANEL, left = g->n - column;
         for (ptrdiff_t i = 0; i < tiles; i++) {
             const ptrdiff_t row = tile_start(g->m, i, tiles);
@@ -394,6 +396,8 @@ static void gemm_run(const gemm_args *g) {
         done += together;
     }
 }
+
+static ptrdiff_t FR_NAME(unit_block)(void) { return PANEL; }
 
 static ptrdiff_t FR_NAME(pack_size)(ptrdiff_t k, ptrdiff_t n) { return PANELS_OF(n) * PANEL * k; }
 

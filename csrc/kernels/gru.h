@@ -37,11 +37,11 @@ FR_INLINE void gru_cell(REAL *h, REAL *gates, const REAL *z, const REAL *h_prev,
 
 static void gru_step(REAL *h, REAL *gates, const gate_input *in, ptrdiff_t batch) {
     const ptrdiff_t hidden = in->hidden, tiles = ROW_TILES(batch);
-    const ptrdiff_t blocks = PANELS_OF(hidden);
+    const ptrdiff_t blocks = PANELS_OF(in->last - in->first);
     _Alignas(64) REAL z[4 * GATE_SIZE];
     if (batch > WIDE_ROWS) clear_narrow(z, hidden);
     for (ptrdiff_t done = 0; done < blocks; done++) {
-        const ptrdiff_t unit = (in->reverse ? blocks - 1 - done : done) * PANEL;
+        const ptrdiff_t unit = in->first + (in->reverse ? blocks - 1 - done : done) * PANEL;
         const ptrdiff_t n = hidden - unit < PANEL ? hidden - unit : PANEL;
         for (ptrdiff_t i = 0; i < tiles; i++) {
             const ptrdiff_t row = tile_start(batch, i, tiles);
@@ -67,9 +67,11 @@ static void gru_step(REAL *h, REAL *gates, const gate_input *in, ptrdiff_t batch
 static void FR_NAME(gru_forward)(REAL *h, REAL *gates, const REAL *input, ptrdiff_t ld_input,
                                  const int64_t *ids, const REAL *x, const REAL *packed_ih,
                                  ptrdiff_t inputs, const REAL *h_prev, const REAL *packed_hh,
-                                 ptrdiff_t batch, ptrdiff_t hidden, int reverse) {
-    const gate_input in = {input,  ld_input,       ids,    x, packed_ih, inputs, h_prev, packed_hh,
-                           hidden, FR_STORED_REAL, reverse};
+                                 ptrdiff_t batch, ptrdiff_t hidden, ptrdiff_t first, ptrdiff_t last,
+                                 int reverse) {
+    const gate_input in = {input,   ld_input, ids,       x,      packed_ih,
+                           inputs,  h_prev,   packed_hh, hidden, FR_STORED_REAL,
+                           reverse, first,    last};
     gru_step(h, gates, &in, batch);
 }
 
@@ -96,13 +98,14 @@ FR_INLINE void gru_cell_back(REAL *dz, REAL *dh_past, const REAL *gates, const R
 
 static void FR_NAME(gru_backward)(REAL *dz, REAL *dh_past, const REAL *gates, const REAL *h_prev,
                                   const REAL *dh, const REAL *dz_next, const REAL *packed_hh_t,
-                                  ptrdiff_t batch, ptrdiff_t hidden) {
+                                  ptrdiff_t batch, ptrdiff_t hidden, ptrdiff_t first,
+                                  ptrdiff_t last) {
     const ptrdiff_t width = 4 * hidden, tiles = ROW_TILES(batch);
     _Alignas(64) REAL reached[TILE_ROWS * PANEL];
-    for (ptrdiff_t unit = 0; unit < hidden;) {
-        const int panels = panels_at_once(batch, PANELS_OF(hidden - unit));
+    for (ptrdiff_t unit = first; unit < last;) {
+        const int panels = panels_at_once(batch, PANELS_OF(last - unit));
         const ptrdiff_t columns = panels * PANEL;
-        const ptrdiff_t n = hidden - unit < columns ? hidden - unit : columns;
+        const ptrdiff_t n = last - unit < columns ? last - unit : columns;
         for (ptrdiff_t i = 0; i < tiles; i++) {
             const ptrdiff_t row = tile_start(batch, i, tiles);
             const int rows = (int)(tile_start(batch, i + 1, tiles) - row);

@@ -9,7 +9,8 @@
 static void FR_NAME(rnn_forward)(REAL *h, const REAL *input, ptrdiff_t ld_input, const int64_t *ids,
                                  const REAL *x, const REAL *packed_ih, ptrdiff_t inputs,
                                  const REAL *h_prev, const REAL *packed_hh, ptrdiff_t batch,
-                                 ptrdiff_t hidden, int reverse, fr_nonlinearity nonlinearity) {
+                                 ptrdiff_t hidden, ptrdiff_t first, ptrdiff_t last, int reverse,
+                                 fr_nonlinearity nonlinearity) {
     const factor from_x = {x, inputs, 0, packed_ih, inputs};
     const factor from_h = {h_prev, hidden, 0, packed_hh, hidden};
     gemm_args g = {
@@ -21,7 +22,8 @@ static void FR_NAME(rnn_forward)(REAL *h, const REAL *input, ptrdiff_t ld_input,
         .factors = {from_h},
         .count = 1,
         .m = batch,
-        .n = hidden,
+        .n = last,
+        .first = first,
         .reverse = reverse,
         .nonlinearity = nonlinearity,
     };
@@ -35,7 +37,7 @@ static void FR_NAME(rnn_forward)(REAL *h, const REAL *input, ptrdiff_t ld_input,
 
 static void FR_NAME(rnn_backward)(REAL *dz, const REAL *h, const REAL *dh, const REAL *dz_next,
                                   const REAL *packed_hh_t, ptrdiff_t batch, ptrdiff_t hidden,
-                                  fr_nonlinearity nonlinearity) {
+                                  ptrdiff_t first, ptrdiff_t last, fr_nonlinearity nonlinearity) {
     const gemm_args g = {
         .c = dz,
         .ldc = hidden,
@@ -44,7 +46,8 @@ static void FR_NAME(rnn_backward)(REAL *dz, const REAL *h, const REAL *dh, const
         .factors = {{dz_next, hidden, 0, packed_hh_t, hidden}},
         .count = dz_next ? 1 : 0,
         .m = batch,
-        .n = hidden,
+        .n = last,
+        .first = first,
         .nonlinearity = nonlinearity,
         .h = h,
     };

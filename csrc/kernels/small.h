@@ -113,6 +113,7 @@ static void FR_NAME(lstm_forward_small)(float *h, float *c, const float *input, 
                            .h = h_prev,
                            .packed_hh = packed_hh,
                            .hidden = hidden,
+                           .last = hidden,
                            .stored = stored};
     lstm_step(h, c, NULL, &in, c_prev, batch);
 }
@@ -128,6 +129,7 @@ static void FR_NAME(gru_forward_small)(float *h, const float *input, ptrdiff_t l
                            .h = h_prev,
                            .packed_hh = packed_hh,
                            .hidden = hidden,
+                           .last = hidden,
                            .stored = stored};
     gru_step(h, NULL, &in, batch);
 }

@@ -54,6 +54,13 @@ cdef inline void k_gemm_stored(fr_stored stored, floating *c, Py_ssize_t ldc, co
     k_gemm(c, ldc, a, lda, packed, bias, m, n, k)
 
 
+cdef inline Py_ssize_t share_start(bint single, Py_ssize_t hidden, int share,
+                                   int shares) noexcept nogil:
+    """The first of a share's units: all their blocks, shared in nearly equal numbers."""
+    cdef Py_ssize_t size = table.f32.unit_block() if single else table.f64.unit_block()
+    return min((hidden + size - 1) // size * share // shares * size, hidden)
+
+
 # The cells: one step of whichever it is.
 cdef enum Cell:
     CELL_RNN
@@ -66,28 +73,28 @@ cdef inline void cell_forward(Cell cell, fr_nonlinearity nonlinearity, floating 
                               const int64_t *ids, const floating *x, const floating *packed_ih,
                               Py_ssize_t inputs, const floating *h_prev, const floating *c_prev,
                               const floating *packed_hh, Py_ssize_t batch, Py_ssize_t hidden,
-                              bint reverse) noexcept nogil:
+                              Py_ssize_t first, Py_ssize_t last, bint reverse) noexcept nogil:
     """One step; see csrc/kernels.def."""
     if floating is float:
         if cell == CELL_LSTM:
             table.f32.lstm_forward(h, c, gates, rows, ld_rows, ids, x, packed_ih, inputs, h_prev,
-                                   c_prev, packed_hh, batch, hidden, reverse)
+                                   c_prev, packed_hh, batch, hidden, first, last, reverse)
         elif cell == CELL_GRU:
             table.f32.gru_forward(h, gates, rows, ld_rows, ids, x, packed_ih, inputs, h_prev,
-                                  packed_hh, batch, hidden, reverse)
+                                  packed_hh, batch, hidden, first, last, reverse)
         else:
             table.f32.rnn_forward(h, rows, ld_rows, ids, x, packed_ih, inputs, h_prev, packed_hh,
-                                  batch, hidden, reverse, nonlinearity)
+                                  batch, hidden, first, last, reverse, nonlinearity)
     else:
         if cell == CELL_LSTM:
             table.f64.lstm_forward(h, c, gates, rows, ld_rows, ids, x, packed_ih, inputs, h_prev,
-                                   c_prev, packed_hh, batch, hidden, reverse)
+                                   c_prev, packed_hh, batch, hidden, first, last, reverse)
         elif cell == CELL_GRU:
             table.f64.gru_forward(h, gates, rows, ld_rows, ids, x, packed_ih, inputs, h_prev,
-                                  packed_hh, batch, hidden, reverse)
+                                  packed_hh, batch, hidden, first, last, reverse)
         else:
             table.f64.rnn_forward(h, rows, ld_rows, ids, x, packed_ih, inputs, h_prev, packed_hh,
-                                  batch, hidden, reverse, nonlinearity)
+                                  batch, hidden, first, last, reverse, nonlinearity)
 
 
 cdef inline void cell_step(Cell cell, fr_nonlinearity nonlinearity, fr_stored stored, floating *h,
@@ -110,7 +117,7 @@ cdef inline void cell_step(Cell cell, fr_nonlinearity nonlinearity, fr_stored st
             return
     cell_forward(cell, nonlinearity, h, c, <floating *>NULL, rows, ld_rows, ids,
                  <const floating *>NULL, <const floating *>NULL, 0, h_prev, <const floating *>c,
-                 packed_hh, batch, hidden, reverse)
+                 packed_hh, batch, hidden, 0, hidden, reverse)
 
 
 cdef inline void cell_backward(Cell cell, fr_nonlinearity nonlinearity, floating *dz,
@@ -118,24 +125,29 @@ cdef inline void cell_backward(Cell cell, fr_nonlinearity nonlinearity, floating
                                const floating *h_prev, const floating *c,
                                const floating *c_prev, const floating *dh,
                                const floating *dz_next, const floating *packed_hh_t,
-                               Py_ssize_t batch, Py_ssize_t hidden) noexcept nogil:
+                               Py_ssize_t batch, Py_ssize_t hidden, Py_ssize_t first,
+                               Py_ssize_t last) noexcept nogil:
     """One step back; carry is what reaches the state past the weights, from step to step."""
     if floating is float:
         if cell == CELL_LSTM:
             table.f32.lstm_backward(dz, carry, z, c, c_prev, dh, dz_next, packed_hh_t, batch,
-                                    hidden)
+                                    hidden, first, last)
         elif cell == CELL_GRU:
-            table.f32.gru_backward(dz, carry, z, h_prev, dh, dz_next, packed_hh_t, batch, hidden)
+            table.f32.gru_backward(dz, carry, z, h_prev, dh, dz_next, packed_hh_t, batch, hidden,
+                                   first, last)
         else:
-            table.f32.rnn_backward(dz, h, dh, dz_next, packed_hh_t, batch, hidden, nonlinearity)
+            table.f32.rnn_backward(dz, h, dh, dz_next, packed_hh_t, batch, hidden, first, last,
+                                   nonlinearity)
     else:
         if cell == CELL_LSTM:
             table.f64.lstm_backward(dz, carry, z, c, c_prev, dh, dz_next, packed_hh_t, batch,
-                                    hidden)
+                                    hidden, first, last)
         elif cell == CELL_GRU:
-            table.f64.gru_backward(dz, carry, z, h_prev, dh, dz_next, packed_hh_t, batch, hidden)
+            table.f64.gru_backward(dz, carry, z, h_prev, dh, dz_next, packed_hh_t, batch, hidden,
+                                   first, last)
         else:
-            table.f64.rnn_backward(dz, h, dh, dz_next, packed_hh_t, batch, hidden, nonlinearity)
+            table.f64.rnn_backward(dz, h, dh, dz_next, packed_hh_t, batch, hidden, first, last,
+                                   nonlinearity)
 
 
 cdef inline void project(fr_stored stored, floating *z, Py_ssize_t width, const floating *x,

@@ -16,6 +16,7 @@ cdef extern from "fastrnn.h" nogil:
         FR_STORED_INT8
 
     ctypedef struct fr_kernels_f32:
+        Py_ssize_t (*unit_block)() noexcept nogil
         Py_ssize_t (*pack_size)(Py_ssize_t k, Py_ssize_t n) noexcept nogil
         void (*pack)(float *packed, const float *matrix, Py_ssize_t row_stride,
                      Py_ssize_t column_stride, Py_ssize_t k, Py_ssize_t n) noexcept nogil
@@ -35,10 +36,12 @@ cdef extern from "fastrnn.h" nogil:
         void (*rnn_forward)(float *h, const float *input, Py_ssize_t ld_input,
                             const int64_t *ids, const float *x, const float *packed_ih,
                             Py_ssize_t inputs, const float *h_prev, const float *packed_hh,
-                            Py_ssize_t batch, Py_ssize_t hidden, int reverse,
+                            Py_ssize_t batch, Py_ssize_t hidden,
+                            Py_ssize_t first, Py_ssize_t last, int reverse,
                             fr_nonlinearity nonlinearity) noexcept nogil
         void (*rnn_backward)(float *dz, const float *h, const float *dh, const float *dz_next,
                              const float *packed_hh_t, Py_ssize_t batch, Py_ssize_t hidden,
+                             Py_ssize_t first, Py_ssize_t last,
                              fr_nonlinearity nonlinearity) noexcept nogil
         Py_ssize_t (*pack_gates_size)(Py_ssize_t gates, Py_ssize_t hidden,
                                       Py_ssize_t k) noexcept nogil
@@ -48,18 +51,21 @@ cdef extern from "fastrnn.h" nogil:
                              Py_ssize_t ld_input, const int64_t *ids, const float *x,
                              const float *packed_ih, Py_ssize_t inputs, const float *h_prev,
                              const float *c_prev, const float *packed_hh, Py_ssize_t batch,
-                             Py_ssize_t hidden, int reverse) noexcept nogil
+                             Py_ssize_t hidden,
+                             Py_ssize_t first, Py_ssize_t last, int reverse) noexcept nogil
         void (*lstm_backward)(float *dz, float *dc, const float *gates, const float *c,
                               const float *c_prev, const float *dh, const float *dz_next,
                               const float *packed_hh_t, Py_ssize_t batch,
-                              Py_ssize_t hidden) noexcept nogil
+                              Py_ssize_t hidden, Py_ssize_t first, Py_ssize_t last) noexcept nogil
         void (*gru_forward)(float *h, float *gates, const float *input, Py_ssize_t ld_input,
                             const int64_t *ids, const float *x, const float *packed_ih,
                             Py_ssize_t inputs, const float *h_prev, const float *packed_hh,
-                            Py_ssize_t batch, Py_ssize_t hidden, int reverse) noexcept nogil
+                            Py_ssize_t batch, Py_ssize_t hidden,
+                            Py_ssize_t first, Py_ssize_t last, int reverse) noexcept nogil
         void (*gru_backward)(float *dz, float *dh_past, const float *gates, const float *h_prev,
                              const float *dh, const float *dz_next, const float *packed_hh_t,
-                             Py_ssize_t batch, Py_ssize_t hidden) noexcept nogil
+                             Py_ssize_t batch, Py_ssize_t hidden,
+                             Py_ssize_t first, Py_ssize_t last) noexcept nogil
         Py_ssize_t (*small_size)(Py_ssize_t gates, Py_ssize_t hidden, Py_ssize_t k,
                                  fr_stored stored) noexcept nogil
         void (*pack_small)(void *packed, const float *weight, Py_ssize_t gates,
@@ -110,6 +116,7 @@ cdef extern from "fastrnn.h" nogil:
                             Py_ssize_t passes) noexcept nogil
 
     ctypedef struct fr_kernels_f64:
+        Py_ssize_t (*unit_block)() noexcept nogil
         Py_ssize_t (*pack_size)(Py_ssize_t k, Py_ssize_t n) noexcept nogil
         void (*pack)(double *packed, const double *matrix, Py_ssize_t row_stride,
                      Py_ssize_t column_stride, Py_ssize_t k, Py_ssize_t n) noexcept nogil
@@ -129,10 +136,12 @@ cdef extern from "fastrnn.h" nogil:
         void (*rnn_forward)(double *h, const double *input, Py_ssize_t ld_input,
                             const int64_t *ids, const double *x, const double *packed_ih,
                             Py_ssize_t inputs, const double *h_prev, const double *packed_hh,
-                            Py_ssize_t batch, Py_ssize_t hidden, int reverse,
+                            Py_ssize_t batch, Py_ssize_t hidden,
+                            Py_ssize_t first, Py_ssize_t last, int reverse,
                             fr_nonlinearity nonlinearity) noexcept nogil
         void (*rnn_backward)(double *dz, const double *h, const double *dh, const double *dz_next,
                              const double *packed_hh_t, Py_ssize_t batch, Py_ssize_t hidden,
+                             Py_ssize_t first, Py_ssize_t last,
                              fr_nonlinearity nonlinearity) noexcept nogil
         Py_ssize_t (*pack_gates_size)(Py_ssize_t gates, Py_ssize_t hidden,
                                       Py_ssize_t k) noexcept nogil
@@ -142,18 +151,21 @@ cdef extern from "fastrnn.h" nogil:
                              Py_ssize_t ld_input, const int64_t *ids, const double *x,
                              const double *packed_ih, Py_ssize_t inputs, const double *h_prev,
                              const double *c_prev, const double *packed_hh, Py_ssize_t batch,
-                             Py_ssize_t hidden, int reverse) noexcept nogil
+                             Py_ssize_t hidden,
+                             Py_ssize_t first, Py_ssize_t last, int reverse) noexcept nogil
         void (*lstm_backward)(double *dz, double *dc, const double *gates, const double *c,
                               const double *c_prev, const double *dh, const double *dz_next,
                               const double *packed_hh_t, Py_ssize_t batch,
-                              Py_ssize_t hidden) noexcept nogil
+                              Py_ssize_t hidden, Py_ssize_t first, Py_ssize_t last) noexcept nogil
         void (*gru_forward)(double *h, double *gates, const double *input, Py_ssize_t ld_input,
                             const int64_t *ids, const double *x, const double *packed_ih,
                             Py_ssize_t inputs, const double *h_prev, const double *packed_hh,
-                            Py_ssize_t batch, Py_ssize_t hidden, int reverse) noexcept nogil
+                            Py_ssize_t batch, Py_ssize_t hidden,
+                            Py_ssize_t first, Py_ssize_t last, int reverse) noexcept nogil
         void (*gru_backward)(double *dz, double *dh_past, const double *gates, const double *h_prev,
                              const double *dh, const double *dz_next, const double *packed_hh_t,
-                             Py_ssize_t batch, Py_ssize_t hidden) noexcept nogil
+                             Py_ssize_t batch, Py_ssize_t hidden,
+                             Py_ssize_t first, Py_ssize_t last) noexcept nogil
         void (*softmax)(double *logits, Py_ssize_t m, Py_ssize_t classes) noexcept nogil
         double (*cross_entropy)(const double *logits, const int64_t *targets, Py_ssize_t m,
                                 Py_ssize_t classes) noexcept nogil

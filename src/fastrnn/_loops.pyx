@@ -3,15 +3,16 @@
 Time-major throughout. ``h`` has a row more than there are steps: h[0] is the initial state and
 h[t + 1] the state after step t, so that h[:-1] are the previous states and h[1:] the output; so
 it is with the LSTM's ``c``. Each loop has a part that does some rows of the batch, or some columns
-of a gradient, and is shared by ``threads`` of the team; no element is ever computed in two ways,
-so the bits do not depend on the split. What parts are given lies in a struct, as the team's threads
+of a gradient, and is shared by ``threads`` of the team; a single sequence is shared turn by turn,
+each thread doing some units of every step. No element is ever computed in two ways, so the bits do
+not depend on the split. What parts are given lies in a struct, as the team's threads
 hold no GIL; its untyped pointers are of one type, which ``single`` tells.
 
 The layers check shapes and own all buffers; nothing here allocates or checks.
 """
 
 from cython cimport floating
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memset
 
 from fastrnn._dispatch cimport (
@@ -21,13 +22,10 @@ from fastrnn._dispatch cimport (
     cell_backward,
     cell_forward,
     k_column_sums,
-    k_cross_entropy,
-    k_cross_entropy_grad,
-    k_dropout,
-    k_gemm,
     k_gemm_tn,
     k_scatter_rows,
     project,
+    share_start,
 )
 from fastrnn._kernels cimport (
     FR_STORED_REAL,
@@ -35,7 +33,7 @@ from fastrnn._kernels cimport (
     fr_fpmode_restore,
     fr_nonlinearity,
 )
-from fastrnn._team cimport STRIPE, run_parts, stripes
+from fastrnn._team cimport STRIPE, run_parts, stripes, take_turns
 
 # Bytes of input projection computed at a time before the steps that use it: a quarter of a
 # 1 MB L2, so that weights and states stay there beside it.
@@ -76,44 +74,91 @@ cdef struct ForwardArgs:
     Py_ssize_t batch, hidden, inputs, width, columns, together, t0, t1
 
 
-cdef void forward_rows(const ForwardArgs *a, floating *h, Py_ssize_t b0,
-                       Py_ssize_t b1) noexcept nogil:
-    cdef Py_ssize_t batch = a.batch, hidden = a.hidden, inputs = a.inputs, width = a.width
-    cdef Py_ssize_t rows = b1 - b0, t = a.t0, s, stop, at
-    cdef const floating *bias = <const floating *>a.bias
+cdef void project_steps(const ForwardArgs *a, floating *projection, Py_ssize_t t, Py_ssize_t stop,
+                        Py_ssize_t b0, Py_ssize_t b1) noexcept nogil:
+    """projection[s - t, b0:b1] from x[s], for t <= s < stop."""
+    cdef Py_ssize_t s, batch = a.batch, inputs = a.inputs, width = a.width
     cdef const floating *x = <const floating *>a.x
-    cdef floating *projection = <floating *>a.projection
+    cdef const floating *bias = <const floating *>a.bias
+    if b1 - b0 == batch:
+        project(FR_STORED_REAL, projection, width, &x[t * batch * inputs], inputs,
+                <const floating *>a.packed_ih, bias, a.columns, (stop - t) * batch)
+        return
+    for s in range(t, stop):
+        project(FR_STORED_REAL, &projection[((s - t) * batch + b0) * width], width,
+                &x[(s * batch + b0) * inputs], inputs, <const floating *>a.packed_ih, bias,
+                a.columns, b1 - b0)
+
+
+cdef void forward_step(const ForwardArgs *a, floating *h, Py_ssize_t s, Py_ssize_t from_step,
+                       Py_ssize_t b0, Py_ssize_t b1, Py_ssize_t u0, Py_ssize_t u1) noexcept nogil:
+    """Step s of rows b0 to b1 and units u0 to u1, projections beginning with those of from_step."""
+    cdef Py_ssize_t batch = a.batch, hidden = a.hidden, width = a.width, at = s * batch + b0
     cdef bint in_step = a.has_x and not a.together
     cdef floating *kept = NULL
     cdef floating *c_prev = NULL
     cdef floating *c_new = NULL
-    cdef const floating *input = bias if a.has_x else <const floating *>a.token_rows
+    cdef const floating *input
+    if a.gates != NULL:
+        kept = &(<floating *>a.gates)[at * width]
+    if a.cell == CELL_LSTM:
+        c_prev = &(<floating *>a.c)[(at if a.kept_c else b0) * hidden]
+        c_new = c_prev + (batch * hidden if a.kept_c else 0)
+    if a.together:
+        input = &(<const floating *>a.projection)[((s - from_step) * batch + b0) * width]
+    else:
+        input = <const floating *>a.bias if a.has_x else <const floating *>a.token_rows
+    cell_forward(a.cell, a.nonlinearity, &h[(at + batch) * hidden], c_new, kept, input,
+                 0 if in_step else width, NULL if a.has_x else &a.ids[at],
+                 &(<const floating *>a.x)[at * a.inputs] if in_step else NULL,
+                 <const floating *>a.packed_ih_gates, a.inputs, <const floating *>&h[at * hidden],
+                 <const floating *>c_prev, <const floating *>a.packed_hh, b1 - b0, hidden, u0, u1,
+                 s & 1)
+
+
+cdef void forward_rows(const ForwardArgs *a, floating *h, Py_ssize_t b0,
+                       Py_ssize_t b1) noexcept nogil:
+    cdef Py_ssize_t t = a.t0, s, stop
     while t < a.t1:
         stop = min(t + a.together, a.t1) if a.together else a.t1
-        if a.together and rows == batch:
-            project(FR_STORED_REAL, projection, width, &x[t * batch * inputs], inputs,
-                    <const floating *>a.packed_ih, bias, a.columns, (stop - t) * rows)
-        elif a.together:
-            for s in range(t, stop):
-                project(FR_STORED_REAL, &projection[((s - t) * batch + b0) * width], width,
-                        &x[(s * batch + b0) * inputs], inputs, <const floating *>a.packed_ih,
-                        bias, a.columns, rows)
+        if a.together:
+            project_steps(a, <floating *>a.projection, t, stop, b0, b1)
         for s in range(t, stop):
-            at = s * batch + b0
-            if a.gates != NULL:
-                kept = &(<floating *>a.gates)[at * width]
-            if a.cell == CELL_LSTM:
-                c_prev = &(<floating *>a.c)[(at if a.kept_c else b0) * hidden]
-                c_new = c_prev + (batch * hidden if a.kept_c else 0)
-            if a.together:
-                input = &projection[((s - t) * batch + b0) * width]
-            cell_forward(a.cell, a.nonlinearity, &h[(at + batch) * hidden], c_new, kept, input,
-                         0 if in_step else width, NULL if a.has_x else &a.ids[at],
-                         &x[at * inputs] if in_step else NULL,
-                         <const floating *>a.packed_ih_gates, inputs,
-                         <const floating *>&h[at * hidden], <const floating *>c_prev,
-                         <const floating *>a.packed_hh, rows, hidden, s & 1)
+            forward_step(a, h, s, t, b0, b1, 0, a.hidden)
         t = stop
+
+
+cdef Py_ssize_t forward_turns(const ForwardArgs *a) noexcept nogil:
+    """How many turns there are: a step is one, and so are the projections of those together."""
+    cdef Py_ssize_t steps = a.t1 - a.t0
+    return steps + ((steps + a.together - 1) // a.together if a.together else 0)
+
+
+cdef void forward_units(const ForwardArgs *a, floating *h, Py_ssize_t turn, int share,
+                        int shares) noexcept nogil:
+    """A share of a turn of one sequence: some steps' projections, or some units of a step."""
+    cdef Py_ssize_t t = a.t0, number = turn, steps, first
+    if a.together:
+        t += turn // (a.together + 1) * a.together
+        number = turn % (a.together + 1) - 1
+    if number < 0:
+        steps = min(a.together, a.t1 - t)
+        first = steps * share // shares
+        project_steps(a, &(<floating *>a.projection)[first * a.width], t + first,
+                      t + steps * (share + 1) // shares, 0, 1)
+    else:
+        forward_step(a, h, t + number, t, 0, 1, share_start(a.single, a.hidden, share, shares),
+                     share_start(a.single, a.hidden, share + 1, shares))
+
+
+cdef void forward_turn(const void *args, Py_ssize_t turn, int share, int shares) noexcept nogil:
+    cdef const ForwardArgs *a = <const ForwardArgs *>args
+    cdef uint64_t mode = fr_fpmode_flush()
+    if a.single:
+        forward_units(a, <float *>a.h, turn, share, shares)
+    else:
+        forward_units(a, <double *>a.h, turn, share, shares)
+    fr_fpmode_restore(mode)
 
 
 cdef void forward_part(const void *args, Py_ssize_t part, Py_ssize_t b0,
@@ -163,7 +208,10 @@ def forward(int cell, int nonlinearity, floating[:, :, ::1] h, floating[:, :, ::
     elif x is not None:
         a.packed_ih_gates = &packed_ih_gates[0]
     with nogil:
-        run_parts(forward_part, &a, a.batch, threads)
+        if a.batch == 1 and threads > 1:
+            take_turns(forward_turn, &a, forward_turns(&a), threads)
+        else:
+            run_parts(forward_part, &a, a.batch, threads)
 
 
 cdef struct BackwardArgs:
@@ -181,9 +229,10 @@ cdef struct BackwardArgs:
     Py_ssize_t batch, hidden, width, last, t0, t1
 
 
-cdef void backward_rows(const BackwardArgs *a, floating *dz, Py_ssize_t b0,
-                        Py_ssize_t b1) noexcept nogil:
-    cdef Py_ssize_t batch = a.batch, hidden = a.hidden, width = a.width, at, t = a.t1 - 1
+cdef void backward_step(const BackwardArgs *a, floating *dz, Py_ssize_t t, Py_ssize_t b0,
+                        Py_ssize_t b1, Py_ssize_t u0, Py_ssize_t u1) noexcept nogil:
+    """Step t of rows b0 to b1 and units u0 to u1."""
+    cdef Py_ssize_t batch = a.batch, hidden = a.hidden, width = a.width, at = t * batch + b0
     cdef const floating *h = <const floating *>a.h
     cdef const floating *dh
     cdef const floating *dz_next
@@ -191,23 +240,42 @@ cdef void backward_rows(const BackwardArgs *a, floating *dz, Py_ssize_t b0,
     cdef const floating *c_prev = NULL
     cdef const floating *c_new = NULL
     cdef floating *past = NULL
+    if t == a.last:
+        dh = &(<const floating *>a.grad_last)[b0 * hidden] if a.grad_last != NULL else NULL
+    else:
+        dh = &(<const floating *>a.grad_output)[at * hidden] if a.grad_output != NULL else NULL
+    dz_next = NULL if t == a.last else <const floating *>&dz[(at + batch) * width]
+    if a.cell != CELL_RNN:
+        z = &(<const floating *>a.gates)[at * width]
+        past = &(<floating *>a.carry)[b0 * hidden]
+    if a.cell == CELL_LSTM:
+        c_prev = &(<const floating *>a.c)[at * hidden]
+        c_new = c_prev + batch * hidden
+    cell_backward(a.cell, a.nonlinearity, &dz[at * width], past, z, &h[(at + batch) * hidden],
+                  &h[at * hidden], c_new, c_prev, dh, dz_next, <const floating *>a.packed_hh_t,
+                  b1 - b0, hidden, u0, u1)
+
+
+cdef void backward_rows(const BackwardArgs *a, floating *dz, Py_ssize_t b0,
+                        Py_ssize_t b1) noexcept nogil:
+    cdef Py_ssize_t t = a.t1 - 1
     while t >= a.t0:
-        at = t * batch + b0
-        if t == a.last:
-            dh = &(<const floating *>a.grad_last)[b0 * hidden] if a.grad_last != NULL else NULL
-        else:
-            dh = &(<const floating *>a.grad_output)[at * hidden] if a.grad_output != NULL else NULL
-        dz_next = NULL if t == a.last else <const floating *>&dz[(at + batch) * width]
-        if a.cell != CELL_RNN:
-            z = &(<const floating *>a.gates)[at * width]
-            past = &(<floating *>a.carry)[b0 * hidden]
-        if a.cell == CELL_LSTM:
-            c_prev = &(<const floating *>a.c)[at * hidden]
-            c_new = c_prev + batch * hidden
-        cell_backward(a.cell, a.nonlinearity, &dz[at * width], past, z, &h[(at + batch) * hidden],
-                      &h[at * hidden], c_new, c_prev, dh, dz_next,
-                      <const floating *>a.packed_hh_t, b1 - b0, hidden)
+        backward_step(a, dz, t, b0, b1, 0, a.hidden)
         t -= 1
+
+
+cdef void backward_turn(const void *args, Py_ssize_t turn, int share, int shares) noexcept nogil:
+    """Some units of a step of one sequence."""
+    cdef const BackwardArgs *a = <const BackwardArgs *>args
+    cdef Py_ssize_t t = a.t1 - 1 - turn
+    cdef Py_ssize_t u0 = share_start(a.single, a.hidden, share, shares)
+    cdef Py_ssize_t u1 = share_start(a.single, a.hidden, share + 1, shares)
+    cdef uint64_t mode = fr_fpmode_flush()
+    if a.single:
+        backward_step(a, <float *>a.dz, t, 0, 1, u0, u1)
+    else:
+        backward_step(a, <double *>a.dz, t, 0, 1, u0, u1)
+    fr_fpmode_restore(mode)
 
 
 cdef void backward_part(const void *args, Py_ssize_t part, Py_ssize_t b0,
@@ -248,7 +316,10 @@ def backward(int cell, int nonlinearity, floating[:, :, ::1] dz, floating[:, ::1
     if grad_last is not None:
         a.grad_last = &grad_last[0, 0]
     with nogil:
-        run_parts(backward_part, &a, a.batch, threads)
+        if a.batch == 1 and threads > 1:
+            take_turns(backward_turn, &a, t1 - t0, threads)
+        else:
+            run_parts(backward_part, &a, a.batch, threads)
 
 
 cdef enum:
@@ -359,118 +430,3 @@ def parameter_grads(floating[::1] sums, floating[:, ::1] token_grads, floating[:
         a.hidden_blocks[i] = Block(row, parameter, gates)
     with nogil:
         run_parts(gradient_part, &a, stripes(a.hidden), threads)
-
-
-cdef struct ReadoutArgs:
-    bint single, add
-    double *losses
-    void *grad_h
-    void *grad_w
-    void *grad_bias
-    void *logits
-    void *dropped
-    const void *h
-    const int64_t *targets
-    const void *packed_w
-    const void *packed_w_t
-    const void *bias
-    Py_ssize_t rows, hidden, classes, block, slice_rows, start, stop
-    uint64_t seed
-    int32_t threshold
-    double scale
-
-
-cdef double readout_rows(const ReadoutArgs *a, floating *logits, floating *dropped,
-                         floating *grad_w, floating *grad_bias, Py_ssize_t r,
-                         Py_ssize_t r1) noexcept nogil:
-    """Each block's logits become its gradients in place and are used three times in cache."""
-    cdef Py_ssize_t hidden = a.hidden, classes = a.classes, rows
-    cdef const floating *h
-    cdef floating *grad_h
-    cdef double loss = 0
-    while r < r1:
-        rows = min(a.block, r1 - r)
-        h = &(<const floating *>a.h)[r * hidden]
-        if a.threshold > 0:
-            k_dropout(dropped, h, a.seed, r, rows, hidden, a.threshold)
-            h = dropped
-        k_gemm(logits, classes, h, hidden, <const floating *>a.packed_w,
-               <const floating *>a.bias, rows, classes, hidden)
-        if a.grad_h == NULL:
-            loss += k_cross_entropy(<const floating *>logits, &a.targets[r], rows, classes)
-        else:
-            grad_h = &(<floating *>a.grad_h)[r * hidden]
-            loss += k_cross_entropy_grad(logits, &a.targets[r], rows, classes, a.scale)
-            k_gemm(grad_h, hidden, <const floating *>logits, classes,
-                   <const floating *>a.packed_w_t, <const floating *>NULL, rows, hidden, classes)
-            if a.threshold > 0:
-                k_dropout(grad_h, <const floating *>grad_h, a.seed, r, rows, hidden, a.threshold)
-            k_gemm_tn(grad_w, hidden, <const floating *>logits, classes, h, hidden, classes,
-                      hidden, rows)
-            k_column_sums(grad_bias, <const floating *>logits, classes, rows, classes)
-        r += rows
-    return loss
-
-
-cdef void readout_slices(const ReadoutArgs *a, floating *logits, Py_ssize_t part,
-                         Py_ssize_t first, Py_ssize_t last) noexcept nogil:
-    cdef Py_ssize_t s, size = a.classes * a.hidden
-    cdef floating *grad_w = NULL
-    cdef floating *grad_bias = NULL
-    cdef floating *dropped = NULL
-    if a.threshold > 0:
-        dropped = &(<floating *>a.dropped)[part * a.block * a.hidden]
-    for s in range(first, last):
-        if a.grad_h != NULL:
-            grad_w = &(<floating *>a.grad_w)[s * size]
-            grad_bias = &(<floating *>a.grad_bias)[s * a.classes]
-            if not a.add:
-                memset(grad_w, 0, size * sizeof(floating))
-                memset(grad_bias, 0, a.classes * sizeof(floating))
-        a.losses[s] = readout_rows(a, &logits[part * a.block * a.classes], dropped, grad_w,
-                                   grad_bias, min(s * a.slice_rows + a.start, a.rows),
-                                   min(s * a.slice_rows + a.stop, a.rows))
-
-
-cdef void readout_part(const void *args, Py_ssize_t part, Py_ssize_t first,
-                       Py_ssize_t last) noexcept nogil:
-    cdef const ReadoutArgs *a = <const ReadoutArgs *>args
-    cdef uint64_t mode = fr_fpmode_flush()
-    if a.single:
-        readout_slices(a, <float *>a.logits, part, first, last)
-    else:
-        readout_slices(a, <double *>a.logits, part, first, last)
-    fr_fpmode_restore(mode)
-
-
-def readout_cross_entropy(floating[:, :, ::1] scratch_logits, floating[:, :, ::1] scratch_h,
-                          double[::1] losses, floating[:, ::1] grad_h,
-                          floating[:, :, ::1] grad_w, floating[:, ::1] grad_bias,
-                          const floating[:, ::1] h, const int64_t[::1] targets,
-                          const floating[::1] packed_w, const floating[::1] packed_w_t,
-                          const floating[::1] bias, uint64_t seed, int32_t threshold,
-                          double scale, Py_ssize_t slice_rows, Py_ssize_t start,
-                          Py_ssize_t stop, bint add, int threads):
-    """The cross-entropy of softmax(h W^T + bias), summed over each slice's rows.
-
-    Slice s has slice_rows rows, of which those from start to stop are done, and losses[s]. Unless
-    grad_h is None, the gradients of scale times the loss are written to its rows, and written or
-    added to grad_w[s] and grad_bias[s]. Logits exist for as many rows at a time as each thread's
-    ``scratch_logits`` has, so that they stay in cache and no array of all rows by all classes is
-    made. With a threshold above 0, threshold / 65536 of h is dropped, in ``scratch_h``.
-    """
-    cdef ReadoutArgs a
-    memset(&a, 0, sizeof(a))
-    a.single, a.add = floating is float, add
-    a.losses, a.logits, a.block = &losses[0], &scratch_logits[0, 0, 0], scratch_logits.shape[1]
-    a.h, a.targets, a.packed_w, a.bias = &h[0, 0], &targets[0], &packed_w[0], &bias[0]
-    a.rows, a.hidden, a.classes = h.shape[0], h.shape[1], bias.shape[0]
-    a.slice_rows, a.start, a.stop = slice_rows, start, stop
-    a.seed, a.threshold, a.scale = seed, threshold, scale
-    if threshold > 0:
-        a.dropped = &scratch_h[0, 0, 0]
-    if grad_h is not None:
-        a.grad_h, a.grad_w, a.grad_bias = &grad_h[0, 0], &grad_w[0, 0, 0], &grad_bias[0, 0]
-        a.packed_w_t = &packed_w_t[0]
-    with nogil:
-        run_parts(readout_part, &a, losses.shape[0], threads)

@@ -1,6 +1,7 @@
 """Compiled; see _team.pyx."""
 
 MAX_WORKERS: int
+MAX_SHARES: int
 
 def stripe_count(rows: int) -> int: ...
 def work() -> None: ...

@@ -1,8 +1,10 @@
 """The team of threads of csrc/team.c: what Python starts, and what compiled loops call."""
 
 from fastrnn._team cimport (
+    FR_TEAM_SHARES,
     FR_TEAM_WORKERS,
     fr_part,
+    fr_turn,
     fr_team_enter,
     fr_team_forget,
     fr_team_helped,
@@ -10,16 +12,23 @@ from fastrnn._team cimport (
     fr_team_leave,
     fr_team_rouse,
     fr_team_run,
+    fr_team_take_turns,
     fr_team_work,
     stripes,
 )
 
 MAX_WORKERS = FR_TEAM_WORKERS
+MAX_SHARES = FR_TEAM_SHARES
 
 
 cdef void run_parts(fr_part part, const void *args, Py_ssize_t size, int parts) noexcept nogil:
     """Call part(args, number, start, stop) for nearly equal parts of range(size), together."""
     fr_team_run(part, args, size, parts)
+
+
+cdef void take_turns(fr_turn turn, const void *args, Py_ssize_t turns, int shares) noexcept nogil:
+    """Call turn(args, number, share, shares) for the shares of range(turns), turn by turn."""
+    fr_team_take_turns(turn, args, turns, shares)
 
 
 def stripe_count(Py_ssize_t rows):

@@ -16,6 +16,10 @@ from fastrnn import _check, _team
 # multiply-adds takes about 30 at 250 GFLOP/s, so that it is worth waking one for.
 MINIMUM_SHARE = 4_000_000
 
+# Threads that share one sequence wait for each other at every step, which takes 0.1 to 0.3
+# microseconds; as many multiply-adds as this take 0.6 to 1.2 where weights come from L2.
+MINIMUM_TURN = 30_000
+
 # Multiply-adds between two looks at the signals: a tenth of a second at the 20 GFLOP/s that a
 # core without AVX reaches in float64, or a fifth if it is shared.
 SEGMENT_WORK = 1e9
@@ -103,6 +107,13 @@ def threads_for(work: float, parts: int, num_threads: int | None) -> int:
             _start(threads - 1)
         _team.rouse(threads - 1)
     return threads
+
+
+def step_parts(batch: int, step_work: float) -> int:
+    """Return in how many parts steps can be shared: rows, or of one sequence groups of units."""
+    if batch > 1:
+        return batch
+    return max(1, min(_team.MAX_SHARES, int(step_work // MINIMUM_TURN)))
 
 
 def segments(count: int, work: float) -> list[tuple[int, int]]:

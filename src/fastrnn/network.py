@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastrnn import _check, _loops, _ops, _threads, losses
+from fastrnn import _check, _ops, _readout, _threads, losses
 from fastrnn._step import Stream
 from fastrnn.layers import Linear, Module, Recurrent
 from fastrnn.layers.workspace import FRESH, Workspace
@@ -365,7 +365,7 @@ class Network:
         scratch_h = _ops.empty((threads, block, hidden), h.dtype) if threshold else None
         values, value = np.empty(slices), 0.0
         for start, stop in _threads.segments(slice_rows, slices * row_work):
-            _loops.readout_cross_entropy(
+            _readout.readout_cross_entropy(
                 scratch, scratch_h, values, grad_h, grad_w, grad_b, h, target, packed,
                 packed_back, bias, dropout[1], threshold, scale, slice_rows, start, stop,
                 slices == 1 or start > 0, threads,

@@ -7,6 +7,14 @@
 #define CELL_CASES_ONCE
 enum { FROM_ROWS, FROM_TOKENS, FROM_X, NUM_SOURCES };
 enum { TOKENS = 3, INPUTS = 5 };
+
+/* Calls a kernel for the first block of units, then for the rest, of which there may be none. */
+#define EACH_HALF(call)                                                               \
+    for (int half = 0; half < 2; half++) {                                            \
+        const ptrdiff_t middle = hidden < k->unit_block() ? hidden : k->unit_block(); \
+        const ptrdiff_t first = half ? middle : 0, last = half ? hidden : middle;     \
+        call;                                                                         \
+    }
 #endif
 
 /* What one step is given: gates of W, gates in a row of pre-activations, and the numbers. */
@@ -82,10 +90,11 @@ static void NAME(rnn_case)(const char *isa, const TABLE *k, ptrdiff_t batch, ptr
     REAL *dz_last = NAME(copy)(s.dh, size);
     k->rnn_forward(h, s.rows, s.ld, source == FROM_TOKENS ? s.ids : NULL,
                    source == FROM_X ? s.x : NULL, s.packed_ih, INPUTS, s.h_prev, s.packed_hh, batch,
-                   hidden, source == FROM_TOKENS, f);
-    k->rnn_backward(dz, h, s.dh, s.dz_next, s.packed_back, batch, hidden, f);
-    k->rnn_backward(dz_last, h, dz_last, NULL, s.packed_back, batch, hidden, f);
-    k->rnn_backward(dz_silent, h, NULL, s.dz_next, s.packed_back, batch, hidden, f);
+                   hidden, 0, hidden, source == FROM_TOKENS, f);
+    k->rnn_backward(dz, h, s.dh, s.dz_next, s.packed_back, batch, hidden, 0, hidden, f);
+    k->rnn_backward(dz_last, h, dz_last, NULL, s.packed_back, batch, hidden, 0, hidden, f);
+    EACH_HALF(k->rnn_backward(dz_silent, h, NULL, s.dz_next, s.packed_back, batch, hidden, first,
+                              last, f));
     for (ptrdiff_t i = 0; i < batch; i++) {
         for (ptrdiff_t j = 0; j < hidden; j++) {
             const ptrdiff_t at = i * hidden + j;
@@ -116,11 +125,12 @@ static void NAME(lstm_case)(const char *isa, const TABLE *k, ptrdiff_t batch, pt
     const int64_t *ids = source == FROM_TOKENS ? s.ids : NULL;
     const REAL *x = source == FROM_X ? s.x : NULL;
     k->lstm_forward(h, c, gates, s.rows, s.ld, ids, x, s.packed_ih, INPUTS, s.h_prev, c_prev,
-                    s.packed_hh, batch, hidden, 0);
-    k->lstm_forward(h_again, c_in_place, NULL, s.rows, s.ld, ids, x, s.packed_ih, INPUTS, s.h_prev,
-                    c_in_place, s.packed_hh, batch, hidden, 1);
-    k->lstm_backward(dz, dc, gates, c, c_prev, source == FROM_X ? NULL : s.dh,
-                     source == FROM_ROWS ? NULL : s.dz_next, s.packed_back, batch, hidden);
+                    s.packed_hh, batch, hidden, 0, hidden, 0);
+    EACH_HALF(k->lstm_forward(h_again, c_in_place, NULL, s.rows, s.ld, ids, x, s.packed_ih, INPUTS,
+                              s.h_prev, c_in_place, s.packed_hh, batch, hidden, first, last, 1));
+    EACH_HALF(k->lstm_backward(dz, dc, gates, c, c_prev, source == FROM_X ? NULL : s.dh,
+                               source == FROM_ROWS ? NULL : s.dz_next, s.packed_back, batch, hidden,
+                               first, last));
     for (ptrdiff_t i = 0; i < batch; i++) {
         for (ptrdiff_t j = 0; j < hidden; j++) {
             const ptrdiff_t at = i * hidden + j, row = i * 4 * hidden + j;
@@ -162,11 +172,12 @@ static void NAME(gru_case)(const char *isa, const TABLE *k, ptrdiff_t batch, ptr
     const int64_t *ids = source == FROM_TOKENS ? s.ids : NULL;
     const REAL *x = source == FROM_X ? s.x : NULL;
     k->gru_forward(h, gates, s.rows, s.ld, ids, x, s.packed_ih, INPUTS, s.h_prev, s.packed_hh,
-                   batch, hidden, 0);
-    k->gru_forward(h_again, NULL, s.rows, s.ld, ids, x, s.packed_ih, INPUTS, s.h_prev, s.packed_hh,
-                   batch, hidden, 1);
-    k->gru_backward(dz, past, gates, s.h_prev, source == FROM_X ? NULL : s.dh,
-                    source == FROM_ROWS ? NULL : s.dz_next, s.packed_back, batch, hidden);
+                   batch, hidden, 0, hidden, 0);
+    EACH_HALF(k->gru_forward(h_again, NULL, s.rows, s.ld, ids, x, s.packed_ih, INPUTS, s.h_prev,
+                             s.packed_hh, batch, hidden, first, last, 1));
+    EACH_HALF(k->gru_backward(dz, past, gates, s.h_prev, source == FROM_X ? NULL : s.dh,
+                              source == FROM_ROWS ? NULL : s.dz_next, s.packed_back, batch, hidden,
+                              first, last));
     for (ptrdiff_t i = 0; i < batch; i++) {
         for (ptrdiff_t j = 0; j < hidden; j++) {
             const ptrdiff_t at = i * hidden + j, row = i * 4 * hidden + j;

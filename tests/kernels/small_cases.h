@@ -93,18 +93,18 @@ static void small_step_case(const char *isa, const fr_kernels_f32 *k, ptrdiff_t 
     k->pack_gates(s.packed_hh, near, gates, hidden, hidden);
     if (gates == 4) {
         k->lstm_forward(expected, c_expected, NULL, s.rows, s.ld, ids, NULL, NULL, 0, s.h_prev,
-                        c_prev, s.packed_hh, batch, hidden, 0);
+                        c_prev, s.packed_hh, batch, hidden, 0, hidden, 0);
         k->lstm_forward_small(h, c, s.rows, s.ld, ids, s.h_prev, c, packed, batch, hidden, 1,
                               stored);
         for (ptrdiff_t i = 0; i < size; i++)
             check(isa, "lstm_forward_small c", batch, hidden, c[i], c_expected[i], tolerance);
     } else if (gates == 3) {
         k->gru_forward(expected, NULL, s.rows, s.ld, ids, NULL, NULL, 0, s.h_prev, s.packed_hh,
-                       batch, hidden, 0);
+                       batch, hidden, 0, hidden, 0);
         k->gru_forward_small(h, s.rows, s.ld, ids, s.h_prev, packed, batch, hidden, 1, stored);
     } else {
         k->rnn_forward(expected, s.rows, s.ld, ids, NULL, NULL, 0, s.h_prev, s.packed_hh, batch,
-                       hidden, 0, f);
+                       hidden, 0, hidden, 0, f);
         if (source == FROM_ROWS) { /* in place */
             memcpy(h, s.rows, (size_t)size * sizeof(float));
             k->rnn_forward_small(h, h, hidden, NULL, s.h_prev, packed, batch, hidden, 1, f, stored);

@@ -17,4 +17,4 @@ DTYPES = (np.float32, np.float64)
 floats_and_ids = pytest.mark.parametrize("ids", [False, True], ids=["floats", "ids"])
 
 # Without it, problems as small as those of the tests stay on one thread.
-split_small_problems = patch.object(_threads, "MINIMUM_SHARE", 1)
+split_small_problems = patch.multiple(_threads, MINIMUM_SHARE=1, MINIMUM_TURN=1)

@@ -119,7 +119,8 @@ class Recurrent(Module):
         initial = self._checked_states(state, batch, batched)
         is_dense, columns = x.ndim == 3, self._gates * hidden
         step_work = batch * columns * (hidden + (x.shape[2] if is_dense else 0))
-        threads = _threads.threads_for(steps * step_work, batch, num_threads)
+        parts = _threads.step_parts(batch, step_work)
+        threads = _threads.threads_for(steps * step_work, parts, num_threads)
 
         h = workspace.take("h", (steps + 1, batch, hidden), self.dtype)
         h[0] = initial[0]
@@ -249,7 +250,8 @@ class Recurrent(Module):
             grad_last, self._packed().hh_back,
         )  # fmt: skip
         step_work = batch * self._gates * hidden * hidden
-        threads = _threads.threads_for(steps * step_work, batch, num_threads)
+        parts = _threads.step_parts(batch, step_work)
+        threads = _threads.threads_for(steps * step_work, parts, num_threads)
         for segment in reversed(_threads.segments(steps, step_work)):
             loop(*segment, threads)
         return dz, carry

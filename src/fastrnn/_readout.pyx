@@ -1,0 +1,134 @@
+"""The read-out of a sequence of states, its loss and their gradients, block by block of rows.
+
+Parts are slices of rows, for the team's threads; the caller checks shapes and owns all buffers.
+"""
+
+from cython cimport floating
+from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.string cimport memset
+
+from fastrnn._dispatch cimport (
+    k_column_sums,
+    k_cross_entropy,
+    k_cross_entropy_grad,
+    k_dropout,
+    k_gemm,
+    k_gemm_tn,
+)
+from fastrnn._kernels cimport fr_fpmode_flush, fr_fpmode_restore
+from fastrnn._team cimport run_parts
+
+
+cdef struct ReadoutArgs:
+    bint single, add
+    double *losses
+    void *grad_h
+    void *grad_w
+    void *grad_bias
+    void *logits
+    void *dropped
+    const void *h
+    const int64_t *targets
+    const void *packed_w
+    const void *packed_w_t
+    const void *bias
+    Py_ssize_t rows, hidden, classes, block, slice_rows, start, stop
+    uint64_t seed
+    int32_t threshold
+    double scale
+
+
+cdef double readout_rows(const ReadoutArgs *a, floating *logits, floating *dropped,
+                         floating *grad_w, floating *grad_bias, Py_ssize_t r,
+                         Py_ssize_t r1) noexcept nogil:
+    """Each block's logits become its gradients in place and are used three times in cache."""
+    cdef Py_ssize_t hidden = a.hidden, classes = a.classes, rows
+    cdef const floating *h
+    cdef floating *grad_h
+    cdef double loss = 0
+    while r < r1:
+        rows = min(a.block, r1 - r)
+        h = &(<const floating *>a.h)[r * hidden]
+        if a.threshold > 0:
+            k_dropout(dropped, h, a.seed, r, rows, hidden, a.threshold)
+            h = dropped
+        k_gemm(logits, classes, h, hidden, <const floating *>a.packed_w,
+               <const floating *>a.bias, rows, classes, hidden)
+        if a.grad_h == NULL:
+            loss += k_cross_entropy(<const floating *>logits, &a.targets[r], rows, classes)
+        else:
+            grad_h = &(<floating *>a.grad_h)[r * hidden]
+            loss += k_cross_entropy_grad(logits, &a.targets[r], rows, classes, a.scale)
+            k_gemm(grad_h, hidden, <const floating *>logits, classes,
+                   <const floating *>a.packed_w_t, <const floating *>NULL, rows, hidden, classes)
+            if a.threshold > 0:
+                k_dropout(grad_h, <const floating *>grad_h, a.seed, r, rows, hidden, a.threshold)
+            k_gemm_tn(grad_w, hidden, <const floating *>logits, classes, h, hidden, classes,
+                      hidden, rows)
+            k_column_sums(grad_bias, <const floating *>logits, classes, rows, classes)
+        r += rows
+    return loss
+
+
+cdef void readout_slices(const ReadoutArgs *a, floating *logits, Py_ssize_t part,
+                         Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+    cdef Py_ssize_t s, size = a.classes * a.hidden
+    cdef floating *grad_w = NULL
+    cdef floating *grad_bias = NULL
+    cdef floating *dropped = NULL
+    if a.threshold > 0:
+        dropped = &(<floating *>a.dropped)[part * a.block * a.hidden]
+    for s in range(first, last):
+        if a.grad_h != NULL:
+            grad_w = &(<floating *>a.grad_w)[s * size]
+            grad_bias = &(<floating *>a.grad_bias)[s * a.classes]
+            if not a.add:
+                memset(grad_w, 0, size * sizeof(floating))
+                memset(grad_bias, 0, a.classes * sizeof(floating))
+        a.losses[s] = readout_rows(a, &logits[part * a.block * a.classes], dropped, grad_w,
+                                   grad_bias, min(s * a.slice_rows + a.start, a.rows),
+                                   min(s * a.slice_rows + a.stop, a.rows))
+
+
+cdef void readout_part(const void *args, Py_ssize_t part, Py_ssize_t first,
+                       Py_ssize_t last) noexcept nogil:
+    cdef const ReadoutArgs *a = <const ReadoutArgs *>args
+    cdef uint64_t mode = fr_fpmode_flush()
+    if a.single:
+        readout_slices(a, <float *>a.logits, part, first, last)
+    else:
+        readout_slices(a, <double *>a.logits, part, first, last)
+    fr_fpmode_restore(mode)
+
+
+def readout_cross_entropy(floating[:, :, ::1] scratch_logits, floating[:, :, ::1] scratch_h,
+                          double[::1] losses, floating[:, ::1] grad_h,
+                          floating[:, :, ::1] grad_w, floating[:, ::1] grad_bias,
+                          const floating[:, ::1] h, const int64_t[::1] targets,
+                          const floating[::1] packed_w, const floating[::1] packed_w_t,
+                          const floating[::1] bias, uint64_t seed, int32_t threshold,
+                          double scale, Py_ssize_t slice_rows, Py_ssize_t start,
+                          Py_ssize_t stop, bint add, int threads):
+    """The cross-entropy of softmax(h W^T + bias), summed over each slice's rows.
+
+    Slice s has slice_rows rows, of which those from start to stop are done, and losses[s]. Unless
+    grad_h is None, the gradients of scale times the loss are written to its rows, and written or
+    added to grad_w[s] and grad_bias[s]. Logits exist for as many rows at a time as each thread's
+    ``scratch_logits`` has, so that they stay in cache and no array of all rows by all classes is
+    made. With a threshold above 0, threshold / 65536 of h is dropped, in ``scratch_h``.
+    """
+    cdef ReadoutArgs a
+    memset(&a, 0, sizeof(a))
+    a.single, a.add = floating is float, add
+    a.losses, a.logits, a.block = &losses[0], &scratch_logits[0, 0, 0], scratch_logits.shape[1]
+    a.h, a.targets, a.packed_w, a.bias = &h[0, 0], &targets[0], &packed_w[0], &bias[0]
+    a.rows, a.hidden, a.classes = h.shape[0], h.shape[1], bias.shape[0]
+    a.slice_rows, a.start, a.stop = slice_rows, start, stop
+    a.seed, a.threshold, a.scale = seed, threshold, scale
+    if threshold > 0:
+        a.dropped = &scratch_h[0, 0, 0]
+    if grad_h is not None:
+        a.grad_h, a.grad_w, a.grad_bias = &grad_h[0, 0], &grad_w[0, 0, 0], &grad_bias[0, 0]
+        a.packed_w_t = &packed_w_t[0]
+    with nogil:
+        run_parts(readout_part, &a, losses.shape[0], threads)
