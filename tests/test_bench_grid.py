@@ -105,6 +105,15 @@ def test_the_limit_has_the_values_worked_out_for_a_known_machine(
     assert 1e6 * limit_seconds(row, WORKED_OUT, 1) == pytest.approx(microseconds, rel=5e-3)
 
 
+def test_threads_that_share_a_sequence_read_their_part_of_the_weights() -> None:
+    (row,) = select("^seq GRU B1 T1000 H256$")
+    tail = 1000 * limit_seconds(select("^step GRU I16 H16$")[0], CONSTANTS, 1)
+    one, two = (limit_seconds(row, CONSTANTS, threads) for threads in (1, 2))
+    assert one / 2 < two < one / 2 + tail
+    (step,) = select("^step GRU I64 H256$")
+    assert limit_seconds(step, CONSTANTS, 2) == limit_seconds(step, CONSTANTS, 1)
+
+
 def test_the_probe_reads_every_element_as_often_as_it_says() -> None:
     x = np.arange(1000, dtype=np.float32) % 7
     assert _probe.reads(x, 3) == 3 * x.sum()

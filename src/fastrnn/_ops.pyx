@@ -26,8 +26,8 @@ cdef Py_ssize_t ALIGNMENT = 64
 
 
 # Memory of arrays of at least SMALLEST_KEPT bytes is kept for the next of the same size, up to
-# MOST_KEPT bytes in all: the system clears what it is asked for anew page by page, which takes as
-# long as a tenth of a batch's arithmetic (performance.md).
+# MOST_KEPT bytes in all: what the system is asked for anew it clears page by page, which took half
+# of a small training step (docs/decisions.md).
 cdef Py_ssize_t SMALLEST_KEPT = 1 << 16
 cdef Py_ssize_t MOST_KEPT = 1 << 26
 cdef list kept = []

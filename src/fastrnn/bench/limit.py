@@ -37,10 +37,10 @@ FLOAT_BYTES = 4
 def limit_seconds(row: Row, constants: Constants, threads: int) -> float:
     """Return the estimated limit of one unit of ``row`` in seconds.
 
-    Threads multiply the arithmetic of a batch. One sequence is one core's work: the limit of a
-    row with B = 1 is that of one thread whatever their number.
+    Threads multiply the arithmetic. Of a batch, each reads all weights; of one sequence, each reads
+    those of its own units. A step or a generated character is one core's work.
     """
-    machine = _Machine(constants, threads if row.batch > 1 else 1)
+    machine = _Machine(constants, 1 if row.kind in ("step", "gen") else threads)
     hidden, batch = row.hidden_size, row.batch
     input_weights, weights = row.gates * hidden * row.input_size, row.gates * hidden * hidden
     readout_weights = hidden * VOCABULARY
@@ -77,9 +77,10 @@ class _Machine:
 
     def product(self, weights: int, batch: int) -> float:
         """Return the seconds of a product of ``weights`` weights with ``batch`` vectors."""
-        return max(self.arithmetic(2 * batch * weights), self.read(FLOAT_BYTES * weights))
+        read_by_each = weights / self.threads if batch == 1 else weights
+        return max(self.arithmetic(2 * batch * weights), self.read(FLOAT_BYTES * read_by_each))
 
-    def read(self, size: int) -> float:
+    def read(self, size: float) -> float:
         """Read ``size`` bytes again that were read a step before."""
         l1_size, l2_size, _ = self.constants.cache_bytes
         l1, l2, l3 = (rate * 1e9 for rate in self.constants.read_gbytes)

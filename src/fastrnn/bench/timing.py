@@ -9,6 +9,10 @@ from itertools import repeat
 
 from fastrnn.bench.peers import Contender
 
+# Seconds until the threads of the contender before have stopped spinning (OpenMP's do for some
+# milliseconds), which would take a core from the next.
+SETTLE = 0.02
+
 
 def measure(contenders: Sequence[Contender], repeats: int, seconds: float) -> list[float]:
     """Seconds per call of each contender.
@@ -23,6 +27,7 @@ def measure(contenders: Sequence[Contender], repeats: int, seconds: float) -> li
     try:
         for _ in range(repeats):
             for index, contender in enumerate(contenders):
+                time.sleep(SETTLE)
                 best[index] = min(best[index], _time(contender, loops[index]))
     finally:
         if collecting:
