@@ -27,12 +27,19 @@ def measure(contenders: Sequence[Contender], repeats: int, seconds: float) -> li
     try:
         for _ in range(repeats):
             for index, contender in enumerate(contenders):
-                time.sleep(SETTLE)
+                _settle()
                 best[index] = min(best[index], _time(contender, loops[index]))
     finally:
         if collecting:
             gc.enable()
     return best
+
+
+def _settle() -> None:
+    """Wait, awake: a core that has slept is slower at first."""
+    end = time.perf_counter() + SETTLE
+    while time.perf_counter() < end:
+        pass
 
 
 def _loop_length(contender: Contender, seconds: float) -> int:
