@@ -35,9 +35,9 @@ from fastrnn._kernels cimport (
 )
 from fastrnn._team cimport STRIPE, run_parts, stripes, take_turns
 
-# Bytes of input projection computed at a time before the steps that use it: a quarter of a
-# 1 MB L2, so that weights and states stay there beside it.
-cdef Py_ssize_t PROJECTION_BYTES = 1 << 18
+# Bytes of input projection computed at a time before the steps that use it: what they displace from
+# L2, the steps have to read again. Of 32 to 256 KB, 64 were fastest or equal for all cells and sizes.
+cdef Py_ssize_t PROJECTION_BYTES = 1 << 16
 
 # In a smaller batch than this, input projections of many steps are computed at once: a product of
 # so few rows is bound by reading its weights. In a larger one, a step's projection is part of its
