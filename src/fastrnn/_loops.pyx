@@ -35,8 +35,8 @@ from fastrnn._kernels cimport (
 )
 from fastrnn._team cimport STRIPE, run_parts, stripes, take_turns
 
-# Bytes of input projection computed at a time before the steps that use it: what they displace from
-# L2, the steps have to read again. Of 32 to 256 KB, 64 were fastest or equal for all cells and sizes.
+# Bytes of input projection computed at a time before the steps that use it: what they displace
+# from L2, the steps have to read again. Of 32 to 256 KB, 64 were fastest or equal for all cells.
 cdef Py_ssize_t PROJECTION_BYTES = 1 << 16
 
 # In a smaller batch than this, input projections of many steps are computed at once: a product of
