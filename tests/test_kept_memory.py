@@ -54,6 +54,15 @@ def test_arrays_that_live_at_once_do_not_overlap():
     assert [set(array) for array in arrays] == [{number} for number in range(8)]
 
 
+def test_memory_too_large_to_be_kept_displaces_nothing() -> None:
+    first = _ops.empty(SIZE, np.float32)
+    where = address(first)
+    del first
+    too_large = _ops.empty(MOST_KEPT // 4, np.float32)
+    del too_large
+    assert address(_ops.empty(SIZE, np.float32)) == where
+
+
 def test_what_is_kept_is_bounded():
     script = """
 import resource

@@ -43,7 +43,7 @@ cdef class Loan:
     def __dealloc__(self):
         global kept_bytes
         # There is no memory if there was none to be had, and no list at the interpreter's end.
-        if self.memory is None or kept is None:
+        if self.memory is None or kept is None or self.memory.nbytes > MOST_KEPT:
             return
         kept.append(self.memory)
         kept_bytes += self.memory.nbytes
