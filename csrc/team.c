@@ -24,9 +24,9 @@
  * two loops of a call, and shorter than anyone notices. */
 #define AWAKE_NS 100000
 
-/* How often a thread looks for the end of a share before it gives way, some tens of microseconds,
- * and how often it gives way before it leaves: shares take microseconds. */
-#define PATIENCE 1024
+/* How long a thread looks for the end of a share before it gives way, and how often in turns that
+ * follow each other before it leaves: shares take microseconds. */
+#define PATIENCE_NS 30000
 #define MOST_LONG_WAITS 8
 
 typedef struct {
@@ -187,12 +187,15 @@ typedef struct {
     const void *args;
     ptrdiff_t turns;
     int shares;
+    atomic_int crowded;
     turn_share share[FR_TEAM_SHARES];
 } turn_game;
 
 static void do_share(turn_game *game, int number, ptrdiff_t turn) {
     turn_share *share = &game->share[number];
     ptrdiff_t untaken = turn;
+    /* Only a look, so that threads which come too late do not pull the line from its owner. */
+    if (atomic_load_explicit(&share->taken, memory_order_relaxed) != turn) return;
     if (!atomic_compare_exchange_strong(&share->taken, &untaken, turn + 1)) return;
     game->turn(game->args, turn, number, game->shares);
     atomic_store_explicit(&share->finished, turn + 1, memory_order_release);
@@ -200,27 +203,36 @@ static void do_share(turn_game *game, int number, ptrdiff_t turn) {
 
 /* Returns whether that took long: the other thread has lost its processor, perhaps to this one. */
 static int wait_until_finished(turn_share *share, ptrdiff_t turn) {
+    uint64_t start = 0;
     for (unsigned looks = 1; atomic_load_explicit(&share->finished, memory_order_acquire) < turn;
          looks++) {
-        if (looks < PATIENCE)
-            pause_awake();
-        else
-            give_way();
-        if (looks > PATIENCE) return 1;
+        pause_awake();
+        if (looks % 64) continue;
+        if (start == 0) start = now();
+        if (now() - start < PATIENCE_NS) continue;
+        give_way();
+        return 1;
     }
     return 0;
 }
 
-/* Threads that get in each other's way stop sharing: all but one leave. */
+/* Threads that get in each other's way stop sharing: all but the one that has the first share
+ * leave, and none comes back. */
 static void take_turns(const void *args, ptrdiff_t part, ptrdiff_t start, ptrdiff_t stop) {
     turn_game *game = *(turn_game *const *)args;
     (void)start, (void)stop;
     const int own = (int)part, shares = game->shares;
-    int waited = 0;
+    int long_waits = 0;
     for (ptrdiff_t turn = atomic_load(&game->share[own].finished); turn < game->turns; turn++) {
+        int waited = 0;
         for (int i = 0; i < shares; i++)
-            while (wait_until_finished(&game->share[i], turn))
-                if (own > 0 && ++waited == MOST_LONG_WAITS) return;
+            while (wait_until_finished(&game->share[i], turn)) {
+                waited = 1;
+                if (own > 0 && long_waits >= MOST_LONG_WAITS) atomic_store(&game->crowded, 1);
+                if (own > 0 && atomic_load(&game->crowded)) return;
+                long_waits++;
+            }
+        if (!waited) long_waits = 0;
         for (int i = 0; i < shares; i++) do_share(game, (own + i) % shares, turn);
     }
 }

@@ -49,11 +49,16 @@ cdef Py_ssize_t BATCH_TO_FUSE = 4
 cdef Py_ssize_t GRADIENT_BLOCK = 256
 
 
-def projection_steps(Py_ssize_t steps, Py_ssize_t batch, Py_ssize_t row_bytes):
-    """Return for how many steps at a time input projections are computed, 0 if in the step."""
+def projection_steps(Py_ssize_t steps, Py_ssize_t batch, Py_ssize_t row_bytes,
+                     Py_ssize_t threads):
+    """Return for how many steps at a time input projections are computed, 0 if in the step.
+
+    Threads that share a sequence share them too: each has a few steps.
+    """
     if batch >= BATCH_TO_FUSE:
         return 0
-    return max(1, min(steps, PROJECTION_BYTES // (batch * row_bytes)))
+    cdef Py_ssize_t few = 4 * threads if batch == 1 else 1
+    return min(steps, max(few, PROJECTION_BYTES // (batch * row_bytes)))
 
 
 cdef struct ForwardArgs:

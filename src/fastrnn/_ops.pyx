@@ -92,12 +92,21 @@ def empty(shape, dtype):
     return array
 
 
+def unit_blocks(Py_ssize_t hidden, dtype):
+    """Return how many blocks of units a recurrent matrix is packed in."""
+    cdef bint single = np.dtype(dtype) == np.float32
+    cdef Py_ssize_t size = table.f32.unit_block() if single else table.f64.unit_block()
+    return (hidden + size - 1) // size
+
+
 def pack(const floating[:, :] matrix):
-    """Return matrix (K, N), of any strides, packed into the panels of ``gemm``."""
+    """Return matrix (K, N), its rows or its columns contiguous, packed for ``gemm``."""
     cdef Py_ssize_t k = matrix.shape[0], n = matrix.shape[1]
     cdef Py_ssize_t row_stride = matrix.strides[0] // <Py_ssize_t>sizeof(floating)
     cdef Py_ssize_t column_stride = matrix.strides[1] // <Py_ssize_t>sizeof(floating)
     cdef floating[::1] packed
+    if row_stride != 1 and column_stride != 1:
+        raise ValueError("pack takes a matrix whose rows or columns are contiguous")
     if floating is float:
         packed = empty(table.f32.pack_size(k, n), np.float32)
         with nogil:

@@ -119,7 +119,7 @@ class Recurrent(Module):
         initial = self._checked_states(state, batch, batched)
         is_dense, columns = x.ndim == 3, self._gates * hidden
         step_work = batch * columns * (hidden + (x.shape[2] if is_dense else 0))
-        parts = _threads.step_parts(batch, step_work)
+        parts = self._step_parts(batch)
         threads = _threads.threads_for(steps * step_work, parts, num_threads)
 
         h = workspace.take("h", (steps + 1, batch, hidden), self.dtype)
@@ -130,7 +130,7 @@ class Recurrent(Module):
         if len(self.state_names) > 1:
             c = workspace.take("c", (steps + 1 if keep else 1, batch, hidden), self.dtype)
             c[0] = initial[1]
-        together = _loops.projection_steps(steps, batch, width * self.dtype.itemsize)
+        together = _loops.projection_steps(steps, batch, width * self.dtype.itemsize, threads)
         if is_dense and together:
             projection = _ops.empty((together, batch, width), self.dtype)
 
@@ -148,6 +148,11 @@ class Recurrent(Module):
         for segment in _threads.segments(steps, step_work):
             loop(*segment, threads)
         return Saved(x, h, c, gates, batched)
+
+    def _step_parts(self, batch: int) -> int:
+        """Return in how many parts a step can be shared by threads."""
+        work = self._gates * self.hidden_size**2
+        return _threads.step_parts(batch, work, _ops.unit_blocks(self.hidden_size, self.dtype))
 
     @property
     def _has_gates(self) -> bool:
@@ -250,7 +255,7 @@ class Recurrent(Module):
             grad_last, self._packed().hh_back,
         )  # fmt: skip
         step_work = batch * self._gates * hidden * hidden
-        parts = _threads.step_parts(batch, step_work)
+        parts = self._step_parts(batch)
         threads = _threads.threads_for(steps * step_work, parts, num_threads)
         for segment in reversed(_threads.segments(steps, step_work)):
             loop(*segment, threads)
