@@ -70,11 +70,13 @@ def test_ten_epochs_beat_the_last_value_on_a_sine(seed):
     assert sine_error(seed, epochs=10) < LAST_VALUE_ERROR
 
 
+@pytest.mark.unsanitized
 @pytest.mark.parametrize("seed", SEEDS)
 def test_three_hundred_epochs_learn_the_sine(seed):
     assert sine_error(seed, epochs=300) < 1e-5
 
 
+@pytest.mark.unsanitized
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_learning_rate_that_falls_predicts_the_sine_still_more_closely(seed):
     assert sine_error(seed, epochs=300, schedule="cosine") < 1e-6
@@ -103,6 +105,7 @@ def test_ready_series_are_continued_out_of_their_range(series):
     assert np.abs(forecast / series[25:] - 1).max() < 0.02
 
 
+@pytest.mark.unsanitized
 def test_a_series_that_stays_in_its_range_is_continued_for_eight_periods():
     angles = np.arange(400) * 2 * np.pi / 25
     forecast = Forecaster(25).fit(np.sin(angles[:200]), epochs=600).forecast(200)

@@ -98,6 +98,7 @@ class CtrlC:
 
 
 @needs_signals
+@pytest.mark.unsanitized
 def test_an_interrupted_fit_stops_within_a_second_and_the_model_goes_on(ctrl_c_raises) -> None:
     model = CharRNN(hidden_size=64)
     with CtrlC(lambda: len(model.history) >= 3):
@@ -110,6 +111,7 @@ def test_an_interrupted_fit_stops_within_a_second_and_the_model_goes_on(ctrl_c_r
 
 
 @needs_signals
+@pytest.mark.unsanitized
 def test_an_interrupted_forecaster_stops_within_a_second_and_predicts(ctrl_c_raises) -> None:
     forecaster = Forecaster(20)
     with CtrlC(lambda: len(forecaster.history) >= 3):
@@ -119,6 +121,7 @@ def test_an_interrupted_forecaster_stops_within_a_second_and_predicts(ctrl_c_rai
 
 
 @needs_signals
+@pytest.mark.unsanitized
 def test_an_interrupted_generation_stops_within_a_second(ctrl_c_raises) -> None:
     model = CharRNN(hidden_size=64, vocabulary=VERSE)
     started = time.perf_counter()
@@ -131,6 +134,7 @@ def test_an_interrupted_generation_stops_within_a_second(ctrl_c_raises) -> None:
 
 
 @needs_signals
+@pytest.mark.unsanitized
 @pytest.mark.parametrize(
     ("number", "times", "status"),
     [(signal.SIGINT, 1, 130), (signal.SIGINT, 3, 130), (signal.SIGTERM, 1, 143)],

@@ -14,7 +14,7 @@ from fastrnn import CharRNN
 
 # Wide and long enough that several threads share the work.
 TEXT = "".join(f"{n} squared is {n * n}\n" for n in range(1500))
-OPTIONS = {"steps": 6, "batch_size": 32, "seq_len": 48}
+OPTIONS = {"steps": 4, "batch_size": 32, "seq_len": 32}
 
 
 def model_bytes(tmp_path, *, num_threads: int | None = None, **settings: object) -> bytes:
@@ -45,7 +45,8 @@ def test_layer_and_readout_start_from_different_draws() -> None:
 @pytest.mark.parametrize("cell", CELLS)
 def test_an_evaluation_does_not_depend_on_the_threads(cell: str, num_threads: int) -> None:
     model = CharRNN(cell, hidden_size=96, vocabulary=TEXT)
-    assert model.evaluate(TEXT, num_threads=num_threads) == model.evaluate(TEXT)
+    some = TEXT[:8000]
+    assert model.evaluate(some, num_threads=num_threads) == model.evaluate(some)
 
 
 @pytest.mark.parametrize("cell", CELLS)
