@@ -69,7 +69,7 @@ def native_targets() -> dict[str, list[str]]:
 def test_every_kernel_agrees_with_plain_loops_on_the_instruction_set_in_use(tmp_path: Path) -> None:
     in_use = {"baseline", fastrnn.cpu.active()}
     targets = {name: flags for name, flags in native_targets().items() if name in in_use}
-    program = build(native_compiler(), targets, tmp_path, ["-O1"])
+    program = build(native_compiler(), targets, tmp_path, ["-O2"])
     assert run(program).split("\n")[:-1] == [f"{isa}: ok" for isa in targets]
 
 
