@@ -127,7 +127,7 @@ class Module(ABC):
         """
         version, kept = self._version, self._packed_now
         if kept is None or kept[0] != version:
-            kept = self._packed_now = (version, self._pack())
+            kept = self.__dict__["_packed_now"] = (version, self._pack())
         return kept[1]
 
     @abstractmethod
