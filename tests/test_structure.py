@@ -22,7 +22,7 @@ ROWS = [
     ["_step"],
     ["trace", "layers"],
     ["network", "losses", "data"],
-    ["optim", "sampling", "cells"],
+    ["optim", "sampling", "cells", "history"],
     ["updates", "scaling", "vocabulary", "corpus", "checkpoint", "train"],
     ["text", "sequence"],
     ["bench"],

@@ -8,8 +8,8 @@ Data flows one way::
               |                         vocabulary.py, corpus.py, scaling.py serve them
     train.py  updates.py                truncated BPTT; one all-or-nothing training step
               |
-    optim.py  sampling.py  cells.py     updates, drawing tokens, cells by name
-              |
+    optim.py  sampling.py  cells.py     updates, drawing tokens, cells by name; history.py,
+              |                         what a training leaves of its losses
     network.py  losses.py               recurrent layer and read-out, losses
               |
     layers/  trace.py                   parameters, whole sequences, streams, traces

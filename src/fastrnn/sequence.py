@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from fastrnn import _check, data
+from fastrnn import history as curve
 from fastrnn.cells import CELLS, make_network
 from fastrnn.network import Network
 from fastrnn.scaling import SCALINGS, Scaling
@@ -148,7 +149,8 @@ class Forecaster:
 
         The loss is the mean squared error of the network's outputs o over the epoch's windows,
         each taken before the update it leads to. It has no unit: an error e in a forecast counts
-        as (e / (s u))², see the class. Empty before the first fit.
+        as (e / (s u))², see the class. Empty before the first fit. After more than 10,000 epochs
+        each dict is for several: the mean loss, and the number of the last of them.
         """
         return [] if self._fitted is None else self._fitted.history
 
@@ -240,7 +242,7 @@ class Forecaster:
             for epoch in range(1, epochs + 1):
                 updates.schedule((epoch - 1) / epochs)
                 loss = _train_epoch(updates, batches)
-                self._fitted.history.append({"epoch": epoch, "loss": loss})
+                curve.append(self._fitted.history, "epoch", {"epoch": epoch, "loss": loss})
                 bar.set_postfix_str(f"loss {loss:.3g}", refresh=False)
                 bar.update()
         return self

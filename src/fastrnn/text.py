@@ -61,7 +61,8 @@ class CharRNN:
     history : list of dict
         One record for each training step: its number ``step`` from 1, the mean ``loss`` over
         the step's characters before the update in nats, and ``chars``, the number of
-        characters trained on so far.
+        characters trained on so far. After more than 10,000 steps each record is for several: the
+        mean of their losses, and ``step`` and ``chars`` as after the last of them.
 
     Raises
     ------

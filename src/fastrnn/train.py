@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from fastrnn import _check
+from fastrnn import history as curve
 from fastrnn.network import Network
 from fastrnn.updates import Settings, Updates, progress_bar
 
@@ -160,6 +161,7 @@ def train(
     Every pass over the streams starts from a zero hidden state. A record is appended to
     ``history`` after every step: its number ``step``, the mean ``loss`` of the step's chunk in
     nats per token before the update, and ``chars``, the number of targets seen so far.
+    :mod:`fastrnn.history` says what becomes of very many.
 
     Raises
     ------
@@ -186,6 +188,7 @@ def train(
                 seed=dropped + done + step,
             )
             chars += inputs.size
-            history.append({"step": done + step + 1, "loss": loss, "chars": chars})
+            record = {"step": done + step + 1, "loss": loss, "chars": chars}
+            curve.append(history, "step", record)
             bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
             course.advance(bar, inputs.size)
