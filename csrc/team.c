@@ -24,10 +24,10 @@
  * two loops of a call, and shorter than anyone notices. */
 #define AWAKE_NS 100000
 
-/* How long a thread looks for the end of a share before it gives way, and how often in turns that
+/* How long a thread looks for the end of a share before it gives way, and in how many turns that
  * follow each other before it leaves: shares take microseconds. */
 #define PATIENCE_NS 30000
-#define MOST_LONG_WAITS 8
+#define MOST_LONG_TURNS 8
 
 typedef struct {
     fr_part part;
@@ -47,7 +47,7 @@ typedef struct {
 Py_EXPORTED_SYMBOL const char fastrnn_team[] = "the threads of fastrnn";
 
 static worker workers[FR_TEAM_WORKERS];
-static atomic_int count, calls, caller_cpu, helped;
+static atomic_int count, calls, caller_cpu, helped, turns_helped;
 static team_job busy, done;
 
 static uint64_t now(void) {
@@ -191,14 +191,16 @@ typedef struct {
     turn_share share[FR_TEAM_SHARES];
 } turn_game;
 
-static void do_share(turn_game *game, int number, ptrdiff_t turn) {
+/* Returns whether this thread did it. */
+static int do_share(turn_game *game, int number, ptrdiff_t turn) {
     turn_share *share = &game->share[number];
     ptrdiff_t untaken = turn;
     /* Only a look, so that threads which come too late do not pull the line from its owner. */
-    if (atomic_load_explicit(&share->taken, memory_order_relaxed) != turn) return;
-    if (!atomic_compare_exchange_strong(&share->taken, &untaken, turn + 1)) return;
+    if (atomic_load_explicit(&share->taken, memory_order_relaxed) != turn) return 0;
+    if (!atomic_compare_exchange_strong(&share->taken, &untaken, turn + 1)) return 0;
     game->turn(game->args, turn, number, game->shares);
     atomic_store_explicit(&share->finished, turn + 1, memory_order_release);
+    return 1;
 }
 
 /* Returns whether that took long: the other thread has lost its processor, perhaps to this one. */
@@ -222,19 +224,20 @@ static void take_turns(const void *args, ptrdiff_t part, ptrdiff_t start, ptrdif
     turn_game *game = *(turn_game *const *)args;
     (void)start, (void)stop;
     const int own = (int)part, shares = game->shares;
-    int long_waits = 0;
+    int long_turns = 0, helped_out = 0;
     for (ptrdiff_t turn = atomic_load(&game->share[own].finished); turn < game->turns; turn++) {
         int waited = 0;
         for (int i = 0; i < shares; i++)
             while (wait_until_finished(&game->share[i], turn)) {
                 waited = 1;
-                if (own > 0 && long_waits >= MOST_LONG_WAITS) atomic_store(&game->crowded, 1);
-                if (own > 0 && atomic_load(&game->crowded)) return;
-                long_waits++;
+                if (own > 0 && atomic_load(&game->crowded)) break;
             }
-        if (!waited) long_waits = 0;
-        for (int i = 0; i < shares; i++) do_share(game, (own + i) % shares, turn);
+        long_turns = waited ? long_turns + 1 : 0;
+        if (own > 0 && long_turns > MOST_LONG_TURNS) atomic_store(&game->crowded, 1);
+        if (own > 0 && atomic_load(&game->crowded)) break;
+        for (int i = 0; i < shares; i++) helped_out += do_share(game, (own + i) % shares, turn);
     }
+    if (own > 0) atomic_fetch_add_explicit(&turns_helped, helped_out, memory_order_relaxed);
 }
 
 void fr_team_take_turns(fr_turn turn, const void *args, ptrdiff_t turns, int shares) {
@@ -255,6 +258,8 @@ void fr_team_rouse(int wanted) {
 }
 
 int fr_team_helped(void) { return atomic_load(&helped); }
+
+int fr_team_turns_helped(void) { return atomic_load(&turns_helped); }
 
 int fr_team_join(void) {
     const int number = atomic_load(&count);

@@ -30,6 +30,8 @@ void fr_team_rouse(int workers);
 
 /* How many offers workers have taken up. */
 int fr_team_helped(void);
+/* How many shares of turns were done by others than the caller. */
+int fr_team_turns_helped(void);
 
 /* Makes room for another worker: its number, or -1 where there is no room. With the GIL. */
 int fr_team_join(void);

@@ -59,19 +59,27 @@ def test_several_python_threads_may_call_at_once(cell: str, batch: int) -> None:
         np.testing.assert_array_equal(got, wanted)
 
 
-def long_sequence(threads: int) -> np.ndarray:
-    layer = fastrnn.LSTM(5, 300, seed=0).eval()
+def test_threads_share_one_sequence_and_its_way_back() -> None:
+    layer = fastrnn.LSTM(5, 300, seed=0)
     x = np.random.default_rng(0).normal(size=(300, 5)).astype(np.float32)
-    return layer(x, num_threads=threads)[0]
 
+    def gradient(threads: int) -> tuple[np.ndarray, int, int]:
+        before = _team.turns_helped()
+        output, _ = layer(x, num_threads=threads)
+        between = _team.turns_helped()
+        grad_x, _ = layer.backward(np.ones_like(output), num_threads=threads)
+        return grad_x, between - before, _team.turns_helped() - between
 
-def test_threads_share_one_sequence() -> None:
-    expected, helped = long_sequence(1), _team.helped()
+    expected, *helped = gradient(1)
+    assert helped == [0, 0]
+    both = [False, False]
     for _ in range(100):
-        np.testing.assert_array_equal(long_sequence(2), expected)
-        if _team.helped() > helped:
+        got, *helped = gradient(2)
+        np.testing.assert_array_equal(got, expected)
+        both = [had or now > 0 for had, now in zip(both, helped, strict=True)]
+        if all(both):
             return
-    pytest.fail("no thread helped in 100 calls")
+    pytest.fail(f"(forward, backward) shared in 100 calls: {both}")
 
 
 ON_ONE_PROCESSOR = """

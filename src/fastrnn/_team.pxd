@@ -9,6 +9,7 @@ cdef extern from "team.h":
     void fr_team_leave() nogil
     void fr_team_rouse(int workers) nogil
     int fr_team_helped()
+    int fr_team_turns_helped()
     int fr_team_join()
     void fr_team_work(int number) nogil
     void fr_team_forget()

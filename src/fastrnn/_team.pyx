@@ -13,6 +13,7 @@ from fastrnn._team cimport (
     fr_team_rouse,
     fr_team_run,
     fr_team_take_turns,
+    fr_team_turns_helped,
     fr_team_work,
     stripes,
 )
@@ -53,6 +54,11 @@ def rouse(int workers):
 def helped():
     """Return how many times a worker has shared a loop."""
     return fr_team_helped()
+
+
+def turns_helped():
+    """Return how many shares of one sequence's steps workers have done."""
+    return fr_team_turns_helped()
 
 
 def forget():
