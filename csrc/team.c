@@ -179,7 +179,8 @@ void fr_team_run(fr_part part, const void *args, ptrdiff_t size, int parts) {
  * `finished` up; a thread by itself takes its own share first and after it those that nobody has
  * taken. */
 typedef struct {
-    _Alignas(128) atomic_ptrdiff_t taken, finished;
+    _Alignas(128) atomic_ptrdiff_t taken;
+    _Alignas(128) atomic_ptrdiff_t finished; /* what the others look at while `taken` changes */
 } turn_share;
 
 typedef struct {

@@ -2,7 +2,7 @@
 
 Time-major throughout. ``h`` has a row more than there are steps: h[0] is the initial state and
 h[t + 1] the state after step t, so that h[:-1] are the previous states and h[1:] the output; so
-it is with the LSTM's ``c``. Each loop has a part that does some rows of the batch, or some columns
+it is with the LSTM's ``c``. Each loop has a part that does some rows of the batch, or some units
 of a gradient, and is shared by ``threads`` of the team; a single sequence is shared turn by turn,
 each thread doing some units of every step. No element is ever computed in two ways, so the bits do
 not depend on the split. What parts are given lies in a struct, as the team's threads

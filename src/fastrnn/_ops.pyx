@@ -26,10 +26,11 @@ cdef Py_ssize_t ALIGNMENT = 64
 
 
 # Memory of arrays of at least SMALLEST_KEPT bytes is kept for the next of the same size, up to
-# MOST_KEPT bytes in all: what the system is asked for anew it clears page by page, which took half
-# of a small training step (docs/decisions.md).
+# MOST_KEPT bytes and MOST_ARRAYS in all, the latest first to be found: what the system is asked for
+# anew it clears page by page, which took half of a small training step (docs/decisions.md).
 cdef Py_ssize_t SMALLEST_KEPT = 1 << 16
 cdef Py_ssize_t MOST_KEPT = 1 << 26
+cdef Py_ssize_t MOST_ARRAYS = 64
 cdef list kept = []
 cdef Py_ssize_t kept_bytes = 0
 
@@ -47,7 +48,7 @@ cdef class Loan:
             return
         kept.append(self.memory)
         kept_bytes += self.memory.nbytes
-        while kept_bytes > MOST_KEPT:
+        while kept_bytes > MOST_KEPT or len(kept) > MOST_ARRAYS:
             kept_bytes -= (<cnp.ndarray>kept.pop(0)).nbytes
 
 

@@ -15,10 +15,9 @@ cdef extern from "team.h":
     void fr_team_forget()
     int FR_TEAM_WORKERS, FR_TEAM_SHARES
 
-# Gradients of weights are split in stripes of this many of their rows: what a thread adds to their
-# biases is then a cache line of float32.
+# Gradients of weights are split in stripes of this many of their rows.
 cdef enum:
-    STRIPE = 16
+    STRIPE = 8
 
 cdef inline Py_ssize_t stripes(Py_ssize_t rows) noexcept nogil:
     return (rows + STRIPE - 1) // STRIPE

@@ -1,8 +1,8 @@
 """What all recurrent layers share: buffers, threads, and the gradients that are products.
 
 A layer checks its input, owns parameters and packed weights, allocates results, and calls the
-compiled loops on slices of the batch, one slice a thread. A cell adds its equations' names, how a
-row of its pre-activations is laid out, and its call.
+compiled loops, whose work threads share: rows of the batch, or units of a single sequence. A cell
+adds its equations' names, how a row of its pre-activations is laid out, and its call.
 """
 
 from __future__ import annotations
@@ -264,7 +264,7 @@ class Recurrent(Module):
     def _parameter_grads(
         self, x: np.ndarray, h: np.ndarray, dz: np.ndarray, num_threads: int | None
     ) -> None:
-        """Add the products over all steps to the gradients, columns of dz shared by threads."""
+        """Add the products over all steps to the gradients, units of dz shared by threads."""
         steps, batch, width = dz.shape
         hidden, grad = self.hidden_size, self.grad
         columns = self._gates * hidden
