@@ -152,3 +152,9 @@ def test_an_optimiser_freezes_what_it_is_not_given(cell: str) -> None:
     fastrnn.optim.SGD(net.readout, lr=0.1).step()
     for name, value in net.layer.state_dict().items():
         np.testing.assert_array_equal(value, before[name])
+
+
+def test_gradients_show_their_names_and_values() -> None:
+    grad = repr(fastrnn.Linear(1, 2).grad)
+    assert grad.startswith("Gradients({'weight': array([[0.],")
+    assert "'bias'" in grad

@@ -79,7 +79,7 @@ def _add_train(commands: Commands) -> None:
         type=_output,
         metavar="MODEL",
         default=DEFAULT_MODEL,
-        help="file to save the model to",
+        help="file to save the model to; an earlier model there is replaced",
     )
     option("--force", action="store_true", help="overwrite MODEL even if it is no fastrnn model")
     option("--quiet", action="store_true", help="show no progress bar")

@@ -34,6 +34,9 @@ class Gradients(Mapping[str, np.ndarray]):
             _check.shape(f"grad[{name!r}]", array, view.shape)
             view[...] = array
 
+    def __repr__(self) -> str:
+        return f"Gradients({self._views})"
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._views)
 
