@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.unsanitized
-
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 
@@ -93,6 +91,7 @@ def test_sine_beats_the_last_value_in_ten_epochs_and_reports_the_tutorial_honest
     assert "the tutorial calls it 0.8749" in output
 
 
+@pytest.mark.unsanitized
 def test_text_generation_beats_the_frequencies_it_compares_itself_to():
     pytest.importorskip("pydoc_data.topics")
     output = run("text_generation.py")

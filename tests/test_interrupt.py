@@ -98,7 +98,6 @@ class CtrlC:
 
 
 @needs_signals
-@pytest.mark.unsanitized
 def test_an_interrupted_fit_stops_within_a_second_and_the_model_goes_on(ctrl_c_raises) -> None:
     model = CharRNN(hidden_size=64)
     with CtrlC(lambda: len(model.history) >= 3):
@@ -111,7 +110,6 @@ def test_an_interrupted_fit_stops_within_a_second_and_the_model_goes_on(ctrl_c_r
 
 
 @needs_signals
-@pytest.mark.unsanitized
 def test_an_interrupted_forecaster_stops_within_a_second_and_predicts(ctrl_c_raises) -> None:
     forecaster = Forecaster(20)
     with CtrlC(lambda: len(forecaster.history) >= 3):

@@ -99,7 +99,8 @@ np.testing.assert_array_equal(five, one)
 
 
 @pytest.mark.skipif(
-    not sys.platform.startswith("linux"), reason="only Linux ties threads to a processor"
+    not sys.platform.startswith("linux"),
+    reason="ties threads to a processor and reads in /proc that all of them are",
 )
 def test_threads_that_have_one_processor_share_a_sequence_all_the_same() -> None:
     subprocess.run([sys.executable, "-c", ON_ONE_PROCESSOR], check=True, timeout=60)
