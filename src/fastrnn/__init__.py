@@ -29,7 +29,7 @@ from fastrnn import _limits, cpu, data, losses, optim
 from fastrnn._threads import get_num_threads, set_num_threads
 from fastrnn._version import __version__
 from fastrnn.errors import ModelFileError, NonFiniteLossError, UnknownCharacterError
-from fastrnn.layers import GRU, LSTM, RNN, Linear
+from fastrnn.layers import GRU, LSTM, RNN, Jordan, Linear
 from fastrnn.network import Network
 from fastrnn.sequence import Forecaster
 from fastrnn.text import CharRNN, load
@@ -42,6 +42,7 @@ __all__ = [
     "RNN",
     "CharRNN",
     "Forecaster",
+    "Jordan",
     "Linear",
     "ModelFileError",
     "Network",

@@ -184,6 +184,32 @@ cdef inline double k_cross_entropy_grad(floating *logits, const int64_t *targets
         return table.f64.cross_entropy_grad(logits, targets, m, classes, scale)
 
 
+cdef inline void k_activate(floating *x, Py_ssize_t size,
+                            fr_nonlinearity nonlinearity) noexcept nogil:
+    """x = f(x)."""
+    if floating is float:
+        table.f32.activate(x, x, size, nonlinearity)
+    else:
+        table.f64.activate(x, x, size, nonlinearity)
+
+
+cdef inline void k_normalise(floating *normal, floating *spread, const floating *x, Py_ssize_t ldx,
+                             Py_ssize_t m, Py_ssize_t n) noexcept nogil:
+    if floating is float:
+        table.f32.normalise(normal, spread, x, ldx, m, n)
+    else:
+        table.f64.normalise(normal, spread, x, ldx, m, n)
+
+
+cdef inline void k_normalise_back(floating *dx, const floating *normal, const floating *spread,
+                                  const floating *dy, Py_ssize_t ldy, const floating *gain,
+                                  Py_ssize_t m, Py_ssize_t n) noexcept nogil:
+    if floating is float:
+        table.f32.normalise_back(dx, normal, spread, dy, ldy, gain, m, n)
+    else:
+        table.f64.normalise_back(dx, normal, spread, dy, ldy, gain, m, n)
+
+
 cdef inline void k_dropout(floating *out, const floating *x, uint64_t seed, int64_t first_row,
                            Py_ssize_t m, Py_ssize_t n, int32_t threshold) noexcept nogil:
     if floating is float:

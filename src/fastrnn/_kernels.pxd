@@ -93,6 +93,11 @@ cdef extern from "fastrnn.h" nogil:
                                      Py_ssize_t classes, double scale) noexcept nogil
         void (*dropout)(float *out, const float *x, uint64_t seed, int64_t first_row, Py_ssize_t m,
                         Py_ssize_t n, int32_t threshold) noexcept nogil
+        void (*normalise)(float *normal, float *spread, const float *x, Py_ssize_t ldx,
+                          Py_ssize_t m, Py_ssize_t n) noexcept nogil
+        void (*normalise_back)(float *dx, const float *normal, const float *spread,
+                               const float *dy, Py_ssize_t ldy, const float *gain,
+                               Py_ssize_t m, Py_ssize_t n) noexcept nogil
         Py_ssize_t (*sample)(float *logits, float *scratch, Py_ssize_t classes,
                              double temperature, Py_ssize_t top_k, double top_p,
                              double uniform) noexcept nogil
@@ -173,6 +178,11 @@ cdef extern from "fastrnn.h" nogil:
                                      Py_ssize_t classes, double scale) noexcept nogil
         void (*dropout)(double *out, const double *x, uint64_t seed, int64_t first_row,
                         Py_ssize_t m, Py_ssize_t n, int32_t threshold) noexcept nogil
+        void (*normalise)(double *normal, double *spread, const double *x, Py_ssize_t ldx,
+                          Py_ssize_t m, Py_ssize_t n) noexcept nogil
+        void (*normalise_back)(double *dx, const double *normal, const double *spread,
+                               const double *dy, Py_ssize_t ldy, const double *gain,
+                               Py_ssize_t m, Py_ssize_t n) noexcept nogil
         Py_ssize_t (*sample)(double *logits, double *scratch, Py_ssize_t classes,
                              double temperature, Py_ssize_t top_k, double top_p,
                              double uniform) noexcept nogil

@@ -15,6 +15,8 @@ from fastrnn._dispatch cimport (
     k_dropout,
     k_gemm_stored,
     k_gemm_tn,
+    k_normalise,
+    k_normalise_back,
 )
 from fastrnn._kernels cimport fr_fpmode_flush, fr_fpmode_restore, fr_nonlinearity, fr_stored
 from fastrnn._team cimport STRIPE, run_parts, stripes
@@ -257,6 +259,21 @@ def dropout(floating[:, ::1] out, const floating[:, ::1] x, uint64_t seed, int32
     """out = x with threshold / 65536 of it dropped, the rest scaled up; out may be x."""
     with nogil:
         k_dropout(&out[0, 0], &x[0, 0], seed, 0, x.shape[0], x.shape[1], threshold)
+
+
+def normalise(floating[:, ::1] normal, floating[::1] spread, const floating[:, ::1] x):
+    """Set normal to the rows of x, each of mean 0 and variance 1, and spread to 1 / deviation."""
+    with nogil:
+        k_normalise(&normal[0, 0], &spread[0], &x[0, 0], x.shape[1], x.shape[0], x.shape[1])
+
+
+def normalise_back(floating[:, ::1] dx, const floating[:, ::1] normal, const floating[::1] spread,
+                   const floating[:, :] dy, const floating[::1] gain):
+    """Set dx to the gradient of what ``normalise`` was given, dy being that of gain * normal."""
+    with nogil:
+        k_normalise_back(&dx[0, 0], &normal[0, 0], &spread[0], &dy[0, 0],
+                         dy.strides[0] // <Py_ssize_t>sizeof(floating), &gain[0], dx.shape[0],
+                         dx.shape[1])
 
 
 def softmax(floating[:, ::1] logits):

@@ -10,7 +10,8 @@ import numpy as np
 from fastrnn import _check, _ops, _readout, _threads, losses
 from fastrnn._step import Stream
 from fastrnn.layers import Linear, Module, Recurrent
-from fastrnn.layers.recurrent import DROPOUT_STEPS, Run
+from fastrnn.layers.composed import dropout_threshold
+from fastrnn.layers.recurrent import Run
 from fastrnn.layers.workspace import FRESH, Workspace
 
 OUTPUTS = ("all", "last")
@@ -405,7 +406,7 @@ class Network:
             if counts == 0:
                 raise ValueError("class_weight is 0 for every target, expected one that counts")
         scale = 1.0 / counts if how.reduction == "mean" else 1.0
-        threshold = min(round(how.dropout * DROPOUT_STEPS), DROPOUT_STEPS - 1)
+        threshold = dropout_threshold(how.dropout)
         slices = _slices(rows, hidden, classes)
         slice_rows = -(-rows // slices)
         most = max(1, min(_BLOCK_ROWS, _BLOCK_NUMBERS // max(hidden, classes)))
