@@ -22,7 +22,7 @@ ROWS = [
     ["_step"],
     ["trace", "layers"],
     ["network", "losses", "data"],
-    ["optim", "sampling", "cells", "history"],
+    ["optim", "sampling", "cells", "history", "streams"],
     ["updates", "scaling", "vocabulary", "corpus", "checkpoint", "train"],
     ["text", "sequence"],
     ["bench"],

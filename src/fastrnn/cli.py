@@ -23,8 +23,8 @@ from fastrnn.corpus import python_help, read_text
 from fastrnn.errors import ModelFileError, NonFiniteLossError
 from fastrnn.interrupts import BY_SIGNAL, Interrupts
 from fastrnn.recipe import recipe
+from fastrnn.streams import stream_count
 from fastrnn.text import CharRNN, load
-from fastrnn.train import stream_count
 
 HELD_OUT = 0.1
 SAMPLE_LENGTH = 400

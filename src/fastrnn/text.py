@@ -15,7 +15,8 @@ from fastrnn.cells import CELLS, make_layer, make_network
 from fastrnn.errors import ModelFileError, NonFiniteLossError
 from fastrnn.network import Network
 from fastrnn.sampling import generate_ids
-from fastrnn.train import Options, Streams, train
+from fastrnn.streams import Streams
+from fastrnn.train import Options, train
 from fastrnn.vocabulary import Vocabulary, check_text
 
 _KIND = "CharRNN"
