@@ -108,3 +108,12 @@ def stream_count(length: int, batch_size: int, seq_len: int) -> int:
     (4, 3)
     """
     return min(batch_size, (length - 1) // seq_len)
+
+
+def check_window(length: int, unit: str, seq_len: int) -> None:
+    """Require a text of ``length`` characters, or what ``unit`` says, that makes one window."""
+    if length < seq_len + 1:
+        raise ValueError(
+            f"text has {length:,} {unit}s, fewer than one window of seq_len + 1 = "
+            f"{seq_len + 1:,}; use a longer text or a smaller seq_len"
+        )
