@@ -286,6 +286,7 @@ def test_every_policy_gives_the_ids_that_it_gives_for_a_string(text, policy, pie
         patch.setattr(codes, "PIECE", piece)
         ids = Corpus.from_text(text)._encode(symbols, policy)[:]
     np.testing.assert_array_equal(ids, symbols.encode(text, unknown=policy))
+    assert Corpus.from_text(text)._length_in(symbols, policy) == len(ids)
 
 
 def test_an_unknown_character_is_named_with_file_and_position(on_disk) -> None:

@@ -100,7 +100,8 @@ def _train(arguments: argparse.Namespace, text: Corpus) -> int:
     if model.network is not None:
         checkpoint.check_room(arguments.out, model.network.num_parameters * model.dtype.itemsize)
     before = _measure("untrained", model, held_out, arguments.threads)
-    streams = stream_count(len(learned), arguments.batch_size, arguments.seq_len)
+    length = learned._length_in(model._ready()[1], model.unknown)
+    streams = stream_count(length, arguments.batch_size, arguments.seq_len)
     fewer = "" if streams == arguments.batch_size else ", all that a text so short makes"
     _say(f"training   batch size {streams:,}{fewer}; {_length(arguments)}; Ctrl-C stops and saves")
     started = time.perf_counter()

@@ -194,6 +194,22 @@ class Corpus:
         UnknownCharacterError
             If a character is unknown and ``unknown`` is ``"error"``.
         """
+        spellings = self._spellings(symbols, unknown, advice)
+        if all(len(spelling) == 1 for spelling in spellings):
+            table = np.concatenate([_NEVER_READ[:0], *spellings])
+            return CorpusIds(self._store.codes, table, self._start, self._stop)
+        codes = self._spelled_out(spellings, len(symbols))
+        return CorpusIds(codes, np.arange(len(symbols)), 0, len(codes))
+
+    def _length_in(self, symbols: Symbols, unknown: str) -> int:
+        """Return how many ids :meth:`_encode` gives."""
+        lengths = [len(spelling) for spelling in self._spellings(symbols, unknown)]
+        return int(self._counts() @ np.array(lengths, np.int64))
+
+    def _spellings(
+        self, symbols: Symbols, unknown: str, advice: str = ADVICE
+    ) -> Sequence[np.ndarray]:
+        """Return the ids of each character that the store has; any of one that this part lacks."""
         symbols.check_policy(unknown)
         alphabet = from_code_points(self._store.points)
         lacking = symbols.lacks(alphabet)
@@ -202,15 +218,10 @@ class Corpus:
             there = self._counts() > 0
             if unknown == ERROR and (lacking & there).any():
                 raise self._refusal(symbols, lacking, advice)
-        spellings = [
+        return [
             symbols.encode(character, unknown=unknown) if is_there else _NEVER_READ
             for character, is_there in zip(alphabet, there.tolist(), strict=True)
         ]
-        if all(len(spelling) == 1 for spelling in spellings):
-            table = np.concatenate([_NEVER_READ[:0], *spellings])
-            return CorpusIds(self._store.codes, table, self._start, self._stop)
-        codes = self._spelled_out(spellings, len(symbols))
-        return CorpusIds(codes, np.arange(len(symbols)), 0, len(codes))
 
     def _spelled_out(self, spellings: Sequence[np.ndarray], size: int) -> Codes:
         """Return the ids, below ``size``, where a character is spelled with none or several."""
