@@ -71,6 +71,12 @@ def test_lines_end_as_they_do_in_the_file_and_a_byte_order_mark_is_no_character(
     assert Corpus.from_files(["a", "b"]).text() == "naïve\r\n日本\r\ufeffend\n"
 
 
+def test_a_mark_within_a_file_is_a_character(monkeypatch) -> None:
+    monkeypatch.setattr(textfiles, "_PIECE", 3)
+    Path("a").write_bytes("abc\ufeffdef".encode())
+    assert Corpus.from_files("a").text() == "abc\ufeffdef"
+
+
 def test_files_follow_one_another_as_given_and_those_of_a_pattern_by_name() -> None:
     Path("sub", "deep").mkdir(parents=True)
     for name in ("b.txt", "a.txt", "c.md", "sub/d.txt", "sub/deep/e.txt"):
@@ -328,6 +334,29 @@ def test_training_on_files_has_the_bits_of_training_on_their_text(
 # Where it is kept
 
 
+@given(
+    st.lists(st.lists(st.integers(0, 255), max_size=20)),
+    st.none() | st.integers(0, 40),
+    st.integers(1, 9),
+    st.integers(0, 30),
+)
+def test_numbers_are_the_same_in_memory_and_in_a_file(parts, in_memory, piece, start) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(codes, "PIECE", piece)
+        kept = codes.Codes(np.uint8, in_memory)
+        for part in parts:
+            kept.append(np.array(part, np.int64))
+        expected = np.array([number for part in parts for number in part], np.uint8)
+        assert (kept._file is None) == (in_memory is None or len(expected) <= in_memory)
+        np.testing.assert_array_equal(kept[start : start + 5], expected[start : start + 5])
+        wide = kept.widened(np.uint16)
+        with pytest.raises(ValueError, match="closed"):
+            kept[:]
+        np.testing.assert_array_equal(wide[:], expected.astype(np.uint16), strict=True)
+        np.testing.assert_array_equal([n for piece in wide.pieces(2) for n in piece], expected[2:])
+        wide.close()
+
+
 def test_a_closed_corpus_says_so(on_disk) -> None:
     Path("a").write_text("abc")
     for corpus in (Corpus.from_files("a"), Corpus.from_text("abc")):
@@ -374,9 +403,10 @@ def test_nothing_stays_open_of_a_corpus_that_could_not_be_made(
 
     monkeypatch.setattr(textfiles, "read", texts)
     before = open_files()
-    with pytest.raises(failure):
+    with pytest.raises(failure) as caught:
         Corpus.from_files("a")
     assert open_files() == before
+    assert caught.tb is not None  # which an interactive session keeps, and with it all variables
 
 
 @pytest.mark.parametrize("after", [0, 1])
