@@ -190,7 +190,8 @@ def _add_evaluate(commands: Commands) -> None:
         commands,
         "evaluate",
         "measure how well a model predicts a text",
-        "Print the mean loss of a model over a text, in nats and in bits per character.",
+        "Print the mean loss of a model over a text, in nats and in bits per character (per byte "
+        "where it is a model of bytes).",
         f"example:\n  fastrnn evaluate {DEFAULT_MODEL} other.txt",
     )
     parser.add_argument("model", metavar="MODEL", help="file that 'fastrnn train' saved")
@@ -371,7 +372,7 @@ def _add_unknown(parser: argparse._ActionsContainer, what: str = "") -> None:
     parser.add_argument(
         "--unknown",
         type=_policy,
-        metavar="CHAR",
+        metavar="POLICY",
         help=what
         or "what becomes of characters that the model does not know, if not as it was "
         "trained: 'error', 'skip' to leave them out, or a character that it reads instead",

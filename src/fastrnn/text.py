@@ -154,8 +154,7 @@ class CharRNN:
         known = "256 bytes" if of_bytes else f"vocabulary of {len(self.vocabulary)}"
         return (
             f"CharRNN(cell={self.cell!r}, hidden_size={self.hidden_size}, "
-            f"nonlinearity={self.nonlinearity!r}, dtype={self.dtype.name!r}, "
-            f"{known})"
+            f"nonlinearity={self.nonlinearity!r}, dtype={self.dtype.name!r}, {known})"
         )
 
     def fit(

@@ -131,7 +131,7 @@ class Symbols(ABC):
         if replacement(unknown) and self.lacks(unknown).any():
             raise ValueError(
                 f"unknown must be 'error', 'skip' or one character of the model's vocabulary, "
-                f"got {_check.describe(unknown)}"
+                f"got {unknown!r}"
             )
 
     def refusal(
@@ -290,9 +290,7 @@ def check_policy(name: str, value: str) -> None:
             f"{name} must be 'error', 'skip' or a character, got {_check.describe(value)}"
         )
     if value not in (ERROR, SKIP) and len(value) != 1:
-        raise ValueError(
-            f"{name} must be 'error', 'skip' or one character, got {_check.describe(value)}"
-        )
+        raise ValueError(f"{name} must be 'error', 'skip' or one character, got {value!r}")
 
 
 def replacement(policy: str) -> str:
