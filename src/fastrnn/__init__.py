@@ -5,8 +5,10 @@ Data flows one way::
     cli.py                              the command
               |
     text.py  sequence.py                models of characters and of series; checkpoint.py,
-              |                         vocabulary.py, corpus.py, scaling.py serve them
-    train.py  updates.py                truncated BPTT; one all-or-nothing training step
+              |                         vocabulary.py, scaling.py serve them; corpus.py,
+              |                         textfiles.py, codes.py: texts larger than memory
+    train.py  updates.py                truncated BPTT; one all-or-nothing training step;
+              |                         streams.py, what a step learns from
               |
     optim.py  sampling.py  cells.py     updates, drawing tokens, cells by name; history.py,
               |                         what a training leaves of its losses
@@ -28,6 +30,7 @@ compiled path against it. ``bench/`` sets all of it beside other libraries, for 
 from fastrnn import _limits, cpu, data, losses, optim
 from fastrnn._threads import get_num_threads, set_num_threads
 from fastrnn._version import __version__
+from fastrnn.corpus import Corpus
 from fastrnn.errors import ModelFileError, NonFiniteLossError, UnknownCharacterError
 from fastrnn.layers import GRU, LSTM, RNN, Jordan, Linear
 from fastrnn.network import Network
@@ -41,6 +44,7 @@ __all__ = [
     "LSTM",
     "RNN",
     "CharRNN",
+    "Corpus",
     "Forecaster",
     "Jordan",
     "Linear",

@@ -19,15 +19,17 @@ import numpy as np
 
 import fastrnn
 from fastrnn import checkpoint, options
-from fastrnn.corpus import python_help, read_text
+from fastrnn.corpus import Corpus, python_help
 from fastrnn.errors import ModelFileError, NonFiniteLossError
 from fastrnn.interrupts import BY_SIGNAL, Interrupts
 from fastrnn.recipe import recipe
+from fastrnn.streams import stream_count
 from fastrnn.text import CharRNN, load
-from fastrnn.train import stream_count
+from fastrnn.vocabulary import ERROR, SKIP, Bytes
 
 HELD_OUT = 0.1
 SAMPLE_LENGTH = 400
+FILES_SHOWN = 3
 SAMPLE_TEMPERATURE = 0.7
 
 EXIT_OK, EXIT_ERROR = 0, 1
@@ -50,8 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str] | None) -> int:
     arguments, extra = options.parser().parse_known_args(argv)
     arguments.is_process = argv is None
-    if extra:
-        arguments.parser.error(f"unrecognized arguments: {' '.join(extra)}")
+    options.take_files_among_options(arguments, extra)
     if sys.stdout is None:
         _complain("error: standard output is closed")
         return EXIT_ERROR
@@ -73,7 +74,11 @@ def _run(argv: Sequence[str] | None) -> int:
 def train(arguments: argparse.Namespace) -> int:
     """``fastrnn train``: fit a model to a text, measure it, save it and show what it writes."""
     _check_output(arguments.out, arguments.force)
-    text = python_help() if arguments.file is None else read_text(arguments.file)
+    with _corpus(arguments.files) as text:
+        return _train(arguments, text)
+
+
+def _train(arguments: argparse.Namespace, text: Corpus) -> int:
     _choose(arguments, len(text))
     learned, held_out = _split(text, arguments.seq_len)
     model = CharRNN(
@@ -81,18 +86,22 @@ def train(arguments: argparse.Namespace) -> int:
         arguments.hidden_size,
         nonlinearity=arguments.nonlinearity,
         seed=arguments.seed,
-        vocabulary=text,
+        vocabulary=_vocabulary(text, arguments),
+        symbols=arguments.symbols,
+        unknown=arguments.unknown,
     )
-    source = "Python's help (pydoc_data.topics)" if arguments.file is None else arguments.file
     _say(
-        f"text       {source}: {len(text):,} characters, {len(model.vocabulary):,} distinct; "
-        f"the last {len(held_out):,} are held out"
+        f"text       {_source(text)}: {len(text):,} characters, {len(text.characters()):,} "
+        f"distinct; the last {len(held_out):,} are held out"
     )
+    if model.vocabulary and model.vocabulary != text.characters():
+        _say(f"vocabulary {len(model.vocabulary):,} characters; unknown {_said(model.unknown)}")
     _say(f"model      {_summary(model)}")
     if model.network is not None:
         checkpoint.check_room(arguments.out, model.network.num_parameters * model.dtype.itemsize)
     before = _measure("untrained", model, held_out, arguments.threads)
-    streams = stream_count(len(learned), arguments.batch_size, arguments.seq_len)
+    length = learned._length_in(model._ready()[1], model.unknown)
+    streams = stream_count(length, arguments.batch_size, arguments.seq_len)
     fewer = "" if streams == arguments.batch_size else ", all that a text so short makes"
     _say(f"training   batch size {streams:,}{fewer}; {_length(arguments)}; Ctrl-C stops and saves")
     started = time.perf_counter()
@@ -108,7 +117,9 @@ def train(arguments: argparse.Namespace) -> int:
             model.save(arguments.out)
     if interrupts.status is not None:
         return _interrupted(model, arguments.out, interrupts.status)
-    _say(f"           {seconds:.1f} s, {model.history[-1]['chars'] / seconds:,.0f} characters/s")
+    _say(
+        f"           {seconds:.1f} s, {model.history[-1]['chars'] / seconds:,.0f} {_unit(model)}s/s"
+    )
     try:
         after = _measure("trained", model, held_out, arguments.threads)
         _say(f"held out   {_scores(before)} before training")
@@ -142,7 +153,32 @@ def _length(arguments: argparse.Namespace) -> str:
     return f"{60 * arguments.minutes:,.3g} s or {passes}"
 
 
-def _fit(model: CharRNN, text: str, arguments: argparse.Namespace) -> None:
+def _corpus(files: Sequence[str]) -> Corpus:
+    return Corpus.from_files(files) if files else Corpus.from_text(python_help())
+
+
+def _source(text: Corpus) -> str:
+    """Return what to call a text: its first files, and how many more there are."""
+    if not text.files:
+        return "Python's help (pydoc_data.topics)"
+    more = len(text.files) - FILES_SHOWN
+    return ", ".join(text.files[:FILES_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _vocabulary(text: Corpus, arguments: argparse.Namespace) -> str | None:
+    if arguments.symbols == Bytes.name:
+        if arguments.min_count > 1:
+            arguments.parser.error("argument --min-count: not with --symbols bytes")
+        return None
+    if arguments.min_count > 1 and arguments.unknown == ERROR:
+        arguments.parser.error(
+            "argument --min-count: rarer characters are then unknown, and what becomes of them is "
+            "missing: give --unknown skip, or --unknown and a character in their place"
+        )
+    return text.characters(arguments.min_count)
+
+
+def _fit(model: CharRNN, text: Corpus, arguments: argparse.Namespace) -> None:
     model.fit(
         text,
         epochs=arguments.epochs,
@@ -161,7 +197,7 @@ def _fit(model: CharRNN, text: str, arguments: argparse.Namespace) -> None:
     )
 
 
-def _measure(what: str, model: CharRNN, text: str, threads: int | None) -> dict[str, float]:
+def _measure(what: str, model: CharRNN, text: Corpus, threads: int | None) -> dict[str, float]:
     _say(f"measuring  the {what} model on {len(text):,} held-out characters")
     return model.evaluate(text, num_threads=threads)
 
@@ -190,14 +226,14 @@ def generate(arguments: argparse.Namespace) -> int:
 def evaluate(arguments: argparse.Namespace) -> int:
     """``fastrnn evaluate``: print how well a model predicts a text."""
     model = load(arguments.model)
-    text = read_text(arguments.file)
-    scores = model.evaluate(
-        text,
-        unknown=arguments.unknown,
-        num_threads=arguments.threads,
-        weights=arguments.weights,
-    )
-    _say(f"text       {arguments.file}: {len(text):,} characters")
+    with Corpus.from_files(arguments.files) as text:
+        scores = model.evaluate(
+            text,
+            unknown=arguments.unknown,
+            num_threads=arguments.threads,
+            weights=arguments.weights,
+        )
+    _say(f"text       {_source(text)}: {len(text):,} characters")
     _say(f"score      {_scores(scores)}, perplexity {scores['perplexity']:.4g}")
     return EXIT_OK
 
@@ -215,7 +251,11 @@ def info(arguments: argparse.Namespace) -> int:
     _say(f"file       {arguments.model}")
     _say(f"model      {_summary(model)}")
     _say(f"seed       {model.seed}")
-    _say(f"vocabulary {len(model.vocabulary)} characters: {model.vocabulary!r}")
+    if model.symbols == Bytes.name:
+        _say("symbols    256 bytes, of UTF-8")
+    else:
+        _say(f"vocabulary {len(model.vocabulary)} characters: {model.vocabulary!r}")
+    _say(f"unknown    {_said(model.unknown)}")
     return EXIT_OK
 
 
@@ -247,7 +287,7 @@ def _check_output(path: str, force: bool) -> None:
         )
 
 
-def _split(text: str, seq_len: int) -> tuple[str, str]:
+def _split(text: Corpus, seq_len: int) -> tuple[Corpus, Corpus]:
     """Return the beginning of ``text``, to learn from, and the held-out rest."""
     cut = max(0, len(text) - max(2, int(HELD_OUT * len(text))))
     if cut <= seq_len:
@@ -281,7 +321,9 @@ def _summary(model: CharRNN) -> str:
 
 
 def _scores(scores: dict[str, float]) -> str:
-    return f"{scores['loss']:.4f} nats, {scores['bits_per_char']:.4f} bits per character"
+    per_byte = "bits_per_byte" in scores
+    bits, unit = ("bits_per_byte", "byte") if per_byte else ("bits_per_char", "character")
+    return f"{scores['loss']:.4f} nats, {scores[bits]:.4f} bits per {unit}"
 
 
 def _show_what_next(model: CharRNN, prompt: str, path: str) -> None:
@@ -291,9 +333,22 @@ def _show_what_next(model: CharRNN, prompt: str, path: str) -> None:
     _say(f"next       fastrnn generate {shlex.quote(path)} --prompt={shlex.quote(prompt)}")
 
 
-def _first_word(text: str) -> str:
+def _unit(model: CharRNN) -> str:
+    return "byte" if model.symbols == Bytes.name else "character"
+
+
+def _said(policy: str) -> str:
+    """Say what becomes of characters that a model does not know."""
+    if policy == ERROR:
+        return "characters are refused"
+    if policy == SKIP:
+        return "characters are left out"
+    return f"characters are read as {policy!r} (U+{ord(policy):04X})"
+
+
+def _first_word(text: Corpus) -> str:
     """Return a prompt that every model of ``text`` can read, at most 20 characters."""
-    words = text.split(maxsplit=1)
+    words = text[:1000].text().split(maxsplit=1)
     return words[0][:20] if words else ""
 
 
