@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 from typing import Any
 
 import numpy as np
@@ -12,24 +11,18 @@ import numpy as np
 from fastrnn import _check, checkpoint
 from fastrnn._version import __version__
 from fastrnn.cells import CELLS, make_layer, make_network
-from fastrnn.errors import ModelFileError, NonFiniteLossError
+from fastrnn.errors import ModelFileError
+from fastrnn.language import LanguageModel
 from fastrnn.network import Network
-from fastrnn.sampling import generate_ids
 from fastrnn.train import Options, Streams, train
 from fastrnn.vocabulary import Vocabulary, check_text
 
 _KIND = "CharRNN"
 
-# Evaluation walks a text in chunks of this many characters: the loss does not depend on it,
-# the memory that the logits take does.
-_EVALUATION_CHUNK = 1024
-
 _ANOTHER_VOCABULARY = "fit a new CharRNN, whose vocabulary holds every character of the text"
 
-_LARGEST_EXPONENT = math.log(sys.float_info.max)
 
-
-class CharRNN:
+class CharRNN(LanguageModel):
     """A recurrent network that models text character by character.
 
     The characters of the vocabulary enter as ids, pass one recurrent layer, and a linear
@@ -234,154 +227,6 @@ class CharRNN:
             raise
         return self
 
-    def generate(
-        self,
-        prompt: str = "",
-        length: int = 500,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        seed: int = 0,
-        num_samples: int = 1,
-        unknown: str = "error",
-        weights: str | None = None,
-    ) -> str | list[str]:
-        """Continue a prompt with characters drawn one by one from the model's prediction.
-
-        Parameters
-        ----------
-        prompt : str
-            The text to continue. The model starts an empty prompt as if after a newline, or
-            after the first character of its vocabulary if that has no newline.
-        length : int
-            Number of characters to generate, not counting the prompt.
-        temperature : float
-            Divides the logits: below 1 is more cautious, above 1 more daring; 0 always takes
-            the most likely character.
-        top_k : int, optional
-            Draw from the ``top_k`` most likely characters only.
-        top_p : float, optional
-            Draw from the fewest most likely characters whose probabilities sum to ``top_p``,
-            in (0, 1], only. Applied after ``top_k``.
-        seed : int
-            Seed of the draws. The same seed gives the same text.
-        num_samples : int
-            Number of texts to generate.
-        unknown : str
-            ``"error"``, or a character of the vocabulary to stand in for each character of the
-            prompt that the model does not know.
-        weights : {"float32", "bfloat16", "int8"}, optional
-            What the weights that every character needs are stored as, those of a float32 model:
-            smaller ones are faster from a hidden_size of about 256 on, and change the
-            predictions a little. :meth:`evaluate` measures how much.
-
-        Returns
-        -------
-        str or list of str
-            The prompt as given followed by ``length`` characters; a list of such texts if
-            ``num_samples`` is above 1.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If an argument has the wrong type or value.
-        UnknownCharacterError
-            If the prompt holds a character the model does not know.
-        RuntimeError
-            If the model has no vocabulary yet.
-        """
-        network, vocabulary = self._ready()
-        start = prompt if prompt != "" else self._start_character()
-        prompt_ids = vocabulary.encode(start, name="prompt", unknown=unknown)
-        samples = generate_ids(
-            network,
-            prompt_ids,
-            length,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            seed=_check.integer("seed", seed, 0, _check.MAX_SEED),
-            num_samples=num_samples,
-            weights=weights,
-        )
-        texts = [prompt + vocabulary.decode(ids) for ids in samples]
-        return texts[0] if num_samples == 1 else texts
-
-    def evaluate(
-        self,
-        text: str,
-        *,
-        unknown: str = "error",
-        num_threads: int | None = None,
-        weights: str | None = None,
-    ) -> dict[str, float]:
-        """Measure how well the model predicts a text, reading it from beginning to end.
-
-        Every character but the first is predicted from all those before it.
-
-        Parameters
-        ----------
-        text : str
-            At least two characters.
-        unknown : str
-            ``"error"``, or a character of the vocabulary to stand in for each unknown one.
-        num_threads : int, optional
-            Threads to use, :func:`fastrnn.get_num_threads` by default.
-        weights : {"float32", "bfloat16", "int8"}, optional
-            Measure the model as :meth:`generate` runs it with these weights, one character after
-            the other.
-
-        Returns
-        -------
-        dict
-            ``loss``: mean negative log-likelihood of a character, in nats;
-            ``bits_per_char``: the same in bits, loss / ln 2;
-            ``perplexity``: e to the loss, the number of characters an equally uncertain
-            uniform guess would choose among.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If an argument has the wrong type or value.
-        UnknownCharacterError
-            If the text holds a character the model does not know.
-        NonFiniteLossError
-            If the loss is too large for the model's dtype.
-        RuntimeError
-            If the model has no vocabulary yet.
-        """
-        network, vocabulary = self._ready()
-        check_text("text", text, 2)
-        stored = _check.weights("weights", weights, self.dtype)
-        stream = network.layer._stream(1, stored) if stored else None
-        ids = vocabulary.encode(text, unknown=unknown)[:, np.newaxis]
-        total, state = 0.0, None
-        for start in range(0, len(ids) - 1, _EVALUATION_CHUNK):
-            stop = min(start + _EVALUATION_CHUNK, len(ids) - 1)
-            if stream is not None:
-                read, targets = ids[start:stop, 0], ids[start + 1 : stop + 1, 0]
-                total += network._loss_of_steps(stream, read, targets, stored)
-                continue
-            chunk_loss, state = network.loss(
-                ids[start:stop],
-                ids[start + 1 : stop + 1],
-                state,
-                reduction="sum",
-                num_threads=num_threads,
-            )
-            total += chunk_loss
-        loss = total / (len(ids) - 1)
-        if not math.isfinite(loss):
-            raise NonFiniteLossError(
-                f"the loss over text is {loss}: the model's outputs exceed the range of "
-                f"{self.dtype.name}; train it again with a lower learning rate"
-            )
-        return {
-            "loss": loss,
-            "bits_per_char": loss / math.log(2.0),
-            "perplexity": math.exp(loss) if loss < _LARGEST_EXPONENT else math.inf,
-        }
-
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights, configuration and vocabulary to one safetensors file.
 
@@ -456,9 +301,6 @@ class CharRNN:
                 "this CharRNN has no vocabulary yet; call fit(text) first, or fastrnn.load(path)"
             )
         return self.network, self._vocabulary
-
-    def _start_character(self) -> str:
-        return "\n" if "\n" in self.vocabulary else self.vocabulary[0]
 
 
 def load(path: str | os.PathLike[str]) -> CharRNN:
