@@ -343,7 +343,10 @@ cdef class Beams:
         """Return tokens (texts, steps), -1 after an end, and log-probabilities (texts,)."""
         cdef Py_ssize_t t, start, stop, length = self._tokens.shape[0]
         cdef uint64_t mode
-        work = self._width * self._decoder.row_work
+        # A candidate costs as much as some 20 multiply-adds; one that is kept moves others.
+        work = self._width * (
+            self._decoder.row_work + 20 * self._decoder.classes + 50 * self._width
+        )
         for start, stop in _threads.segments(length, work):
             PyErr_CheckSignals()
             with nogil:
