@@ -28,6 +28,7 @@ EXTENSIONS = {
     "fastrnn._readout": False,
     "fastrnn._ops": True,
     "fastrnn._step": True,
+    "fastrnn._generate": True,
     "fastrnn.bench._probe": False,
 }
 # What one has beside its .pyx: it is the only one that holds the team's threads.

@@ -151,18 +151,20 @@ def flat(weights: dict[str, np.ndarray]) -> np.ndarray:
     return np.concatenate([weight.ravel() for weight in weights.values()])
 
 
-def test_the_threads_asked_for_are_those_used(monkeypatch) -> None:
+@pytest.mark.parametrize("method", ["loss_and_grad", "__call__"])
+def test_the_threads_asked_for_are_those_used(monkeypatch, method: str) -> None:
     asked = []
-    original = fastrnn.Network._loss
+    original = getattr(fastrnn.Network, method)
 
     def watched(*arguments, **options):
-        asked.append(inspect.signature(original).bind(*arguments, **options).arguments["how"])
+        asked.append(inspect.signature(original).bind(*arguments, **options))
         return original(*arguments, **options)
 
-    monkeypatch.setattr(fastrnn.Network, "_loss", watched)
+    monkeypatch.setattr(fastrnn.Network, method, watched)
     model = CharRNN(hidden_size=4).fit(VERSE, steps=1, num_threads=3)
     model.evaluate(VERSE, num_threads=5)
-    assert [how.num_threads for how in asked] == [3, 5]
+    expected = 3 if method == "loss_and_grad" else 5
+    assert [call.arguments["num_threads"] for call in asked] == [expected]
 
 
 def test_progress_shows_loss_speed_and_time_left(capsys) -> None:

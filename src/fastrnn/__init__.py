@@ -4,20 +4,23 @@ Data flows one way::
 
     cli.py                              the command
               |
-    text.py  sequence.py                models of characters and of series; checkpoint.py,
-              |                         vocabulary.py, scaling.py serve them; corpus.py,
-              |                         textfiles.py, codes.py: texts larger than memory
+    text.py  sequence.py                models of characters and of series; language.py: what the
+              |                         first say; checkpoint.py, vocabulary.py, scaling.py serve
+              |                         them; corpus.py, textfiles.py, codes.py: texts larger than
+              |                         memory
     train.py  updates.py                truncated BPTT; one all-or-nothing training step;
               |                         streams.py, what a step learns from
               |
-    optim.py  sampling.py  cells.py     updates, drawing tokens, cells by name; history.py,
-              |                         what a training leaves of its losses
+    optim.py  sampling.py  cells.py     updates, continuing tokens, cells by name; scoring.py,
+              |                         how probable tokens are; history.py, what a training leaves
+              |                         of its losses
     network.py  losses.py               recurrent layer and read-out, losses
               |
     layers/  trace.py                   parameters, whole sequences, streams, traces
               |
-    _loops.pyx  _gradients.pyx          loops over time: typed, without the GIL; _threads.py
-    _readout.pyx  _ops.pyx  _step.pyx   and _limits.py: how many threads share them
+    _loops.pyx  _composed.pyx           loops over time: typed, without the GIL; _threads.py
+    _gradients.pyx  _readout.pyx        and _limits.py: how many threads share them
+    _ops.pyx  _step.pyx  _generate.pyx
               |
     cpu.pyx  _team.pyx                  the kernel table, chosen once at import; the threads
               |

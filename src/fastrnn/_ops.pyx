@@ -11,6 +11,7 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from fastrnn._dispatch cimport (
     k_column_sums,
+    k_cross_entropy,
     k_cross_entropy_grad,
     k_dropout,
     k_gemm_stored,
@@ -292,6 +293,17 @@ def cross_entropy_grad(floating[:, ::1] logits, const int64_t[::1] targets, doub
         loss = k_cross_entropy_grad(&logits[0, 0], &targets[0], logits.shape[0],
                                     logits.shape[1], scale)
     return loss
+
+
+def log_probs(const floating[:, ::1] logits, const int64_t[::1] targets):
+    """Return log softmax(logits[i])[targets[i]] for every row, in double."""
+    result = np.empty(logits.shape[0])
+    cdef double[::1] out = result
+    cdef Py_ssize_t i, classes = logits.shape[1]
+    with nogil:
+        for i in range(logits.shape[0]):
+            out[i] = -k_cross_entropy(&logits[i, 0], &targets[i], 1, classes)
+    return result
 
 
 def activate(const floating[::1] x, int nonlinearity):

@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import json
 import os
 import platform
 import shlex
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -31,6 +32,7 @@ HELD_OUT = 0.1
 SAMPLE_LENGTH = 400
 FILES_SHOWN = 3
 SAMPLE_TEMPERATURE = 0.7
+LINES_AT_ONCE = 1000
 
 EXIT_OK, EXIT_ERROR = 0, 1
 EXIT_INTERRUPTED = BY_SIGNAL + signal.SIGINT
@@ -203,36 +205,54 @@ def _measure(what: str, model: CharRNN, text: Corpus, threads: int | None) -> di
 
 
 def generate(arguments: argparse.Namespace) -> int:
-    """``fastrnn generate``: print what a model writes."""
-    texts = load(arguments.model).generate(
-        arguments.prompt,
-        arguments.length,
-        temperature=arguments.temperature,
-        top_k=arguments.top_k,
-        top_p=arguments.top_p,
-        seed=arguments.seed,
-        num_samples=arguments.num_samples,
-        unknown=arguments.unknown,
-        weights=arguments.weights,
-    )
-    if isinstance(texts, str):
-        _say(texts)
-    else:
-        for number, text in enumerate(texts, start=1):
-            _say(f"--- sample {number} of {len(texts)} ---\n{text}")
+    """``fastrnn generate``: print what a model writes, a single text while it is written."""
+    if arguments.beam_width is not None:
+        return _search(arguments)
+    model, given = load(arguments.model), _given(arguments, *options.DRAWING, *options.WRITING)
+    if arguments.num_samples == 1:
+        _say_pieces(model.stream(**given))
+        return EXIT_OK
+    texts = model.generate(**given, num_samples=arguments.num_samples)
+    for number, text in enumerate(texts, start=1):
+        _say(f"--- sample {number} of {len(texts)} ---\n{text}")
     return EXIT_OK
+
+
+def _search(arguments: argparse.Namespace) -> int:
+    """``fastrnn generate --beam-width``: print the most probable texts."""
+    for name in options.DRAWING:
+        if getattr(arguments, name) != arguments.parser.get_default(name):
+            option = "--" + name.replace("_", "-")
+            arguments.parser.error(f"argument {option}: not allowed with argument --beam-width")
+    if arguments.num_samples > arguments.beam_width:
+        raise ValueError(
+            f"num_samples must be at most beam_width={arguments.beam_width}, "
+            f"got {arguments.num_samples}"
+        )
+    model = load(arguments.model)
+    found = model.beam_search(**_given(arguments, *options.WRITING, "beam_width"))
+    if arguments.num_samples == 1:
+        _say(found[0].text)
+        return EXIT_OK
+    for number, (text, log_prob) in enumerate(found[: arguments.num_samples], start=1):
+        _say(f"--- text {number} of {arguments.num_samples}, {-log_prob:.4f} nats ---\n{text}")
+    return EXIT_OK
+
+
+def _given(arguments: argparse.Namespace, *names: str) -> dict[str, Any]:
+    return {name: getattr(arguments, name) for name in names}
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """``fastrnn evaluate``: print how well a model predicts a text."""
     model = load(arguments.model)
+    given = {**_given(arguments, "unknown", "weights"), "num_threads": arguments.threads}
     with Corpus.from_files(arguments.files) as text:
-        scores = model.evaluate(
-            text,
-            unknown=arguments.unknown,
-            num_threads=arguments.threads,
-            weights=arguments.weights,
-        )
+        if arguments.per_char:
+            whole = text.text()
+            _say_table(whole, model.log_probs(whole, **given))
+            return EXIT_OK
+        scores = model.evaluate(text, **given)
     _say(f"text       {_source(text)}: {len(text):,} characters")
     _say(f"score      {_scores(scores)}, perplexity {scores['perplexity']:.4g}")
     return EXIT_OK
@@ -361,9 +381,34 @@ def _one_line(error: BaseException, parser: argparse.ArgumentParser) -> str:
     return options.with_names(line, parser)
 
 
-def _say(line: str) -> None:
+def _say_pieces(pieces: Iterable[Any]) -> None:
+    """Write a text as it comes, and end its last line whatever ends it."""
     try:
-        print(line, flush=True)
+        for piece in pieces:
+            _write(piece)
+    finally:
+        _write("\n")
+
+
+def _say_table(text: str, log_probs: np.ndarray) -> None:
+    """Write a line for each character but the first."""
+    _say("position\tcharacter\tlog_prob")
+    for start in range(0, len(log_probs), LINES_AT_ONCE):
+        rows = enumerate(log_probs[start : start + LINES_AT_ONCE].tolist(), start=start + 1)
+        _say("\n".join(f"{i}\t{_escaped(text[i])}\t{log_prob:.6g}" for i, log_prob in rows))
+
+
+def _escaped(character: str) -> str:
+    return json.dumps(character, ensure_ascii=False)[1:-1]
+
+
+def _say(line: str) -> None:
+    _write(line + "\n")
+
+
+def _write(text: str) -> None:
+    try:
+        print(text, end="", flush=True)
     except BrokenPipeError:
         raise
     except OSError as error:

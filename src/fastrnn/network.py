@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastrnn import _check, _ops, _readout, _threads, losses
-from fastrnn._step import Stream
 from fastrnn.layers import Linear, Module, Recurrent
 from fastrnn.layers.composed import dropout_threshold
 from fastrnn.layers.recurrent import Run
@@ -320,20 +319,6 @@ class Network:
         workspace.give(grad_h=grad)
         layer._give_back(run, workspace)
         return value, layer._state_of(final)
-
-    def _loss_of_steps(
-        self, stream: Stream, ids: np.ndarray, targets: np.ndarray, stored: int
-    ) -> float:
-        """Return the summed cross-entropy after feeding ids (T,) to a stream of the layer.
-
-        The read-out's weight is stored as the stream's are.
-        """
-        h = _ops.empty((len(ids), self.layer.hidden_size), self.layer.dtype)
-        for token, row in zip(ids, h, strict=True):
-            stream.step(token, out=row)
-        logits = self.readout._forward(h, None, stored)
-        value: float = _ops.cross_entropy_grad(logits, targets, 1.0)
-        return value
 
     def _how(
         self,

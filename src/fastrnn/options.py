@@ -29,6 +29,18 @@ Commands = argparse._SubParsersAction  # argparse has no public name for it
 
 DEFAULT_MODEL = "fastrnn-model.safetensors"
 
+# What `fastrnn generate` gives to whatever writes the text, and what it gives to drawing alone.
+WRITING = ("prompt", "length", "stop", "unknown", "weights")
+DRAWING = (
+    "repetition_penalty",
+    "repetition_window",
+    "temperature",
+    "top_k",
+    "top_p",
+    "min_p",
+    "seed",
+)
+
 EXAMPLES = f"""\
 examples:
   fastrnn train                               learn English from Python's own help
@@ -158,31 +170,73 @@ def _add_generate(commands: Commands) -> None:
         commands,
         "generate",
         "write text with a model",
-        "Print the prompt and what the model writes after it.",
+        "Print the prompt and what the model writes after it, as it is written: characters drawn "
+        "from what the model predicts, or with --beam-width the most probable text.",
         f'example:\n  fastrnn generate {DEFAULT_MODEL} --prompt "The " --temperature 0.7',
     )
     option = parser.add_argument
     option("model", metavar="MODEL", help="file that 'fastrnn train' saved")
     option("--prompt", type=_text, default="", metavar="TEXT", help="text to continue")
-    option("--length", type=_whole(), metavar="N", help="characters to write")
+    option("--length", type=_whole(), metavar="N", help="characters to write, at most")
     option(
+        "--stop",
+        type=_text,
+        action="append",
+        metavar="TEXT",
+        help="end after this text, which is printed; may be given several times",
+    )
+    option("--num-samples", type=_whole(), metavar="N", help="number of texts")
+    option(
+        "--beam-width",
+        type=_whole(),
+        metavar="N",
+        help="search for the most probable text, keeping the N best at each character",
+    )
+    _add_weights(parser)
+    _add_unknown(parser)
+    drawing = parser.add_argument_group(
+        "drawing", "These apply to each character in the order in which they stand here."
+    )
+    drawing.add_argument(
+        "--repetition-penalty",
+        type=_real(above=0),
+        metavar="X",
+        help="above 1 repeats fewer characters: divides the positive and multiplies the other "
+        "logits of those that the text has",
+    )
+    drawing.add_argument(
+        "--repetition-window",
+        type=_whole(),
+        metavar="N",
+        help="only the last N characters count for --repetition-penalty (default: all; 10 to 30 "
+        "are better for long texts)",
+    )
+    drawing.add_argument(
         "--temperature",
         type=_real(0),
         metavar="X",
         help="below 1 more cautious, above 1 more daring, 0 always the likeliest character",
     )
-    option("--top-k", type=_whole(), metavar="N", help="draw from the N likeliest characters")
-    option(
+    drawing.add_argument(
+        "--top-k", type=_whole(), metavar="N", help="draw from the N likeliest characters"
+    )
+    drawing.add_argument(
         "--top-p",
         type=_real(maximum=1, above=0),
         metavar="X",
         help="draw from the fewest likeliest characters whose probabilities sum to X",
     )
-    option("--seed", type=_whole(0, _check.MAX_SEED), metavar="N", help="seed of the draws")
-    option("--num-samples", type=_whole(), metavar="N", help="number of texts")
-    _add_weights(parser)
-    _add_unknown(parser)
-    _take_defaults(parser, CharRNN.generate, "length", "temperature", "seed", "num_samples")
+    drawing.add_argument(
+        "--min-p",
+        type=_real(0, 1),
+        metavar="X",
+        help="draw from the characters at least X times as likely as the likeliest",
+    )
+    drawing.add_argument(
+        "--seed", type=_whole(0, _check.MAX_SEED), metavar="N", help="seed of the draws"
+    )
+    defaults = ("length", "temperature", "repetition_penalty", "seed", "num_samples")
+    _take_defaults(parser, CharRNN.generate, *defaults)
 
 
 def _add_evaluate(commands: Commands) -> None:
@@ -193,6 +247,13 @@ def _add_evaluate(commands: Commands) -> None:
         "Print the mean loss of a model over a text, in nats and in bits per character (per byte "
         "where it is a model of bytes).",
         f"example:\n  fastrnn evaluate {DEFAULT_MODEL} other.txt",
+    )
+    parser.add_argument(
+        "--per-char",
+        action="store_true",
+        help="print instead a line for each character but the first, with tabs between its "
+        "position from 0, itself (escaped as in JSON) and the natural logarithm of the "
+        "probability that the model gave it",
     )
     parser.add_argument("model", metavar="MODEL", help="file that 'fastrnn train' saved")
     parser.add_argument("files", nargs="+", metavar="FILE", help=_FILES)

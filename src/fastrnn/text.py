@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,9 @@ from fastrnn import _check, checkpoint
 from fastrnn._version import __version__
 from fastrnn.cells import CELLS, make_layer, make_network
 from fastrnn.corpus import Corpus, as_corpus
-from fastrnn.errors import ModelFileError, NonFiniteLossError
+from fastrnn.errors import ModelFileError
+from fastrnn.language import LanguageModel
 from fastrnn.network import Network
-from fastrnn.sampling import generate_ids
 from fastrnn.streams import Streams, check_window
 from fastrnn.train import Options, train
 from fastrnn.vocabulary import (
@@ -36,19 +35,13 @@ _KIND = "CharRNN"
 # What a model's configuration has gained since files were first written, and what it was before.
 _ADDED = {"symbols": "chars", "unknown": ERROR}
 
-# Evaluation walks a text in chunks of this many characters: the loss does not depend on it,
-# the memory that the logits take does.
-_EVALUATION_CHUNK = 1024
-
 _ANOTHER_VOCABULARY = (
     "fit a new CharRNN, whose vocabulary holds every character of the text, or say with unknown= "
     "what becomes of such characters"
 )
 
-_LARGEST_EXPONENT = math.log(sys.float_info.max)
 
-
-class CharRNN:
+class CharRNN(LanguageModel):
     r"""A recurrent network that models text character by character.
 
     The characters of the vocabulary (or the bytes of UTF-8) enter as ids, pass one recurrent layer,
@@ -280,157 +273,6 @@ class CharRNN:
                 self.network = self._vocabulary = None
             raise
         return self
-
-    def generate(
-        self,
-        prompt: str = "",
-        length: int = 500,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        seed: int = 0,
-        num_samples: int = 1,
-        unknown: str | None = None,
-        weights: str | None = None,
-    ) -> str | list[str]:
-        """Continue a prompt with characters drawn one by one from the model's prediction.
-
-        Parameters
-        ----------
-        prompt : str
-            The text to continue. The model starts an empty prompt as if after a newline, or
-            after the first character of its vocabulary if that has no newline.
-        length : int
-            Number of characters to generate, or of bytes, not counting the prompt.
-        temperature : float
-            Divides the logits: below 1 is more cautious, above 1 more daring; 0 always takes
-            the most likely character.
-        top_k : int, optional
-            Draw from the ``top_k`` most likely characters only.
-        top_p : float, optional
-            Draw from the fewest most likely characters whose probabilities sum to ``top_p``,
-            in (0, 1], only. Applied after ``top_k``.
-        seed : int
-            Seed of the draws. The same seed gives the same text.
-        num_samples : int
-            Number of texts to generate.
-        unknown : str, optional
-            What becomes of characters of the prompt that the model does not know, as it reads it;
-            as the model has it unless given.
-        weights : {"float32", "bfloat16", "int8"}, optional
-            What the weights that every character needs are stored as, those of a float32 model:
-            smaller ones are faster from a hidden_size of about 256 on, and change the
-            predictions a little. :meth:`evaluate` measures how much.
-
-        Returns
-        -------
-        str or list of str
-            The prompt as given followed by ``length`` characters; a list of such texts if
-            ``num_samples`` is above 1. A model of bytes writes ``length`` of them: those that can
-            be no character become U+FFFD, and a character that is incomplete at the end is left
-            out.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If an argument has the wrong type or value.
-        UnknownCharacterError
-            If the prompt holds a character the model does not know.
-        RuntimeError
-            If the model has no vocabulary yet.
-        """
-        network, vocabulary = self._ready()
-        samples = generate_ids(
-            network,
-            vocabulary.encode_prompt(prompt, self._policy(unknown)),
-            length,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            seed=_check.integer("seed", seed, 0, _check.MAX_SEED),
-            num_samples=num_samples,
-            weights=weights,
-        )
-        texts = [prompt + vocabulary.decode(ids) for ids in samples]
-        return texts[0] if num_samples == 1 else texts
-
-    def evaluate(
-        self,
-        text: str | Corpus,
-        *,
-        unknown: str | None = None,
-        num_threads: int | None = None,
-        weights: str | None = None,
-    ) -> dict[str, float]:
-        """Measure how well the model predicts a text, reading it from beginning to end.
-
-        Every character (or byte) but the first is predicted from all those before it.
-
-        Parameters
-        ----------
-        text : str or Corpus
-            At least two characters.
-        unknown : str, optional
-            What becomes of characters that the model does not know; as the model has it unless
-            given. Those that are left out do not count, and those that another stands in for count
-            as that one.
-        num_threads : int, optional
-            Threads to use, :func:`fastrnn.get_num_threads` by default.
-        weights : {"float32", "bfloat16", "int8"}, optional
-            Measure the model as :meth:`generate` runs it with these weights, one character after
-            the other.
-
-        Returns
-        -------
-        dict
-            ``loss``: mean negative log-likelihood of a character, in nats;
-            ``bits_per_char``: the same in bits, loss / ln 2;
-            ``perplexity``: e to the loss, the number of characters an equally uncertain
-            uniform guess would choose among. For a model of bytes all are those of a byte, and
-            ``bits_per_byte`` takes the place of ``bits_per_char``.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If an argument has the wrong type or value.
-        UnknownCharacterError
-            If the text holds a character the model does not know.
-        NonFiniteLossError
-            If the loss is too large for the model's dtype.
-        RuntimeError
-            If the model has no vocabulary yet.
-        """
-        network, vocabulary = self._ready()
-        ids = as_corpus("text", text)._encode(vocabulary, self._policy(unknown))
-        check_length("text", len(ids), 2, vocabulary.unit)
-        stored = _check.weights("weights", weights, self.dtype)
-        stream = network.layer._stream(1, stored) if stored else None
-        total, state = 0.0, None
-        for start in range(0, len(ids) - 1, _EVALUATION_CHUNK):
-            stop = min(start + _EVALUATION_CHUNK, len(ids) - 1)
-            chunk = ids[start : stop + 1]
-            if stream is not None:
-                total += network._loss_of_steps(stream, chunk[:-1], chunk[1:], stored)
-                continue
-            chunk_loss, state = network.loss(
-                chunk[:-1, np.newaxis],
-                chunk[1:, np.newaxis],
-                state,
-                reduction="sum",
-                num_threads=num_threads,
-            )
-            total += chunk_loss
-        loss = total / (len(ids) - 1)
-        if not math.isfinite(loss):
-            raise NonFiniteLossError(
-                f"the loss over text is {loss}: the model's outputs exceed the range of "
-                f"{self.dtype.name}; train it again with a lower learning rate"
-            )
-        return {
-            "loss": loss,
-            f"bits_per_{vocabulary.short}": loss / math.log(2.0),
-            "perplexity": math.exp(loss) if loss < _LARGEST_EXPONENT else math.inf,
-        }
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights, configuration and vocabulary to one safetensors file.

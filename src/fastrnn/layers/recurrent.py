@@ -13,7 +13,8 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from fastrnn import _check, _ops, _step, _threads
+from fastrnn import _check, _threads
+from fastrnn._generate import Decoder
 from fastrnn._step import Stream
 from fastrnn.layers import initial, inputs
 from fastrnn.layers.composed import ComposedSweep, dropped_out
@@ -379,43 +380,24 @@ class Recurrent(Module):
             taken = {"h": saved.h, "c": saved.c, "gates": saved.gates}
             workspace.give(**{name + sweep.suffix: array for name, array in taken.items()})
 
-    def _generate(
+    def _decoder(
         self,
         prompt: np.ndarray,
+        rows: int,
         packed_out: np.ndarray,
         bias_out: np.ndarray,
-        tokens: np.ndarray,
-        generators: list[np.random.Generator],
-        temperature: float,
-        top_k: int,
-        top_p: float,
         stored: int,
-    ) -> None:
-        """Fill tokens (length, samples) with what follows the prompt, ids (prompt_len,)."""
-        samples, classes, packed = len(generators), len(bias_out), self._packed()[0]
-        states = [_ops.empty((samples, self.hidden_size), self.dtype) for _ in self.state_names]
-        for state, part in zip(states, self._state_after(prompt[:-1], stored), strict=True):
-            state[...] = part
-        _step.generate(
-            self._cell,
-            self._f,
-            stored,
-            states[0],
-            _ops.empty(states[0].shape, self.dtype),
-            states[1] if len(states) > 1 else None,
-            packed.token_rows,
-            packed.hh_stored(stored),
-            packed_out,
-            bias_out,
-            _ops.empty((samples, classes), self.dtype),
-            _ops.empty(classes, self.dtype),
-            tokens,
-            np.full(samples, prompt[-1], np.int64),
-            generators,
-            temperature,
-            top_k,
-            top_p,
-        )
+    ) -> Decoder:
+        """Return what reads and continues rows of tokens, all after the prompt but its last token.
+
+        ``prompt`` are ids (prompt_len,); the read-out's weight is packed and stored as W_hh is.
+        """
+        packed = self._packed()[0]
+        return Decoder(
+            self._cell, self._f, stored, tuple(self._state_after(prompt[:-1], stored)),
+            packed.token_rows, packed.hh_stored(stored), packed_out, bias_out, self.hidden_size,
+            rows,
+        )  # fmt: skip
 
     def _state_after(self, ids: np.ndarray, stored: int) -> Iterable[Any]:
         """Return the parts of the state after ids (T,), which may be none."""
