@@ -19,6 +19,7 @@ ROWS = [
     ["_check"],
     ["_threads"],
     ["_limits"],
+    ["_cells"],
     ["_step", "_generate"],
     ["trace", "layers"],
     ["network", "losses", "data"],

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from fastrnn import _gradients, _ops, _team, _threads
+from fastrnn._cells import Cells
 from fastrnn._composed import Loop
 from fastrnn.layers.packed import Packed
 from fastrnn.layers.rows import Rows
@@ -85,44 +86,80 @@ class ComposedSweep(Sweep):
         seed: int | None,
     ) -> Saved:
         """Run over all steps; see `Sweep.forward`."""
-        layer, hidden, size = self._layer, self._layer.hidden_size, self._fed_back
-        batch, count, columns = rows.batch, rows.count, self._columns
-        buffers: dict[str, Any] = {
-            "states": self._empty(batch + count, size),
-            "passed": self._empty(count, size),
-            "row": self._empty(batch, self._width),
-            "product": self._empty(batch, columns),
-            "packed_hh": packed.hh_whole,
-            "bias": packed.bias,
-        }
+        layer, size = self._layer, self._fed_back
+        batch, count = rows.batch, rows.count
+        buffers = self._buffers(packed, batch, count)
         rows.begin(buffers["states"], initial[0], self.backwards)
         if self._has_c:
-            buffers["c"] = self._empty(batch + count, hidden)
             rows.begin(buffers["c"], initial[1], self.backwards)
-        if layer._has_gates:
-            buffers["gates"] = self._empty(count, self._width)
         if seed is not None and layer.recurrent_dropout > 0:
             ones = np.ones((batch, size), layer.dtype)
             mask_seed = seed + _WITHIN + layer._sweeps.index(self)
             buffers["mask"] = dropped_out(ones, layer.recurrent_dropout, mask_seed)
+        if x.ndim == 2:
+            buffers |= {"x": x, "packed_ih": packed.ih}
+        else:
+            buffers |= {"ids": x} | self._token_rows(packed)
+        loop = self._loop(rows, buffers)
+        self._run(loop.forward, rows, num_threads, backwards=False)
+        more = (loop, buffers)
+        return Saved(x, buffers["states"], buffers.get("c"), buffers.get("gates"), more)
+
+    def _buffers(self, packed: Packed, batch: int, count: int) -> dict[str, Any]:
+        """Return what the loop forward takes but the input, for ``count`` rows."""
+        layer, hidden, size = self._layer, self._layer.hidden_size, self._fed_back
+        buffers: dict[str, Any] = {
+            "states": self._empty(batch + count, size),
+            "passed": self._empty(count, size),
+            "row": self._empty(batch, self._width),
+            "product": self._empty(batch, self._columns),
+            "packed_hh": packed.hh_whole,
+            "bias": packed.bias,
+        }
+        if self._has_c:
+            buffers["c"] = self._empty(batch + count, hidden)
+        if layer._has_gates:
+            buffers["gates"] = self._empty(count, self._width)
         if layer._projects:
             buffers["inner"] = self._empty(count, hidden)
             buffers["packed_out"] = packed.out
             buffers["bias_out"] = self._view(f"bias_{layer._out}")
         if layer.layer_norm:
             buffers |= self._norms(count)
-        if x.ndim == 2:
-            buffers |= {"x": x, "packed_ih": packed.ih}
-        else:
-            buffers |= {"ids": x} | self._token_rows(packed)
+        return buffers
+
+    def _loop(self, rows: Rows, buffers: dict[str, Any]) -> Loop:
+        layer = self._layer
         loop = Loop(
-            layer.dtype == np.float32, layer._cell, layer._f, layer._output_f, batch, rows.starts,
-            rows.before, rows.steps, hidden, size, self.input_size, self._width, columns,
+            layer.dtype == np.float32, layer._cell, layer._f, layer._output_f, rows.batch,
+            rows.starts, rows.before, rows.steps, layer.hidden_size, self._fed_back,
+            self.input_size, self._width, self._columns,
         )  # fmt: skip
         loop.take(**{name: array for name, array in buffers.items() if name != "normal_tokens"})
-        self._run(loop.forward, rows, num_threads, backwards=False)
-        more = (loop, buffers)
-        return Saved(x, buffers["states"], buffers.get("c"), buffers.get("gates"), more)
+        return loop
+
+    def add_to(self, cells: Cells, packed: Packed, stored: int) -> None:
+        """Add its cell to those of a stream."""
+        layer = self._layer
+        if not layer.layer_norm and not layer._projects:
+            super().add_to(cells, packed, stored)
+            return
+        if stored:
+            raise ValueError(
+                "weights can be stored smaller only for layers without layer normalisation and "
+                "projections"
+            )
+        buffers = self._buffers(packed, cells.capacity, cells.capacity)
+        # Those that are views of the parameters would follow them.
+        for name in ("gain_hh", "gain_c", "bias_c", "bias_out"):
+            if buffers.get(name) is not None:
+                buffers[name] = buffers[name].copy()
+        buffers["packed_ih"] = packed.ih
+        if self._is_first:
+            buffers |= self._token_rows(packed)
+        loop = self._loop(Rows(1, cells.capacity), buffers)
+        states = [buffers["states"], buffers["c"]] if self._has_c else [buffers["states"]]
+        cells.add_composed(loop, states, layer.hidden_size, self._fed_back)
 
     def _empty(self, *shape: int) -> np.ndarray:
         return _ops.empty(shape, self._layer.dtype)

@@ -8,12 +8,12 @@ pre-activations is laid out, and its call.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from fastrnn import _check, _threads
+from fastrnn._cells import MOST, Cells
 from fastrnn._generate import Decoder
 from fastrnn._step import Stream
 from fastrnn.layers import initial, inputs
@@ -103,7 +103,7 @@ class Recurrent(Module):
     ) -> None:
         self.input_size = _check.integer("input_size", input_size)
         self.hidden_size = _check.integer("hidden_size", hidden_size)
-        self.num_layers = _check.integer("num_layers", num_layers)
+        self.num_layers = _check.integer("num_layers", num_layers, 1, MOST)
         self.bias = _check.flag("bias", bias)
         self.batch_first = _check.flag("batch_first", batch_first)
         self.dropout = _check.number("dropout", dropout, minimum=0, below=1)
@@ -392,24 +392,32 @@ class Recurrent(Module):
 
         ``prompt`` are ids (prompt_len,); the read-out's weight is packed and stored as W_hh is.
         """
-        packed = self._packed()[0]
-        return Decoder(
-            self._cell, self._f, stored, tuple(self._state_after(prompt[:-1], stored)),
-            packed.token_rows, packed.hh_stored(stored), packed_out, bias_out, self.hidden_size,
-            rows,
-        )  # fmt: skip
+        cells = self._cells(rows, stored)
+        if len(prompt) > 1:
+            cells.set_state(self._state_after(prompt[:-1], stored))
+        return Decoder(cells, stored, packed_out, bias_out)
 
-    def _state_after(self, ids: np.ndarray, stored: int) -> Iterable[Any]:
-        """Return the parts of the state after ids (T,), which may be none."""
-        if len(ids) == 0:
-            return [0.0] * len(self.state_names)
+    def _state_after(self, ids: np.ndarray, stored: int) -> Any:
+        """Return the parts of the state after ids (T,), (L, 1, size) each."""
         if not stored:
-            return [part[0] for part in self._final(self._forward(ids, None, None, keep=False))]
+            run = self._forward(ids, None, None, keep=False)
+            return [part[:, None] for part in self._final(run)]
         stream = self._stream(1, stored)
         for token in ids:
             stream.step(token)
-        state = stream.state
-        return [part[0] for part in (state if isinstance(state, tuple) else (state,))]
+        return stream.state if isinstance(stream.state, tuple) else (stream.state,)
+
+    def _cells(self, rows: int, stored: int) -> Cells:
+        """Return the layers for being advanced step by step, states zero."""
+        if self.bidirectional:
+            raise ValueError(
+                "a bidirectional layer reads sequences from their end too, which a stream or a "
+                "text that is being written does not have; use bidirectional=False"
+            )
+        cells = Cells(self.dtype, rows, self.input_size)
+        for sweep, packed in zip(self._sweeps, self._packed(), strict=True):
+            sweep.add_to(cells, packed, stored)
+        return cells
 
     def stream(self, batch_size: int = 1, weights: str | None = None) -> Stream:
         """Return an object that keeps the state and is fed one step at a time.
@@ -432,13 +440,14 @@ class Recurrent(Module):
         Returns
         -------
         Stream
-            With ``step(x_t, out=None)``, ``state`` and ``reset(state=None)``.
+            With ``step(x_t, out=None)``, ``state`` and ``reset(state=None, rows=None)``.
 
         Raises
         ------
         TypeError, ValueError
             If batch_size is not a positive integer, or weights are none of these, or given for
-            a float64 layer.
+            a float64 layer or one with layer normalisation or projections; if the layer is
+            bidirectional.
 
         Examples
         --------
@@ -448,17 +457,12 @@ class Recurrent(Module):
         (5,)
         """
         batch_size = _check.integer("batch_size", batch_size)
-        numbers = 3 * self.hidden_size + self._row_gates * self.hidden_size
+        numbers = (3 + self._row_gates) * self.hidden_size * len(self._sweeps)
         _check.memory("the states", batch_size, numbers, self.dtype.itemsize)
         return self._stream(batch_size, _check.weights("weights", weights, self.dtype))
 
     def _stream(self, batch_size: int, stored: int) -> Stream:
-        packed = self._packed()[0]
-        return Stream(
-            self._cell, self._f, stored, packed.ih_stored(stored), packed.bias,
-            packed.hh_stored(stored), packed.token_rows, self._gates * self.hidden_size,
-            self.hidden_size, batch_size,
-        )  # fmt: skip
+        return Stream(self._cells(batch_size, stored), self.state_names, self.state_sizes)
 
     def _checked_states(self, value: Any, form: Form) -> list[np.ndarray | None]:
         """Return the parts of an initial state as (D * L, B, H), or None for zeros."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fastrnn import _gradients, _loops, _ops, _team, _threads
+from fastrnn._cells import Cells
 from fastrnn.layers.module import product
 from fastrnn.layers.packed import Packed
 from fastrnn.layers.rows import Rows
@@ -57,7 +58,7 @@ class Sweep:
     def __init__(self, layer: Recurrent, number: int, backwards: bool, input_size: int) -> None:
         self.suffix = f"_l{number}" + ("_reverse" if backwards else "")
         self.backwards, self.input_size = backwards, input_size
-        self._layer = layer
+        self._layer, self._is_first = layer, number == 0
         self._width = layer._row_gates * layer.hidden_size
         self._columns = layer._gates * layer.hidden_size
         self._fed_back = layer.state_sizes[0]
@@ -246,6 +247,15 @@ class Sweep:
             grad_h[begun:] = 0 if last is None else last[begun:]
         parts = self._layer._grad_states(grad_h, reached.carry)
         return [rows.grad_initial(part, self.backwards) for part in parts]
+
+    def add_to(self, cells: Cells, packed: Packed, stored: int) -> None:
+        """Add its cell to those of a stream."""
+        layer = self._layer
+        cells.add(
+            layer._cell, layer._f, stored, packed.ih_stored(stored), packed.bias,
+            packed.hh_stored(stored), packed.token_rows if self._is_first else None,
+            self._columns, layer.hidden_size,
+        )  # fmt: skip
 
     def _through_mask(self, saved: Saved, grad: np.ndarray) -> None:
         """Let a gradient of what W_hh is multiplied with become that of the states."""
