@@ -4,7 +4,7 @@ Data flows one way::
 
     cli.py                              the command
               |
-    text.py  sequence.py                models of characters and of series; checkpoint.py,
+    text.py  sequence/                  models of characters and of series; checkpoint.py,
               |                         vocabulary.py, corpus.py, scaling.py serve them
     train.py  updates.py                truncated BPTT; one all-or-nothing training step
               |
