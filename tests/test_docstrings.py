@@ -37,6 +37,8 @@ def test_every_public_name_has_a_docstring(name):
         fastrnn.Network,
         fastrnn.CharRNN,
         fastrnn.Forecaster,
+        fastrnn.SequenceClassifier,
+        fastrnn.SequenceRegressor,
         fastrnn.optim.SGD,
         fastrnn.optim.RMSprop,
         fastrnn.optim.Adam,

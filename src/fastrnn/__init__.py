@@ -31,7 +31,7 @@ from fastrnn._version import __version__
 from fastrnn.errors import ModelFileError, NonFiniteLossError, UnknownCharacterError
 from fastrnn.layers import GRU, LSTM, RNN, Linear
 from fastrnn.network import Network
-from fastrnn.sequence import Forecaster
+from fastrnn.sequence import Forecaster, SequenceClassifier, SequenceRegressor
 from fastrnn.text import CharRNN, load
 
 _limits.watch()
@@ -46,6 +46,8 @@ __all__ = [
     "ModelFileError",
     "Network",
     "NonFiniteLossError",
+    "SequenceClassifier",
+    "SequenceRegressor",
     "UnknownCharacterError",
     "__version__",
     "cpu",
