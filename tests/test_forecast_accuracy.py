@@ -34,13 +34,12 @@ def by_hand(forecaster: Forecaster, test: np.ndarray, steps: int, season: int) -
             errors["naive"].append(abs(test[origin - 1] - actual))
             seasons = k // season + 1
             errors["seasonal"].append(abs(test[origin + k - seasons * season] - actual))
-    return {
-        "mae": np.mean(errors["model"]),
-        "rmse": np.sqrt(np.mean(np.square(errors["model"]))),
-        "mase": np.mean(errors["model"]) / UNIT,
-        "naive_mase": np.mean(errors["naive"]) / UNIT,
-        "seasonal_naive_mase": np.mean(errors["seasonal"]) / UNIT,
-    }
+    expected = {}
+    for name, made in (("", "model"), ("naive_", "naive"), ("seasonal_naive_", "seasonal")):
+        expected[name + "mae"] = np.mean(errors[made])
+        expected[name + "rmse"] = np.sqrt(np.mean(np.square(errors[made])))
+        expected[name + "mase"] = np.mean(errors[made]) / UNIT
+    return expected
 
 
 @pytest.mark.parametrize(("steps", "season"), [(1, 6), (3, 6), (9, 6), (4, 11)])
@@ -64,7 +63,8 @@ def test_in_its_own_training_series_the_naive_forecast_scores_one() -> None:
 
 
 def test_without_a_season_there_is_no_seasonal_score(fitted) -> None:
-    assert list(fitted.evaluate(TEST)) == ["mae", "rmse", "mase", "naive_mase"]
+    names = ["mae", "rmse", "mase", "naive_mae", "naive_rmse", "naive_mase"]
+    assert list(fitted.evaluate(TEST)) == names
 
 
 def test_scores_have_the_unit_they_say() -> None:
@@ -92,6 +92,7 @@ def test_scores_of_variables_and_of_series_are_means() -> None:
     scores = forecaster.evaluate(test)
     assert_within(scores["mae"], errors.mean(), EXACT)
     assert_within(scores["mase"], (errors / np.array([UNIT, 3 * UNIT])).mean(), EXACT)
+    assert_within(forecaster.evaluate(test, average=False)["mae"], errors, EXACT)
     halves = Forecaster(8, hidden_size=4, dtype=np.float64).fit([TRAIN, TRAIN], epochs=3)
     parts = [halves.evaluate(one)["mae"] for one in (TEST[:28], TEST[:48])]
     both = halves.evaluate([TEST[:28], TEST[:48]])["mae"]
@@ -139,6 +140,7 @@ def test_where_nothing_ever_changed_there_is_no_unit() -> None:
         ({"series": TEST[:8]}, ValueError, "series has 8 values, expected at least 9: 8 to read"),
         ({"series": TEST[:20], "season": 20}, ValueError, "expected at least 21: 20 to read"),
         ({"series": TEST, "season": 0}, ValueError, "season must be between 1"),
+        ({"series": TEST, "average": 1}, TypeError, "average must be True or False"),
         ({"series": TEST, "steps": 0}, ValueError, "steps must be between 1"),
         ({"series": TEST[:, None]}, ValueError, "series must be one-dimensional"),
         ({"series": [TEST, TEST[:3]]}, ValueError, r"series\[1\] has 3 values"),

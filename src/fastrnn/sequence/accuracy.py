@@ -48,8 +48,8 @@ def mean_distance(ones: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 def scores(
     model: Model, several: Sequence[Series], steps: int, season: int | None, unit: np.ndarray
-) -> dict[str, float]:
-    """Return the errors that :meth:`fastrnn.Forecaster.evaluate` describes.
+) -> dict[str, np.ndarray]:
+    """Return the errors that :meth:`fastrnn.Forecaster.evaluate` describes, of each variable.
 
     ``unit`` is the naive error of the training series, (V,).
     """
@@ -63,33 +63,29 @@ def scores(
                 f"{first} to read and what follows them"
             )
     rolled = [(one.values, model.rolling(one, steps, first)) for one in several]
-    error = np.concatenate([rolling.forecasts - rolling.actual for _, rolling in rolled])
-    missing = np.isnan(error)
-
-    def scaled_of_baseline(*options: int) -> float:
-        guess = seasonal_naive if options else naive
+    errors = {"": np.concatenate([rolling.forecasts - rolling.actual for _, rolling in rolled])}
+    for name, guess, options in (
+        ("naive_", naive, ()),
+        *((("seasonal_naive_", seasonal_naive, (season,)),) if season else ()),
+    ):
         parts = [
-            guess(v, rolling.origins, steps, *options) - rolling.actual for v, rolling in rolled
+            guess(values, rolling.origins, steps, *options) - rolling.actual
+            for values, rolling in rolled
         ]
-        return _scaled(np.where(missing, np.nan, np.concatenate(parts)), unit)
-
-    result = {
-        "mae": float(_means(np.abs(error)).mean()),
-        "rmse": float(np.sqrt(_means(error**2)).mean()),
-        "mase": _scaled(error, unit),
-        "naive_mase": scaled_of_baseline(),
+        errors[name] = np.where(np.isnan(errors[""]), np.nan, np.concatenate(parts))
+    return {
+        name + score: value
+        for name, error in errors.items()
+        for score, value in _measures(error, unit).items()
     }
-    if season is not None:
-        result["seasonal_naive_mase"] = scaled_of_baseline(season)
-    return result
 
 
-def _means(errors: np.ndarray) -> np.ndarray:
-    """Return the means over places and steps (N, steps, V) where there is something, (V,)."""
-    return np.asarray(np.nanmean(errors, axis=(0, 1)))
-
-
-def _scaled(error: np.ndarray, unit: np.ndarray) -> float:
-    """Mean absolute scaled error, the mean over variables; NaN where nothing ever changed."""
+def _measures(error: np.ndarray, unit: np.ndarray) -> dict[str, np.ndarray]:
+    """Return means over places and steps (N, steps, V) where there is something, (V,) each."""
+    mae = np.nanmean(np.abs(error), axis=(0, 1))
     known = (unit > 0) & np.isfinite(unit)
-    return float((_means(np.abs(error)) / np.where(known, unit, np.nan)).mean())
+    return {
+        "mae": mae,
+        "rmse": np.sqrt(np.nanmean(error**2, axis=(0, 1))),
+        "mase": mae / np.where(known, unit, np.nan),
+    }

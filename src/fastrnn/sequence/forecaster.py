@@ -433,12 +433,12 @@ class Forecaster:
         steps: int | None = None,
         season: int | None = None,
         exogenous: Any = None,
-    ) -> dict[str, float]:
+        average: bool = True,
+    ) -> dict[str, Any]:
         r"""Measure forecasts of a series that was not trained on, beside naive ones.
 
         Forecasts are made from every place in the series that has a window before it, as many
-        steps ahead as asked for and as the series goes on; errors are means over all of them,
-        and over variables.
+        steps ahead as asked for and as the series goes on; errors are means over all of them.
 
         Parameters
         ----------
@@ -453,17 +453,21 @@ class Forecaster:
         exogenous : array_like, or list of arrays, optional
             As :meth:`fit` takes it.
 
+        average : bool
+            Whether errors are means over variables as well, or arrays with one for each.
+
         Returns
         -------
         dict
-            ``mae`` and ``rmse``, in the unit of the series. ``mase``, the mean absolute scaled
-            error: the ``mae`` divided by how far the values of the training series lie on average
-            from the one before,
+            ``mae`` and ``rmse``, the mean absolute error and the root of the mean squared one.
+            ``mase``, the mean absolute scaled error: the ``mae`` divided by how far on average
+            the values of the training series lie from the one before,
 
             .. math:: \frac{1}{n-1} \sum_{t=2}^{n} |y_t - y_{t-1}|,
 
-            NaN if that is 0. ``naive_mase``, that of repeating the last value, and with ``season``
-            ``seasonal_naive_mase``, that of repeating the last season, over the same places.
+            NaN if that is 0. ``naive_mae`` and so on are those of repeating the last value, and
+            with ``season`` ``seasonal_naive_mae`` and so on those of repeating the last season,
+            over the same places and steps.
 
         Raises
         ------
@@ -493,7 +497,10 @@ class Forecaster:
         season = None if season is None else _check.integer("season", season)
         several = reading.read("series", series, exogenous, self.variables)
         unit = fitted.memory.naive_error
-        return accuracy.scores(fitted.model, several, steps, season, unit)
+        scores = accuracy.scores(fitted.model, several, steps, season, unit)
+        if _check.flag("average", average):
+            return {name: float(values.mean()) for name, values in scores.items()}
+        return scores
 
     def _network(self, columns: int) -> Network:
         """Return a new network that reads this many known inputs at every step."""
