@@ -23,6 +23,7 @@ EXTENSIONS = {
     "fastrnn.cpu": False,
     "fastrnn._team": False,
     "fastrnn._loops": False,
+    "fastrnn._gradients": False,
     "fastrnn._readout": False,
     "fastrnn._ops": True,
     "fastrnn._step": True,

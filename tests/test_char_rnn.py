@@ -168,16 +168,16 @@ def flat(weights: dict[str, np.ndarray]) -> np.ndarray:
 
 def test_the_threads_asked_for_are_those_used(monkeypatch) -> None:
     asked = []
-    original = fastrnn.Network._run
+    original = fastrnn.Network._loss
 
     def watched(*arguments, **options):
-        asked.append(inspect.signature(original).bind(*arguments, **options))
+        asked.append(inspect.signature(original).bind(*arguments, **options).arguments["how"])
         return original(*arguments, **options)
 
-    monkeypatch.setattr(fastrnn.Network, "_run", watched)
+    monkeypatch.setattr(fastrnn.Network, "_loss", watched)
     model = CharRNN(hidden_size=4).fit(VERSE, steps=1, num_threads=3)
     model.evaluate(VERSE, num_threads=5)
-    assert [call.arguments["num_threads"] for call in asked] == [3, 5]
+    assert [how.num_threads for how in asked] == [3, 5]
 
 
 def test_progress_shows_loss_speed_and_time_left(capsys) -> None:

@@ -15,7 +15,7 @@ PACKAGE = Path(fastrnn.__file__).parent
 # From the bottom up; a module may import those in lower rows and in its own.
 ROWS = [
     ["errors", "_version", "cpu", "_team", "_reference"],
-    ["_ops", "_loops", "_readout"],
+    ["_ops", "_loops", "_gradients", "_readout"],
     ["_check"],
     ["_threads"],
     ["_limits"],

@@ -14,8 +14,8 @@ Data flows one way::
               |
     layers/  trace.py                   parameters, whole sequences, streams, traces
               |
-    _loops.pyx  _readout.pyx            loops over time: typed, without the GIL; _threads.py
-    _ops.pyx  _step.pyx                 and _limits.py: how many threads share them
+    _loops.pyx  _gradients.pyx          loops over time: typed, without the GIL; _threads.py
+    _readout.pyx  _ops.pyx  _step.pyx   and _limits.py: how many threads share them
               |
     cpu.pyx  _team.pyx                  the kernel table, chosen once at import; the threads
               |

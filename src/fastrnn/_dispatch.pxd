@@ -43,6 +43,15 @@ cdef inline void k_scatter_rows(floating *rows, Py_ssize_t ld_rows, const floati
         table.f64.scatter_rows(rows, ld_rows, a, lda, ids, m, n)
 
 
+cdef inline void k_add_transposed(floating *out, Py_ssize_t ld_out, floating *start,
+                                  Py_ssize_t ld_start, const floating *a, Py_ssize_t lda,
+                                  Py_ssize_t m, Py_ssize_t n) noexcept nogil:
+    if floating is float:
+        table.f32.add_transposed(out, ld_out, start, ld_start, a, lda, m, n)
+    else:
+        table.f64.add_transposed(out, ld_out, start, ld_start, a, lda, m, n)
+
+
 cdef inline void k_gemm_stored(fr_stored stored, floating *c, Py_ssize_t ldc, const floating *a,
                                Py_ssize_t lda, const floating *packed, const floating *bias,
                                Py_ssize_t m, Py_ssize_t n, Py_ssize_t k) noexcept nogil:

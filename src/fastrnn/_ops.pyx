@@ -7,9 +7,15 @@ import numpy as np
 cimport cython
 cimport numpy as cnp
 from cython cimport floating
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 
-from fastrnn._dispatch cimport k_cross_entropy_grad, k_column_sums, k_gemm_stored, k_gemm_tn
+from fastrnn._dispatch cimport (
+    k_column_sums,
+    k_cross_entropy_grad,
+    k_dropout,
+    k_gemm_stored,
+    k_gemm_tn,
+)
 from fastrnn._kernels cimport fr_fpmode_flush, fr_fpmode_restore, fr_nonlinearity, fr_stored
 from fastrnn._team cimport STRIPE, run_parts, stripes
 from fastrnn.cpu cimport table
@@ -245,6 +251,12 @@ def column_sums(floating[::1] sums, const floating[:, ::1] a):
     """sums += a.sum(axis=0), row after row."""
     with nogil:
         k_column_sums(&sums[0], &a[0, 0], a.shape[1], a.shape[0], a.shape[1])
+
+
+def dropout(floating[:, ::1] out, const floating[:, ::1] x, uint64_t seed, int32_t threshold):
+    """out = x with threshold / 65536 of it dropped, the rest scaled up; out may be x."""
+    with nogil:
+        k_dropout(&out[0, 0], &x[0, 0], seed, 0, x.shape[0], x.shape[1], threshold)
 
 
 def softmax(floating[:, ::1] logits):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -30,8 +30,8 @@ class Packed:
 
     Parameters
     ----------
-    parameters : mapping of str to ndarray
-        A layer's.
+    weight_ih, weight_hh : ndarray
+        A layer's, of one direction.
     input_blocks : Blocks
         Which gates the input projection has, in the order of a row.
     row : ndarray
@@ -39,9 +39,9 @@ class Packed:
     """
 
     def __init__(
-        self, parameters: Mapping[str, np.ndarray], input_blocks: Blocks, row: np.ndarray
+        self, weight_ih: np.ndarray, weight_hh: np.ndarray, input_blocks: Blocks, row: np.ndarray
     ) -> None:
-        self._weight_ih, self._weight_hh = parameters["weight_ih_l0"], parameters["weight_hh_l0"]
+        self._weight_ih, self._weight_hh = weight_ih, weight_hh
         self._gates = len(self._weight_hh) // self._weight_hh.shape[1]
         self._input_blocks = input_blocks
         self._small: dict[tuple[str, int], np.ndarray] = {}
