@@ -121,7 +121,8 @@ def test_a_batch_of_any_lengths_has_the_loss_and_gradient_of_its_targets_one_by_
 
     ragged = Ragged(network, "cross_entropy", outputs, weight if weighted else None)
     assert_within(ragged.mean_loss(x, y), total / count, rounding(np.float64))
-    value, _ = ragged.loss_and_grad(x, y)
+    batch, options = ragged.batch(x, y)
+    value, _ = network.loss_and_grad(*batch, **options)
     assert_within(value, total / count, rounding(np.float64))
     for part, module in (("rnn", network.layer), ("readout", network.readout)):
         for name, grad in module.grad.items():
@@ -135,8 +136,10 @@ def test_squared_errors_of_any_lengths_are_a_mean_over_all_numbers() -> None:
     squares = np.concatenate(
         [(network(one)[0] - want) ** 2 for one, want in zip(x, y, strict=True)]
     )
-    value, _ = Ragged(network, "mse", "all").loss_and_grad(x, y)
-    assert_within(value, squares.mean(), rounding(np.float64))
+    ragged = Ragged(network, "mse", "all")
+    assert_within(ragged.mean_loss(x, y), squares.mean(), rounding(np.float64))
+    batch, options = ragged.batch(x, y)
+    assert_within(network.loss(*batch, **options)[0], squares.mean(), rounding(np.float64))
 
 
 def test_a_prediction_does_not_depend_on_what_is_predicted_beside_it() -> None:
@@ -245,13 +248,13 @@ def test_the_same_seed_gives_the_same_bits(early_stopping: bool) -> None:
 
 def test_batches_hold_every_sequence_once_each_epoch_in_a_new_order(monkeypatch) -> None:
     seen: list[list[float]] = []
-    original = Ragged.loss_and_grad
+    original = fastrnn.Network.loss_and_grad
 
-    def watched(self, sequences, targets, **options):
-        seen.append([one[0, 0] for one in sequences])
-        return original(self, sequences, targets, **options)
+    def watched(self, x, target, **options):
+        seen.append(x[0, :, 0].tolist())
+        return original(self, x, target, **options)
 
-    monkeypatch.setattr(Ragged, "loss_and_grad", watched)
+    monkeypatch.setattr(fastrnn.Network, "loss_and_grad", watched)
     numbered = [np.full(1 + i % 3, float(i)) for i in range(10)]
     model = SequenceRegressor(hidden_size=2, scaling="none", epochs=2, batch_size=4)
     model.fit(numbered, np.arange(10.0))

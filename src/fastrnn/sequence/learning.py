@@ -49,7 +49,7 @@ def learn(
     rng = order_of(plan.seed)
     order = rng.permutation(len(sequences)) if plan.validation else np.arange(len(sequences))
     held_out, learned = order[: plan.validation], np.sort(order[plan.validation :])
-    updates = Updates(ragged, settings)
+    updates = Updates(ragged.network, settings)
     best = _Best(ragged)
     try:
         with progress_bar(settings.progress, plan.epochs, "epoch") as bar:
@@ -58,10 +58,11 @@ def learn(
                 record: dict[str, Any] = {"epoch": epoch, "loss": 0.0}
                 count = 0.0
                 for chosen in shuffled(len(learned), plan.batch_size, rng):
-                    batch = _of(learned[chosen], sequences), _of(learned[chosen], targets)
-                    loss, _ = updates.make(*batch)
-                    record["loss"] += loss * ragged.count(batch[1])
-                    count += ragged.count(batch[1])
+                    wanted = _of(learned[chosen], targets)
+                    batch, options = ragged.batch(_of(learned[chosen], sequences), wanted)
+                    loss, _ = updates.make(*batch, **options)
+                    record["loss"] += loss * ragged.count(wanted)
+                    count += ragged.count(wanted)
                 record["loss"] /= count
                 if plan.validation:
                     validation = ragged.mean_loss(_of(held_out, sequences), _of(held_out, targets))
@@ -84,7 +85,7 @@ class _Best:
     """The weights with the smallest validation loss so far."""
 
     def __init__(self, ragged: Ragged) -> None:
-        self._network = ragged
+        self._network = ragged.network
         self._weights: dict[str, np.ndarray] | None = None
         self._loss = np.inf
         self.epoch = 0

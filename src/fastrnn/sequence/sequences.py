@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,17 +101,3 @@ def _one(name: str, one: np.ndarray, ndim: int) -> np.ndarray:
         expected = "(length,)" if ndim == 1 else "(length,) or (length, features)"
         raise ValueError(f"{name} has shape {one.shape}, expected {expected}, none of them 0")
     return one
-
-
-def of_one_length(lengths: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the positions of sequences that go through a network in one call.
-
-    A call takes sequences of one length, so there are as many calls as lengths.
-
-    Examples
-    --------
-    >>> [positions.tolist() for positions in of_one_length(np.array([3, 2, 3]))]
-    [[1], [0, 2]]
-    """
-    for length in np.unique(lengths):
-        yield np.flatnonzero(lengths == length)
