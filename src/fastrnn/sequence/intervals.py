@@ -55,15 +55,25 @@ def bounds(scores: np.ndarray, coverage: float) -> tuple[np.ndarray, np.ndarray]
         made = scores[~np.isnan(scores[:, step]).any(axis=1), step]
         rank = _rank(len(made), coverage)
         if rank < 1:
-            needed = math.ceil(2 / (1 - coverage) - 1e-9) - 1
             raise ValueError(
-                f"coverage={coverage:g} needs at least {needed} held-out values for every step, "
-                f"got {len(made)} for step {step + 1}: fit with a larger calibration, or ask for "
-                f"fewer steps or less coverage"
+                f"coverage={coverage:g} needs at least {errors_needed(coverage)} held-out values "
+                f"for every step, got {len(made)} for step {step + 1}: fit with a larger "
+                f"calibration, or ask for fewer steps or less coverage"
             )
         ordered = np.sort(made, axis=0)
         lower[step], upper[step] = ordered[rank - 1], ordered[len(made) - rank]
     return lower, upper
+
+
+def errors_needed(coverage: float) -> int:
+    """Return of how many errors the smallest and the largest bound so many more.
+
+    Examples
+    --------
+    >>> errors_needed(0.9), errors_needed(0.5)
+    (19, 3)
+    """
+    return math.ceil(2 / (1 - coverage) - 1e-9) - 1
 
 
 def _rank(count: int, coverage: float) -> int:
