@@ -284,6 +284,12 @@ def test_a_plot_is_drawn(capsys, sales, name: str, labelled: bool) -> None:
         assert Path(name).stat().st_size > 9000
 
 
+def test_a_name_with_dollars_is_no_formula(capsys) -> None:
+    pytest.importorskip("matplotlib", reason="Matplotlib, of the extra 'plot', is not installed")
+    write("money.csv", [["$a_{$"], *([i % 5] for i in range(60))])
+    assert run(capsys, "money.csv", "--steps", "2", "--plot", "a.svg", *FAST)[0] == 0
+
+
 def test_an_interrupt_leaves_nothing_behind(capsys, sales, monkeypatch) -> None:
     def interrupted(*_, **__):
         raise KeyboardInterrupt

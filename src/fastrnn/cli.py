@@ -1,4 +1,4 @@
-"""The command ``fastrnn``: train, use and inspect character models from a shell, and measure."""
+"""The command ``fastrnn``: character models and forecasts from a shell, and measurements."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class Series:
 
     def following(self, steps: int) -> list[str]:
         """Return labels for the steps after the last row."""
-        return dates.following(self.labels or ["", ""], steps)
+        return dates.following(self.labels, steps)
 
 
 @dataclass(frozen=True)

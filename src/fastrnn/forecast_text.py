@@ -49,9 +49,9 @@ def _errors(result: Result) -> list[str]:
             for name, key in kinds
         ]
         lines += _aligned([head, *body])
-        ours, best = min((result.errors[key + "mae"][place], name) for name, key in kinds)
+        least, best = min((result.errors[key + "mae"][place], name) for name, key in kinds)
         if best != "fastrnn":
-            lines.append(f"Of {column} the {best} forecast was better (MAE {ours:.4g}).")
+            lines.append(f"Of {column} the {best} forecast was better (MAE {least:.4g}).")
     return lines
 
 

@@ -36,7 +36,7 @@ def draw_forecast(file: str, result: Result) -> None:
     axes = figure.subplots(len(names), sharex=True, squeeze=False)[:, 0]
     for place, panel in enumerate(axes):
         _draw_column(panel, result, place)
-    axes[-1].set_xlabel(result.series.time or "rows after the last")
+    axes[-1].set_xlabel(_plain(result.series.time or "rows after the last"))
     drawn = io.BytesIO()
     figure.savefig(drawn, format=file.rsplit(".", 1)[-1].lower(), dpi=150)
     checkpoint.replace(file, drawn.getvalue())
@@ -59,10 +59,15 @@ def _draw_column(axes: Any, result: Result, place: int) -> None:
             label=f"{100 * result.coverage:.4g} %",
         )
     axes.plot(ahead, result.forecast[:, place], color=AHEAD, label="forecast")
-    axes.set_ylabel(result.series.names[place])
+    axes.set_ylabel(_plain(result.series.names[place]))
     axes.grid(color="#e0e0e0", linewidth=0.6)
     axes.legend(loc="upper left", fontsize="small")
     labels = [*result.series.labels[-len(past) :], *result.labels]
     if result.series.labels:
         at = [place for place in axes.get_xticks() if -len(past) < place <= steps]
-        axes.set_xticks(at, [labels[round(one) + len(past) - 1] for one in at])
+        axes.set_xticks(at, [_plain(labels[round(one) + len(past) - 1]) for one in at])
+
+
+def _plain(text: str) -> str:
+    """Return what Matplotlib draws as this text, and not as a formula."""
+    return text.replace("$", r"\$")
