@@ -316,6 +316,7 @@ def test_a_value_that_is_wrong_in_itself_is_refused_before_the_text_is_read(
         ("--num-samples", "0", "it must be between 1"),
         ("--prompt", "caf\udce9", r"'caf\udce9' is not valid text in this locale"),
         ("--unknown", "\udce9", r"'\udce9' is not valid text in this locale"),
+        ("--unknown", "xyz", "it must be 'error', 'skip' or one character, got 'xyz'"),
     ],
 )
 def test_generate_refuses_a_value_that_is_wrong_in_itself(capsys, option, value, message) -> None:
@@ -411,7 +412,7 @@ def test_generate_prints_several_samples_with_their_numbers(capsys, model) -> No
     [
         (["--prompt", "thé"], "prompt holds the character 'é' (U+00E9) at position 2"),
         (["--prompt", "thé"], "; pass --unknown and one of those to have it stand in"),
-        (["--unknown", "xyz"], "--unknown must be 'error' or one character"),
+        (["--unknown", "Z"], "--unknown must be 'error', 'skip' or one character of the model's"),
         (["--num-samples", "2147483647", "--length", "2147483647"], "GiB"),
     ],
 )

@@ -147,7 +147,7 @@ def test_a_decimal_comma_between_semicolons_is_recognised() -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "'t.csv' is empty"),
+        ("", "'t.csv' has no rows of data"),
         ("\n\n", "'t.csv' has no rows of data"),
         ("a,b\n", "'t.csv' has no rows of data"),
         ("a,b\n1,2\n3\n", r"'t.csv', line 3 has 1 field, expected 2 as in its first line"),

@@ -4,18 +4,24 @@ Data flows one way::
 
     cli.py                              the command
               |
-    text.py  sequence/                  models of characters and of series; checkpoint.py,
-              |                         vocabulary.py, corpus.py, scaling.py serve them
-    train.py  updates.py                truncated BPTT; one all-or-nothing training step
+    text.py  sequence/                  models of characters and of series; language.py: what the
+              |                         first say; checkpoint.py, vocabulary.py, scaling.py serve
+              |                         them; corpus.py, textfiles.py, codes.py: texts larger than
+              |                         memory; tables.py, dates.py, forecast.py, plot.py: what
+              |                         the command does with CSV files
+    train.py  updates.py                truncated BPTT; one all-or-nothing training step;
+              |                         streams.py, what a step learns from
               |
-    optim.py  sampling.py  cells.py     updates, drawing tokens, cells by name; history.py,
-              |                         what a training leaves of its losses
+    optim.py  sampling.py  cells.py     updates, continuing tokens, cells by name; scoring.py,
+              |                         how probable tokens are; history.py, what a training leaves
+              |                         of its losses
     network.py  losses.py               recurrent layer and read-out, losses
               |
     layers/  trace.py                   parameters, whole sequences, streams, traces
               |
-    _loops.pyx  _gradients.pyx          loops over time: typed, without the GIL; _threads.py
-    _readout.pyx  _ops.pyx  _step.pyx   and _limits.py: how many threads share them
+    _loops.pyx  _composed.pyx           loops over time: typed, without the GIL; _threads.py
+    _gradients.pyx  _readout.pyx        and _limits.py: how many threads share them
+    _ops.pyx  _step.pyx  _generate.pyx
               |
     cpu.pyx  _team.pyx                  the kernel table, chosen once at import; the threads
               |
@@ -28,8 +34,9 @@ compiled path against it. ``bench/`` sets all of it beside other libraries, for 
 from fastrnn import _limits, cpu, data, losses, optim
 from fastrnn._threads import get_num_threads, set_num_threads
 from fastrnn._version import __version__
+from fastrnn.corpus import Corpus
 from fastrnn.errors import ModelFileError, NonFiniteLossError, UnknownCharacterError
-from fastrnn.layers import GRU, LSTM, RNN, Linear
+from fastrnn.layers import GRU, LSTM, RNN, Jordan, Linear
 from fastrnn.network import Network
 from fastrnn.sequence import Forecaster, SequenceClassifier, SequenceRegressor
 from fastrnn.text import CharRNN, load
@@ -41,7 +48,9 @@ __all__ = [
     "LSTM",
     "RNN",
     "CharRNN",
+    "Corpus",
     "Forecaster",
+    "Jordan",
     "Linear",
     "ModelFileError",
     "Network",

@@ -5,32 +5,36 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import json
 import os
 import platform
 import shlex
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 
 import fastrnn
 from fastrnn import checkpoint, forecast_text, options
 from fastrnn import forecast as forecasting
-from fastrnn.corpus import python_help, read_text
+from fastrnn.corpus import Corpus, python_help
 from fastrnn.errors import ModelFileError, NonFiniteLossError
 from fastrnn.interrupts import BY_SIGNAL, Interrupts
 from fastrnn.recipe import recipe
+from fastrnn.streams import stream_count
 from fastrnn.tables import read_table
 from fastrnn.text import CharRNN, load
-from fastrnn.train import stream_count
+from fastrnn.vocabulary import ERROR, SKIP, Bytes
 
 HELD_OUT = 0.1
 SAMPLE_LENGTH = 400
+FILES_SHOWN = 3
 SAMPLE_TEMPERATURE = 0.7
+LINES_AT_ONCE = 1000
 
 EXIT_OK, EXIT_ERROR = 0, 1
 EXIT_INTERRUPTED = BY_SIGNAL + signal.SIGINT
@@ -52,8 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str] | None) -> int:
     arguments, extra = options.parser().parse_known_args(argv)
     arguments.is_process = argv is None
-    if extra:
-        arguments.parser.error(f"unrecognized arguments: {' '.join(extra)}")
+    options.take_files_among_options(arguments, extra)
     if sys.stdout is None:
         _complain("error: standard output is closed")
         return EXIT_ERROR
@@ -75,7 +78,11 @@ def _run(argv: Sequence[str] | None) -> int:
 def train(arguments: argparse.Namespace) -> int:
     """``fastrnn train``: fit a model to a text, measure it, save it and show what it writes."""
     _check_output(arguments.out, arguments.force)
-    text = python_help() if arguments.file is None else read_text(arguments.file)
+    with _corpus(arguments.files) as text:
+        return _train(arguments, text)
+
+
+def _train(arguments: argparse.Namespace, text: Corpus) -> int:
     _choose(arguments, len(text))
     learned, held_out = _split(text, arguments.seq_len)
     model = CharRNN(
@@ -83,18 +90,22 @@ def train(arguments: argparse.Namespace) -> int:
         arguments.hidden_size,
         nonlinearity=arguments.nonlinearity,
         seed=arguments.seed,
-        vocabulary=text,
+        vocabulary=_vocabulary(text, arguments),
+        symbols=arguments.symbols,
+        unknown=arguments.unknown,
     )
-    source = "Python's help (pydoc_data.topics)" if arguments.file is None else arguments.file
     _say(
-        f"text       {source}: {len(text):,} characters, {len(model.vocabulary):,} distinct; "
-        f"the last {len(held_out):,} are held out"
+        f"text       {_source(text)}: {len(text):,} characters, {len(text.characters()):,} "
+        f"distinct; the last {len(held_out):,} are held out"
     )
+    if model.vocabulary and model.vocabulary != text.characters():
+        _say(f"vocabulary {len(model.vocabulary):,} characters; unknown {_said(model.unknown)}")
     _say(f"model      {_summary(model)}")
     if model.network is not None:
         checkpoint.check_room(arguments.out, model.network.num_parameters * model.dtype.itemsize)
     before = _measure("untrained", model, held_out, arguments.threads)
-    streams = stream_count(len(learned), arguments.batch_size, arguments.seq_len)
+    length = learned._length_in(model._ready()[1], model.unknown)
+    streams = stream_count(length, arguments.batch_size, arguments.seq_len)
     fewer = "" if streams == arguments.batch_size else ", all that a text so short makes"
     _say(f"training   batch size {streams:,}{fewer}; {_length(arguments)}; Ctrl-C stops and saves")
     started = time.perf_counter()
@@ -110,7 +121,9 @@ def train(arguments: argparse.Namespace) -> int:
             model.save(arguments.out)
     if interrupts.status is not None:
         return _interrupted(model, arguments.out, interrupts.status)
-    _say(f"           {seconds:.1f} s, {model.history[-1]['chars'] / seconds:,.0f} characters/s")
+    _say(
+        f"           {seconds:.1f} s, {model.history[-1]['chars'] / seconds:,.0f} {_unit(model)}s/s"
+    )
     try:
         after = _measure("trained", model, held_out, arguments.threads)
         _say(f"held out   {_scores(before)} before training")
@@ -144,7 +157,32 @@ def _length(arguments: argparse.Namespace) -> str:
     return f"{60 * arguments.minutes:,.3g} s or {passes}"
 
 
-def _fit(model: CharRNN, text: str, arguments: argparse.Namespace) -> None:
+def _corpus(files: Sequence[str]) -> Corpus:
+    return Corpus.from_files(files) if files else Corpus.from_text(python_help())
+
+
+def _source(text: Corpus) -> str:
+    """Return what to call a text: its first files, and how many more there are."""
+    if not text.files:
+        return "Python's help (pydoc_data.topics)"
+    more = len(text.files) - FILES_SHOWN
+    return ", ".join(text.files[:FILES_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _vocabulary(text: Corpus, arguments: argparse.Namespace) -> str | None:
+    if arguments.symbols == Bytes.name:
+        if arguments.min_count > 1:
+            arguments.parser.error("argument --min-count: not with --symbols bytes")
+        return None
+    if arguments.min_count > 1 and arguments.unknown == ERROR:
+        arguments.parser.error(
+            "argument --min-count: rarer characters are then unknown, and what becomes of them is "
+            "missing: give --unknown skip, or --unknown and a character in their place"
+        )
+    return text.characters(arguments.min_count)
+
+
+def _fit(model: CharRNN, text: Corpus, arguments: argparse.Namespace) -> None:
     model.fit(
         text,
         epochs=arguments.epochs,
@@ -163,43 +201,61 @@ def _fit(model: CharRNN, text: str, arguments: argparse.Namespace) -> None:
     )
 
 
-def _measure(what: str, model: CharRNN, text: str, threads: int | None) -> dict[str, float]:
+def _measure(what: str, model: CharRNN, text: Corpus, threads: int | None) -> dict[str, float]:
     _say(f"measuring  the {what} model on {len(text):,} held-out characters")
     return model.evaluate(text, num_threads=threads)
 
 
 def generate(arguments: argparse.Namespace) -> int:
-    """``fastrnn generate``: print what a model writes."""
-    texts = load(arguments.model).generate(
-        arguments.prompt,
-        arguments.length,
-        temperature=arguments.temperature,
-        top_k=arguments.top_k,
-        top_p=arguments.top_p,
-        seed=arguments.seed,
-        num_samples=arguments.num_samples,
-        unknown=arguments.unknown,
-        weights=arguments.weights,
-    )
-    if isinstance(texts, str):
-        _say(texts)
-    else:
-        for number, text in enumerate(texts, start=1):
-            _say(f"--- sample {number} of {len(texts)} ---\n{text}")
+    """``fastrnn generate``: print what a model writes, a single text while it is written."""
+    if arguments.beam_width is not None:
+        return _search(arguments)
+    model, given = load(arguments.model), _given(arguments, *options.DRAWING, *options.WRITING)
+    if arguments.num_samples == 1:
+        _say_pieces(model.stream(**given))
+        return EXIT_OK
+    texts = model.generate(**given, num_samples=arguments.num_samples)
+    for number, text in enumerate(texts, start=1):
+        _say(f"--- sample {number} of {len(texts)} ---\n{text}")
     return EXIT_OK
+
+
+def _search(arguments: argparse.Namespace) -> int:
+    """``fastrnn generate --beam-width``: print the most probable texts."""
+    for name in options.DRAWING:
+        if getattr(arguments, name) != arguments.parser.get_default(name):
+            option = "--" + name.replace("_", "-")
+            arguments.parser.error(f"argument {option}: not allowed with argument --beam-width")
+    if arguments.num_samples > arguments.beam_width:
+        raise ValueError(
+            f"num_samples must be at most beam_width={arguments.beam_width}, "
+            f"got {arguments.num_samples}"
+        )
+    model = load(arguments.model)
+    found = model.beam_search(**_given(arguments, *options.WRITING, "beam_width"))
+    if arguments.num_samples == 1:
+        _say(found[0].text)
+        return EXIT_OK
+    for number, (text, log_prob) in enumerate(found[: arguments.num_samples], start=1):
+        _say(f"--- text {number} of {arguments.num_samples}, {-log_prob:.4f} nats ---\n{text}")
+    return EXIT_OK
+
+
+def _given(arguments: argparse.Namespace, *names: str) -> dict[str, Any]:
+    return {name: getattr(arguments, name) for name in names}
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """``fastrnn evaluate``: print how well a model predicts a text."""
     model = load(arguments.model)
-    text = read_text(arguments.file)
-    scores = model.evaluate(
-        text,
-        unknown=arguments.unknown,
-        num_threads=arguments.threads,
-        weights=arguments.weights,
-    )
-    _say(f"text       {arguments.file}: {len(text):,} characters")
+    given = {**_given(arguments, "unknown", "weights"), "num_threads": arguments.threads}
+    with Corpus.from_files(arguments.files) as text:
+        if arguments.per_char:
+            whole = text.text()
+            _say_table(whole, model.log_probs(whole, **given))
+            return EXIT_OK
+        scores = model.evaluate(text, **given)
+    _say(f"text       {_source(text)}: {len(text):,} characters")
     _say(f"score      {_scores(scores)}, perplexity {scores['perplexity']:.4g}")
     return EXIT_OK
 
@@ -217,7 +273,11 @@ def info(arguments: argparse.Namespace) -> int:
     _say(f"file       {arguments.model}")
     _say(f"model      {_summary(model)}")
     _say(f"seed       {model.seed}")
-    _say(f"vocabulary {len(model.vocabulary)} characters: {model.vocabulary!r}")
+    if model.symbols == Bytes.name:
+        _say("symbols    256 bytes, of UTF-8")
+    else:
+        _say(f"vocabulary {len(model.vocabulary)} characters: {model.vocabulary!r}")
+    _say(f"unknown    {_said(model.unknown)}")
     return EXIT_OK
 
 
@@ -286,7 +346,7 @@ def _check_output(path: str, force: bool) -> None:
         )
 
 
-def _split(text: str, seq_len: int) -> tuple[str, str]:
+def _split(text: Corpus, seq_len: int) -> tuple[Corpus, Corpus]:
     """Return the beginning of ``text``, to learn from, and the held-out rest."""
     cut = max(0, len(text) - max(2, int(HELD_OUT * len(text))))
     if cut <= seq_len:
@@ -320,7 +380,9 @@ def _summary(model: CharRNN) -> str:
 
 
 def _scores(scores: dict[str, float]) -> str:
-    return f"{scores['loss']:.4f} nats, {scores['bits_per_char']:.4f} bits per character"
+    per_byte = "bits_per_byte" in scores
+    bits, unit = ("bits_per_byte", "byte") if per_byte else ("bits_per_char", "character")
+    return f"{scores['loss']:.4f} nats, {scores[bits]:.4f} bits per {unit}"
 
 
 def _show_what_next(model: CharRNN, prompt: str, path: str) -> None:
@@ -330,9 +392,22 @@ def _show_what_next(model: CharRNN, prompt: str, path: str) -> None:
     _say(f"next       fastrnn generate {shlex.quote(path)} --prompt={shlex.quote(prompt)}")
 
 
-def _first_word(text: str) -> str:
+def _unit(model: CharRNN) -> str:
+    return "byte" if model.symbols == Bytes.name else "character"
+
+
+def _said(policy: str) -> str:
+    """Say what becomes of characters that a model does not know."""
+    if policy == ERROR:
+        return "characters are refused"
+    if policy == SKIP:
+        return "characters are left out"
+    return f"characters are read as {policy!r} (U+{ord(policy):04X})"
+
+
+def _first_word(text: Corpus) -> str:
     """Return a prompt that every model of ``text`` can read, at most 20 characters."""
-    words = text.split(maxsplit=1)
+    words = text[:1000].text().split(maxsplit=1)
     return words[0][:20] if words else ""
 
 
@@ -345,9 +420,34 @@ def _one_line(error: BaseException, parser: argparse.ArgumentParser) -> str:
     return options.with_names(line, parser)
 
 
-def _say(line: str) -> None:
+def _say_pieces(pieces: Iterable[Any]) -> None:
+    """Write a text as it comes, and end its last line whatever ends it."""
     try:
-        print(line, flush=True)
+        for piece in pieces:
+            _write(piece)
+    finally:
+        _write("\n")
+
+
+def _say_table(text: str, log_probs: np.ndarray) -> None:
+    """Write a line for each character but the first."""
+    _say("position\tcharacter\tlog_prob")
+    for start in range(0, len(log_probs), LINES_AT_ONCE):
+        rows = enumerate(log_probs[start : start + LINES_AT_ONCE].tolist(), start=start + 1)
+        _say("\n".join(f"{i}\t{_escaped(text[i])}\t{log_prob:.6g}" for i, log_prob in rows))
+
+
+def _escaped(character: str) -> str:
+    return json.dumps(character, ensure_ascii=False)[1:-1]
+
+
+def _say(line: str) -> None:
+    _write(line + "\n")
+
+
+def _write(text: str) -> None:
+    try:
+        print(text, end="", flush=True)
     except BrokenPipeError:
         raise
     except OSError as error:

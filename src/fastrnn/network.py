@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastrnn import _check, _ops, _readout, _threads, losses
-from fastrnn._step import Stream
 from fastrnn.layers import Linear, Module, Recurrent
-from fastrnn.layers.recurrent import DROPOUT_STEPS, Run
+from fastrnn.layers.composed import dropout_threshold
+from fastrnn.layers.recurrent import Run
 from fastrnn.layers.workspace import FRESH, Workspace
 
 OUTPUTS = ("all", "last")
@@ -320,20 +320,6 @@ class Network:
         layer._give_back(run, workspace)
         return value, layer._state_of(final)
 
-    def _loss_of_steps(
-        self, stream: Stream, ids: np.ndarray, targets: np.ndarray, stored: int
-    ) -> float:
-        """Return the summed cross-entropy after feeding ids (T,) to a stream of the layer.
-
-        The read-out's weight is stored as the stream's are.
-        """
-        h = _ops.empty((len(ids), self.layer.hidden_size), self.layer.dtype)
-        for token, row in zip(ids, h, strict=True):
-            stream.step(token, out=row)
-        logits = self.readout._forward(h, None, stored)
-        value: float = _ops.cross_entropy_grad(logits, targets, 1.0)
-        return value
-
     def _how(
         self,
         loss: str,
@@ -405,7 +391,7 @@ class Network:
             if counts == 0:
                 raise ValueError("class_weight is 0 for every target, expected one that counts")
         scale = 1.0 / counts if how.reduction == "mean" else 1.0
-        threshold = min(round(how.dropout * DROPOUT_STEPS), DROPOUT_STEPS - 1)
+        threshold = dropout_threshold(how.dropout)
         slices = _slices(rows, hidden, classes)
         slice_rows = -(-rows // slices)
         most = max(1, min(_BLOCK_ROWS, _BLOCK_NUMBERS // max(hidden, classes)))

@@ -20,16 +20,35 @@ from fastrnn.scaling import SCALINGS
 from fastrnn.sequence import Forecaster
 from fastrnn.text import CharRNN
 from fastrnn.updates import SCHEDULES
+from fastrnn.vocabulary import SYMBOLS, check_policy
+
+_FILES = (
+    "text in UTF-8, which may be compressed with gzip; a pattern in quotes, for all files that "
+    "match; '-' for standard input"
+)
 
 Commands = argparse._SubParsersAction  # argparse has no public name for it
 
 DEFAULT_MODEL = "fastrnn-model.safetensors"
 
+# What `fastrnn generate` gives to whatever writes the text, and what it gives to drawing alone.
+WRITING = ("prompt", "length", "stop", "unknown", "weights")
+DRAWING = (
+    "repetition_penalty",
+    "repetition_window",
+    "temperature",
+    "top_k",
+    "top_p",
+    "min_p",
+    "seed",
+)
+
 EXAMPLES = f"""\
 examples:
   fastrnn train                               learn English from Python's own help
   fastrnn train shakespeare.txt --minutes 5   learn from a text file
-  cat *.txt | fastrnn train - --out m.safetensors
+  fastrnn train 'books/**/*.txt.gz' more.txt  learn from many, one after the other
+  fetch | fastrnn train - --out m.safetensors
   fastrnn generate {DEFAULT_MODEL} --prompt "The " --temperature 0.7
   fastrnn evaluate {DEFAULT_MODEL} other.txt
   fastrnn info {DEFAULT_MODEL}
@@ -71,10 +90,10 @@ def _add_train(commands: Commands) -> None:
         "example:\n  fastrnn train shakespeare.txt --minutes 5 --out shakespeare.safetensors",
     )
     parser.add_argument(
-        "file",
-        nargs="?",
+        "files",
+        nargs="*",
         metavar="FILE",
-        help="text in UTF-8, '-' for standard input; default: Python's help on its language",
+        help=f"{_FILES}; default: Python's help on its language",
     )
     option = parser.add_argument
     option(
@@ -93,6 +112,19 @@ def _add_train(commands: Commands) -> None:
     model.add_argument("--hidden-size", type=_whole(), metavar="N", help="number of hidden units")
     model.add_argument(
         "--nonlinearity", choices=tuple(_ops.NONLINEARITIES), help="activation function"
+    )
+    model.add_argument("--symbols", choices=SYMBOLS, help="what is read and written one at a time")
+    model.add_argument(
+        "--min-count",
+        type=_whole(),
+        default=1,
+        metavar="N",
+        help="characters that the text has less often are unknown to the model",
+    )
+    _add_unknown(
+        model,
+        "what becomes of such characters, in this text and later ones: 'error', 'skip' to leave "
+        "them out, or a character that the model reads instead",
     )
     model.add_argument(
         "--seed", type=_whole(0, _check.MAX_SEED), metavar="N", help="seed of weights and sample"
@@ -134,7 +166,7 @@ def _add_train(commands: Commands) -> None:
         metavar="X",
         help="largest norm of the gradient; 0: no limit",
     )
-    _take_defaults(parser, CharRNN.__init__, "seed")
+    _take_defaults(parser, CharRNN.__init__, "seed", "symbols", "unknown")
 
 
 def _add_generate(commands: Commands) -> None:
@@ -142,31 +174,73 @@ def _add_generate(commands: Commands) -> None:
         commands,
         "generate",
         "write text with a model",
-        "Print the prompt and what the model writes after it.",
+        "Print the prompt and what the model writes after it, as it is written: characters drawn "
+        "from what the model predicts, or with --beam-width the most probable text.",
         f'example:\n  fastrnn generate {DEFAULT_MODEL} --prompt "The " --temperature 0.7',
     )
     option = parser.add_argument
     option("model", metavar="MODEL", help="file that 'fastrnn train' saved")
     option("--prompt", type=_text, default="", metavar="TEXT", help="text to continue")
-    option("--length", type=_whole(), metavar="N", help="characters to write")
+    option("--length", type=_whole(), metavar="N", help="characters to write, at most")
     option(
+        "--stop",
+        type=_text,
+        action="append",
+        metavar="TEXT",
+        help="end after this text, which is printed; may be given several times",
+    )
+    option("--num-samples", type=_whole(), metavar="N", help="number of texts")
+    option(
+        "--beam-width",
+        type=_whole(),
+        metavar="N",
+        help="search for the most probable text, keeping the N best at each character",
+    )
+    _add_weights(parser)
+    _add_unknown(parser)
+    drawing = parser.add_argument_group(
+        "drawing", "These apply to each character in the order in which they stand here."
+    )
+    drawing.add_argument(
+        "--repetition-penalty",
+        type=_real(above=0),
+        metavar="X",
+        help="above 1 repeats fewer characters: divides the positive and multiplies the other "
+        "logits of those that the text has",
+    )
+    drawing.add_argument(
+        "--repetition-window",
+        type=_whole(),
+        metavar="N",
+        help="only the last N characters count for --repetition-penalty (default: all; 10 to 30 "
+        "are better for long texts)",
+    )
+    drawing.add_argument(
         "--temperature",
         type=_real(0),
         metavar="X",
         help="below 1 more cautious, above 1 more daring, 0 always the likeliest character",
     )
-    option("--top-k", type=_whole(), metavar="N", help="draw from the N likeliest characters")
-    option(
+    drawing.add_argument(
+        "--top-k", type=_whole(), metavar="N", help="draw from the N likeliest characters"
+    )
+    drawing.add_argument(
         "--top-p",
         type=_real(maximum=1, above=0),
         metavar="X",
         help="draw from the fewest likeliest characters whose probabilities sum to X",
     )
-    option("--seed", type=_whole(0, _check.MAX_SEED), metavar="N", help="seed of the draws")
-    option("--num-samples", type=_whole(), metavar="N", help="number of texts")
-    _add_weights(parser)
-    _add_unknown(parser)
-    _take_defaults(parser, CharRNN.generate, "length", "temperature", "seed", "num_samples")
+    drawing.add_argument(
+        "--min-p",
+        type=_real(0, 1),
+        metavar="X",
+        help="draw from the characters at least X times as likely as the likeliest",
+    )
+    drawing.add_argument(
+        "--seed", type=_whole(0, _check.MAX_SEED), metavar="N", help="seed of the draws"
+    )
+    defaults = ("length", "temperature", "repetition_penalty", "seed", "num_samples")
+    _take_defaults(parser, CharRNN.generate, *defaults)
 
 
 def _add_evaluate(commands: Commands) -> None:
@@ -174,11 +248,19 @@ def _add_evaluate(commands: Commands) -> None:
         commands,
         "evaluate",
         "measure how well a model predicts a text",
-        "Print the mean loss of a model over a text, in nats and in bits per character.",
+        "Print the mean loss of a model over a text, in nats and in bits per character (per byte "
+        "where it is a model of bytes).",
         f"example:\n  fastrnn evaluate {DEFAULT_MODEL} other.txt",
     )
+    parser.add_argument(
+        "--per-char",
+        action="store_true",
+        help="print instead a line for each character but the first, with tabs between its "
+        "position from 0, itself (escaped as in JSON) and the natural logarithm of the "
+        "probability that the model gave it",
+    )
     parser.add_argument("model", metavar="MODEL", help="file that 'fastrnn train' saved")
-    parser.add_argument("file", metavar="FILE", help="text in UTF-8, '-' for standard input")
+    parser.add_argument("files", nargs="+", metavar="FILE", help=_FILES)
     parser.add_argument("--threads", type=_whole(), metavar="N", help="threads to use")
     _add_weights(parser)
     _add_unknown(parser)
@@ -378,6 +460,14 @@ def _text(argument: str) -> str:
     return argument
 
 
+def _policy(argument: str) -> str:
+    try:
+        check_policy("it", _text(argument))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return argument
+
+
 def _rows(argument: str) -> list[Row]:
     try:
         rows = select(argument)
@@ -436,14 +526,24 @@ def _add_weights(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_unknown(parser: argparse.ArgumentParser) -> None:
+def _add_unknown(parser: argparse._ActionsContainer, what: str = "") -> None:
     parser.add_argument(
         "--unknown",
-        type=_text,
-        default="error",
-        metavar="CHAR",
-        help="a character the model knows, to stand in for each one that it does not",
+        type=_policy,
+        metavar="POLICY",
+        help=what
+        or "what becomes of characters that the model does not know, if not as it was "
+        "trained: 'error', 'skip' to leave them out, or a character that it reads instead",
     )
+
+
+def take_files_among_options(arguments: argparse.Namespace, extra: list[str]) -> None:
+    """Add the files that came after an option, which argparse leaves over; refuse all else."""
+    unknown = any(argument.startswith("-") and argument != "-" for argument in extra)
+    if "files" in arguments and not unknown:
+        arguments.files = [*arguments.files, *extra]
+    elif extra:
+        arguments.parser.error(f"unrecognized arguments: {' '.join(extra)}")
 
 
 def with_names(line: str, parser: argparse.ArgumentParser) -> str:

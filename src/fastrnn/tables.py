@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastrnn.corpus import read_text
+from fastrnn import textfiles
 
 # In this order, because commas also stand in numbers and in prose.
 DELIMITERS = ("\t", ";", "|", ",")
@@ -50,7 +50,7 @@ class Table:
     @property
     def source(self) -> str:
         """What to call the file in messages."""
-        return _called(self.path)
+        return textfiles.label(self.path)
 
     def find(self, column: str) -> int:
         """Return the place of a column that is named, or counted from 1.
@@ -137,7 +137,7 @@ def read_table(
     Parameters
     ----------
     path : path-like
-        A text in UTF-8.
+        A text in UTF-8, also one that gzip has packed.
     delimiter : str, optional
         What separates fields; by default the first of tab, semicolon, bar and comma that cuts the
         first lines into fields of one number, or that the first line has most of.
@@ -151,8 +151,9 @@ def read_table(
     ValueError
         If it is no text in UTF-8, has no rows, or rows of different lengths.
     """
-    text = read_text(path)
-    source = _called(os.fspath(path))
+    path = os.fspath(path)
+    text = "".join(textfiles.read(path)).replace("\r\n", "\n").replace("\r", "\n")
+    source = textfiles.label(path)
     delimiter = _delimiter(text) if delimiter is None else delimiter
     rows, lines = [], []
     for line, row in _records(text, delimiter, source):
@@ -174,11 +175,7 @@ def read_table(
                 f"{source}, line {line} has {len(row)} field{'s' * (len(row) != 1)}, expected "
                 f"{len(names)} as in its first line, separated by {delimiter!r}"
             )
-    return Table(os.fspath(path), names, rows, lines)
-
-
-def _called(path: str) -> str:
-    return "standard input" if path == "-" else repr(path)
+    return Table(path, names, rows, lines)
 
 
 def _records(text: str, delimiter: str, source: str) -> Iterator[tuple[int, list[str]]]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +18,7 @@ import numpy as np
 from fastrnn import _check
 from fastrnn import history as curve
 from fastrnn.network import Network
+from fastrnn.streams import Streams
 from fastrnn.updates import Settings, Updates, progress_bar
 
 
@@ -50,63 +50,6 @@ class Options(Settings):
         self.batch_size = _check.integer("batch_size", self.batch_size)
         self.seq_len = _check.integer("seq_len", self.seq_len)
         super().__post_init__()
-
-
-@dataclass(frozen=True)
-class Streams:
-    """Token ids and the ids that follow them, as parallel streams.
-
-    Attributes
-    ----------
-    inputs, targets : ndarray of int64, shape (stream_len, batch_size)
-        ``targets[t, b]`` is the id that follows ``inputs[t, b]``.
-    """
-
-    inputs: np.ndarray
-    targets: np.ndarray
-
-    @classmethod
-    def split(cls, ids: np.ndarray, batch_size: int, seq_len: int) -> Streams:
-        """Cut ``ids``, shape (n,) with n > ``seq_len``, into contiguous streams of equal length.
-
-        There are ``batch_size`` streams, or as many as hold ``seq_len`` ids and a target each
-        if those are fewer. Fewer than one stream's number of ids are left over at the end.
-        """
-        batch_size = stream_count(len(ids), batch_size, seq_len)
-        stream_len = (len(ids) - 1) // batch_size
-        used = batch_size * stream_len
-        shape = (batch_size, stream_len)
-        return cls(ids[:used].reshape(shape).T, ids[1 : used + 1].reshape(shape).T)
-
-    def walk(self, seq_len: int) -> Iterator[tuple[np.ndarray, np.ndarray, bool]]:
-        """Yield (inputs, targets, first) of the next ``seq_len`` steps, over and over.
-
-        ``first`` is true at the beginning of each pass; the last chunk of a pass may be shorter.
-        """
-        while True:
-            for start in range(0, len(self.inputs), seq_len):
-                chunk = slice(start, start + seq_len)
-                yield self.inputs[chunk], self.targets[chunk], start == 0
-
-    def chunk_count(self, seq_len: int) -> int:
-        """Return the number of chunks in one pass."""
-        return math.ceil(len(self.inputs) / seq_len)
-
-    def target_count(self, steps: int, seq_len: int) -> int:
-        """Return the number of targets in the first ``steps`` chunks."""
-        passes, rest = divmod(steps, self.chunk_count(seq_len))
-        return self.inputs.size * passes + self.inputs[: rest * seq_len].size
-
-
-def stream_count(length: int, batch_size: int, seq_len: int) -> int:
-    """Return into how many streams ``length`` ids are cut, ``batch_size`` at most.
-
-    Examples
-    --------
-    >>> stream_count(1000, batch_size=4, seq_len=64), stream_count(200, batch_size=4, seq_len=64)
-    (4, 3)
-    """
-    return min(batch_size, (length - 1) // seq_len)
 
 
 class _Course:

@@ -10,8 +10,8 @@ from typing import Any
 Combination = dict[str, Any]
 Pair = frozenset[tuple[str, Any]]
 
-# Combinations drawn for each of which the one with most new pairs is taken.
-CANDIDATES = 60
+# The combination with most new pairs is taken of so many allowed ones, and no more draws than that.
+CANDIDATES, DRAWS = 20, 2000
 
 
 def pairs(combination: Mapping[str, Any]) -> set[Pair]:
@@ -31,11 +31,11 @@ def all_pairs(
     held: set[Pair] = set()
 
     def completed(fixed: Combination) -> list[Combination]:
-        drawn = [
+        drawn = (
             {name: fixed.get(name, draw.choice(values)) for name, values in options.items()}
-            for _ in range(CANDIDATES)
-        ]
-        return [combination for combination in drawn if allowed(combination)]
+            for _ in range(DRAWS)
+        )
+        return list(itertools.islice(filter(allowed, drawn), CANDIDATES))
 
     for (a, a_values), (b, b_values) in itertools.combinations(options.items(), 2):
         for a_value, b_value in itertools.product(a_values, b_values):

@@ -43,6 +43,16 @@ class LSTM(Recurrent):
     bidirectional : bool
         Whether each layer has a second direction, which reads sequences from their end; outputs
         are both states beside each other.
+    proj_size : int
+        If not 0, the states that are put out and fed back are h_t = W_hr (o_t * tanh(c_t)), of this
+        size, below hidden_size (H. Sak et al., arXiv:1402.1128).
+    recurrent_dropout : float
+        In [0, 1): the share of the state that W_hh does not see in training mode, the same for all
+        steps of a sequence (Y. Gal and Z. Ghahramani, arXiv:1512.05287).
+    layer_norm : bool
+        Whether W_ih x and W_hh h are normalised before biases are added, and c before it is shown
+        (J. Ba, J. Kiros and G. Hinton, arXiv:1607.06450), with gains ``weight_norm_ih_l0`` and
+        ``weight_norm_hh_l0``, and ``weight_norm_c_l0`` and ``bias_norm_c_l0`` of c.
     init : {"uniform", "glorot", "orthogonal", "identity"}
         Initial parameters: all U(-1/sqrt(hidden_size), 1/sqrt(hidden_size)); or W_ih Glorot-uniform
         gate by gate, zero biases, and each gate of W_hh Glorot-uniform, orthogonal or the identity.
@@ -85,9 +95,9 @@ class LSTM(Recurrent):
     ((7, 2, 5), (1, 2, 5), (1, 2, 5))
     """
 
-    options: ClassVar[tuple[str, ...]] = ("forget_bias",)
+    options: ClassVar[tuple[str, ...]] = ("proj_size", "forget_bias")
     state_names: ClassVar[tuple[str, ...]] = ("h_0", "c_0")
-    _fixed: ClassVar[frozenset[str]] = Recurrent._fixed | {"forget_bias"}
+    _fixed: ClassVar[frozenset[str]] = Recurrent._fixed | {"forget_bias", "proj_size"}
 
     _cell, _gates, _row_gates = 1, 4, 4
     _input_blocks = _hidden_blocks = ((0, 0, 4),)
@@ -101,7 +111,10 @@ class LSTM(Recurrent):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        proj_size: int = 0,
         *,
+        recurrent_dropout: float = 0.0,
+        layer_norm: bool = False,
         init: str = "uniform",
         forget_bias: float | None = None,
         dtype: Any = np.float32,
@@ -110,12 +123,24 @@ class LSTM(Recurrent):
         self.forget_bias = (
             None if forget_bias is None else _check.number("forget_bias", forget_bias)
         )
+        self.proj_size = _check.integer("proj_size", proj_size, 0)
+        if self.proj_size >= _check.integer("hidden_size", hidden_size):
+            raise ValueError(
+                f"proj_size must be below hidden_size = {hidden_size}, got {self.proj_size}"
+            )
+        self._projects = self.proj_size > 0
         super().__init__(
             input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional,
-            init=init, dtype=dtype, seed=seed,
+            recurrent_dropout=recurrent_dropout, layer_norm=layer_norm, init=init, dtype=dtype,
+            seed=seed,
         )  # fmt: skip
         if self.forget_bias is not None:
             self._set_forget_bias(self.forget_bias)
+
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        """The last dimensions of h and c."""
+        return self.proj_size or self.hidden_size, self.hidden_size
 
     def _set_forget_bias(self, value: float) -> None:
         if not self.bias:

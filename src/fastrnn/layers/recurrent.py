@@ -13,18 +13,17 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from fastrnn import _check, _ops, _step, _threads
+from fastrnn import _check, _threads
+from fastrnn._generate import Decoder
 from fastrnn._step import Stream
 from fastrnn.layers import initial, inputs
+from fastrnn.layers.composed import ComposedSweep, dropped_out
 from fastrnn.layers.inputs import Form
 from fastrnn.layers.module import Module
 from fastrnn.layers.packed import Blocks, Packed
 from fastrnn.layers.rows import Rows, joined
 from fastrnn.layers.sweep import Saved, Sweep
 from fastrnn.layers.workspace import FRESH, Workspace
-
-# Whether a number is dropped is decided by 16 random bits.
-DROPOUT_STEPS = 1 << 16
 
 
 class Run(NamedTuple):
@@ -69,6 +68,8 @@ class Recurrent(Module):
         "batch_first",
         "bidirectional",
         "dropout",
+        "recurrent_dropout",
+        "layer_norm",
         "init",
         "output_size",
     }
@@ -79,6 +80,10 @@ class Recurrent(Module):
     _input_blocks: ClassVar[Blocks]  # where the gates of W_ih stand in such a row
     _hidden_blocks: ClassVar[Blocks]  # and those of W_hh
     _f = 0
+    _projects = False  # whether the state is what a projection makes of what the cell gives
+    _output_f = 0  # the projection's nonlinearity
+    _out = "hr"  # and what its parameters are called
+    _out_bias = False  # and whether it has a bias
 
     def __init__(
         self,
@@ -90,6 +95,8 @@ class Recurrent(Module):
         dropout: float,
         bidirectional: bool,
         *,
+        recurrent_dropout: float,
+        layer_norm: bool,
         init: str,
         dtype: Any,
         seed: Any,
@@ -106,11 +113,17 @@ class Recurrent(Module):
                 f"{self.dropout:g} with num_layers=1"
             )
         self.bidirectional = _check.flag("bidirectional", bidirectional)
+        self.recurrent_dropout = _check.number(
+            "recurrent_dropout", recurrent_dropout, minimum=0, below=1
+        )
+        self.layer_norm = _check.flag("layer_norm", layer_norm)
         self.init = _check.choice("init", init, initial.SCHEMES)
         self._directions = [False, True] if self.bidirectional else [False]
-        self.output_size = len(self._directions) * self.hidden_size
+        self.output_size = len(self._directions) * self.state_sizes[0]
+        composed = self.layer_norm or self.recurrent_dropout > 0 or self._projects
+        kind = ComposedSweep if composed else Sweep
         self._sweeps = [
-            Sweep(self, k, backwards, self.output_size if k else self.input_size)
+            kind(self, k, backwards, self.output_size if k else self.input_size)
             for k in range(self.num_layers)
             for backwards in self._directions
         ]
@@ -133,12 +146,19 @@ class Recurrent(Module):
             "batch_first": False,
             "dropout": 0.0,
             "bidirectional": False,
+            "recurrent_dropout": 0.0,
+            "layer_norm": False,
             "init": "uniform",
         }
         changed = {name: getattr(self, name) for name in usual}
         changed = {name: value for name, value in changed.items() if value != usual[name]}
         own = {name: getattr(self, name) for name in self.options}
-        return {name: value for name, value in own.items() if value is not None} | changed
+        return {name: value for name, value in own.items() if value} | changed
+
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        """The last dimensions of the parts of a state."""
+        return (self.hidden_size,) * len(self.state_names)
 
     @abstractmethod
     def _bias_row(self, of_input: np.ndarray, of_state: np.ndarray) -> np.ndarray:
@@ -151,7 +171,7 @@ class Recurrent(Module):
         self, x: Any, state: Any, lengths: Any, reset_mask: Any, num_threads: int | None
     ) -> tuple[Any, Any]:
         seed = None
-        if self.training and self.dropout > 0:
+        if self.training and (self.dropout > 0 or self.recurrent_dropout > 0):
             seed = int(self._drop_seeds.integers(2**63))
         with _threads.call:
             run = self._forward(
@@ -213,7 +233,7 @@ class Recurrent(Module):
         _check.memory("the output", form.steps + 1, form.batch, each, self.dtype.itemsize)
         states = self._checked_states(state, form)
         packed = self._packed()
-        run = Run(rows, form, [], seed if self.dropout > 0 else None)
+        run = Run(rows, form, [], seed)
         for k, sweep in enumerate(self._sweeps):
             if k > 0 and not sweep.backwards:
                 values = self._dropped(self._features(run), run.seed, sweep)
@@ -227,18 +247,16 @@ class Recurrent(Module):
                     keep,
                     num_threads,
                     workspace,
+                    run.seed,
                 )
             )
         return run
 
     def _dropped(self, rows: np.ndarray, seed: int | None, sweep: Sweep) -> np.ndarray:
         """Return what a layer takes, or what reaches it back, of what the one before gives."""
-        if seed is None:
+        if seed is None or self.dropout == 0:
             return rows
-        out = _ops.empty(rows.shape, self.dtype)
-        threshold = min(round(self.dropout * DROPOUT_STEPS), DROPOUT_STEPS - 1)
-        _ops.dropout(out, rows, (seed + self._sweeps.index(sweep)) % 2**64, threshold)
-        return out
+        return dropped_out(rows, self.dropout, seed + self._sweeps.index(sweep))
 
     @property
     def _has_gates(self) -> bool:
@@ -267,8 +285,8 @@ class Recurrent(Module):
             _check.shape("grad_output", grad_output, form.shape(self.output_size))
             grad_output = np.ascontiguousarray(rows.gather(form.taken(grad_output)))
         grads = [
-            None if grad is None else self._checked_state(name, grad, form)
-            for name, grad in zip(names, grad_states, strict=True)
+            None if grad is None else self._checked_state(name, grad, form, size)
+            for name, grad, size in zip(names, grad_states, self.state_sizes, strict=True)
         ]
         has_x = run.sweeps[0].x.ndim == 2
         with _threads.call:
@@ -311,18 +329,16 @@ class Recurrent(Module):
             sweep, saved = self._sweeps[k], run.sweeps[k]
             final = [None if part is None else part[k] for part in grad_final]
             own = grad if grad is None else self._share(rows, grad, sweep)
-            dz, carry, grad_last = sweep.backward(
-                packed[k], rows, saved, own, final, num_threads, workspace
-            )
+            reached = sweep.backward(packed[k], rows, saved, own, final, num_threads, workspace)
             if with_state:
                 grad_initial.insert(
-                    0, sweep.grad_initial(packed[k], rows, dz, carry, grad_last, num_threads)
+                    0, sweep.grad_initial(packed[k], rows, saved, reached, num_threads)
                 )
             if with_x or k >= len(self._directions):
-                reached = sweep.grad_x(packed[k], dz, num_threads)
-                below.append(rows.turned(reached) if sweep.backwards else reached)
+                grad_x = sweep.grad_x(packed[k], reached, num_threads)
+                below.append(rows.turned(grad_x) if sweep.backwards else grad_x)
             if saved.gates is None:
-                workspace.give(**{"dz" + sweep.suffix: dz})
+                workspace.give(**{"dz" + sweep.suffix: reached.dz})
             if not sweep.backwards and below:
                 grad = below[0] if len(below) == 1 else below[0] + below[1]
                 below = []
@@ -341,7 +357,7 @@ class Recurrent(Module):
         """Add to the gradients from that of `_features`, or else of `_last_features`."""
         final: list[np.ndarray | None] = [None] * len(self.state_names)
         if not over_time and grad is not None:
-            every = np.zeros((len(self._sweeps), run.form.batch, self.hidden_size), self.dtype)
+            every = np.zeros((len(self._sweeps), run.form.batch, self.state_sizes[0]), self.dtype)
             for i, part in enumerate(np.split(grad, len(self._directions), axis=1)):
                 every[i - len(self._directions)] = part
             final[0] = every
@@ -353,10 +369,10 @@ class Recurrent(Module):
         """Return what of a gradient of a layer's output reaches one of its directions."""
         if not self.bidirectional:
             return grad
-        hidden = self.hidden_size
+        size = self.state_sizes[0]
         if sweep.backwards:
-            return rows.turned(grad[:, hidden:])
-        return np.ascontiguousarray(grad[:, :hidden])
+            return rows.turned(grad[:, size:])
+        return np.ascontiguousarray(grad[:, :size])
 
     def _give_back(self, run: Run, workspace: Workspace) -> None:
         """Let a workspace have what a call has taken."""
@@ -364,43 +380,24 @@ class Recurrent(Module):
             taken = {"h": saved.h, "c": saved.c, "gates": saved.gates}
             workspace.give(**{name + sweep.suffix: array for name, array in taken.items()})
 
-    def _generate(
+    def _decoder(
         self,
         prompt: np.ndarray,
+        rows: int,
         packed_out: np.ndarray,
         bias_out: np.ndarray,
-        tokens: np.ndarray,
-        generators: list[np.random.Generator],
-        temperature: float,
-        top_k: int,
-        top_p: float,
         stored: int,
-    ) -> None:
-        """Fill tokens (length, samples) with what follows the prompt, ids (prompt_len,)."""
-        samples, classes, packed = len(generators), len(bias_out), self._packed()[0]
-        states = [_ops.empty((samples, self.hidden_size), self.dtype) for _ in self.state_names]
-        for state, part in zip(states, self._state_after(prompt[:-1], stored), strict=True):
-            state[...] = part
-        _step.generate(
-            self._cell,
-            self._f,
-            stored,
-            states[0],
-            _ops.empty(states[0].shape, self.dtype),
-            states[1] if len(states) > 1 else None,
-            packed.token_rows,
-            packed.hh_stored(stored),
-            packed_out,
-            bias_out,
-            _ops.empty((samples, classes), self.dtype),
-            _ops.empty(classes, self.dtype),
-            tokens,
-            np.full(samples, prompt[-1], np.int64),
-            generators,
-            temperature,
-            top_k,
-            top_p,
-        )
+    ) -> Decoder:
+        """Return what reads and continues rows of tokens, all after the prompt but its last token.
+
+        ``prompt`` are ids (prompt_len,); the read-out's weight is packed and stored as W_hh is.
+        """
+        packed = self._packed()[0]
+        return Decoder(
+            self._cell, self._f, stored, tuple(self._state_after(prompt[:-1], stored)),
+            packed.token_rows, packed.hh_stored(stored), packed_out, bias_out, self.hidden_size,
+            rows,
+        )  # fmt: skip
 
     def _state_after(self, ids: np.ndarray, stored: int) -> Iterable[Any]:
         """Return the parts of the state after ids (T,), which may be none."""
@@ -469,17 +466,17 @@ class Recurrent(Module):
         if parts is None:
             return [None] * len(self.state_names)
         return [
-            self._checked_state(name, part, form)
-            for name, part in zip(self.state_names, parts, strict=True)
+            self._checked_state(name, part, form, size)
+            for name, part, size in zip(self.state_names, parts, self.state_sizes, strict=True)
         ]
 
-    def _checked_state(self, name: str, value: Any, form: Form) -> np.ndarray:
-        """Return a state given as (D * L, B, H), or (D * L, H) unbatched, as (D * L, B, H)."""
+    def _checked_state(self, name: str, value: Any, form: Form, size: int) -> np.ndarray:
+        """Return a state given as (D * L, B, size), or unbatched (D * L, size), with a batch."""
         array = _check.floats(name, value, self.dtype)
-        sweeps, hidden = len(self._sweeps), self.hidden_size
-        expected = (sweeps, form.batch, hidden) if form.batched else (sweeps, hidden)
+        sweeps = len(self._sweeps)
+        expected = (sweeps, form.batch, size) if form.batched else (sweeps, size)
         _check.shape(name, array, expected)
-        return array.reshape(sweeps, form.batch, hidden)
+        return array.reshape(sweeps, form.batch, size)
 
 
 def _forwards(rows: Rows, saved: Saved, backwards: bool) -> np.ndarray:

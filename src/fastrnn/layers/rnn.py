@@ -37,6 +37,13 @@ class RNN(Recurrent):
     bidirectional : bool
         Whether each layer has a second direction, which reads sequences from their end; outputs
         are both states beside each other.
+    recurrent_dropout : float
+        In [0, 1): the share of the state that W_hh does not see in training mode, the same for all
+        steps of a sequence (Y. Gal and Z. Ghahramani, arXiv:1512.05287).
+    layer_norm : bool
+        Whether W_ih x and W_hh h are normalised before biases are added
+        (J. Ba, J. Kiros and G. Hinton, arXiv:1607.06450), with gains ``weight_norm_ih_l0`` and
+        ``weight_norm_hh_l0``.
     init : {"uniform", "glorot", "orthogonal", "identity"}
         Initial parameters: all U(-1/sqrt(hidden_size), 1/sqrt(hidden_size)); or W_ih Glorot-uniform
         gate by gate, zero biases, and each gate of W_hh Glorot-uniform, orthogonal or the identity.
@@ -89,6 +96,8 @@ class RNN(Recurrent):
         dropout: float = 0.0,
         bidirectional: bool = False,
         *,
+        recurrent_dropout: float = 0.0,
+        layer_norm: bool = False,
         init: str = "uniform",
         dtype: Any = np.float32,
         seed: Any = None,
@@ -97,7 +106,8 @@ class RNN(Recurrent):
         self._f = _ops.NONLINEARITIES[self.nonlinearity]
         super().__init__(
             input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional,
-            init=init, dtype=dtype, seed=seed,
+            recurrent_dropout=recurrent_dropout, layer_norm=layer_norm, init=init, dtype=dtype,
+            seed=seed,
         )  # fmt: skip
 
     def _bias_row(self, of_input: np.ndarray, of_state: np.ndarray) -> np.ndarray:

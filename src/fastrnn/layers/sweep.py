@@ -21,9 +21,20 @@ class Saved(NamedTuple):
     """What the way back needs of the way there, in rows."""
 
     x: np.ndarray  # (N, I), or token ids (N,)
-    h: np.ndarray  # (B + N, H)
+    h: np.ndarray  # (B + N, R), the states that are fed back
     c: np.ndarray | None  # (B + N, H)
-    gates: np.ndarray | None  # (N, 4 H)
+    gates: np.ndarray | None  # (N, width)
+    more: Any = None  # of a composed cell
+
+
+class Reached(NamedTuple):
+    """What the loop back leaves, in rows."""
+
+    dz: np.ndarray  # (N, width), of the pre-activations
+    dz_ih: np.ndarray  # (N, G H), of what W_ih gives
+    dz_hh: np.ndarray  # (N, G H), of what W_hh gives
+    carry: np.ndarray | None  # (B, H), what reaches the initial states past the weights
+    grad_last: np.ndarray | None  # (B, R), what reaches the final ones
 
 
 class Sweep:
@@ -49,14 +60,15 @@ class Sweep:
         self._layer = layer
         self._width = layer._row_gates * layer.hidden_size
         self._columns = layer._gates * layer.hidden_size
+        self._fed_back = layer.state_sizes[0]
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shapes of its parameters by name."""
-        hidden, rows = self._layer.hidden_size, self._columns
+        rows = self._columns
         shapes: dict[str, tuple[int, ...]] = {
             f"weight_ih{self.suffix}": (rows, self.input_size),
-            f"weight_hh{self.suffix}": (rows, hidden),
+            f"weight_hh{self.suffix}": (rows, self._fed_back),
         }
         if self._layer.bias:
             shapes |= {f"bias_ih{self.suffix}": (rows,), f"bias_hh{self.suffix}": (rows,)}
@@ -74,6 +86,7 @@ class Sweep:
             views["weight_hh" + self.suffix],
             layer._input_blocks,
             row,
+            layer._gates,
         )
 
     def forward(
@@ -85,8 +98,12 @@ class Sweep:
         keep: bool,
         num_threads: int | None,
         workspace: Workspace,
+        seed: int | None,
     ) -> Saved:
-        """Run over all steps from the initial states (B, H), or 0; ``keep`` what backward needs."""
+        """Run over all steps from the initial states (B, H), or 0.
+
+        Kept is what backward needs, or nothing. The seed is of what is dropped within, if any is.
+        """
         layer, width, batch = self._layer, self._width, rows.batch
         hidden, dtype, is_dense = layer.hidden_size, layer.dtype, x.ndim == 2
         row_work = self._columns * (hidden + (self.input_size if is_dense else 0))
@@ -129,39 +146,31 @@ class Sweep:
         grad_final: list[np.ndarray | None],
         num_threads: int | None,
         workspace: Workspace,
-    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+    ) -> Reached:
         """Add to the parameters' gradients.
 
-        Parameters
-        ----------
-        grad_output : ndarray or None
-            Of all states, (N, H), contiguous.
-        grad_final : list of ndarray or None
-            Of the parts of the final state, (B, H).
-
-        Returns
-        -------
-        dz : ndarray
-            Gradients of the pre-activations, (N, width); in a workspace that is not FRESH they
-            take the place of the gates in ``saved``.
-        carry : ndarray or None
-            What reached the initial states past the weights.
-        grad_last : ndarray or None
-            What reached the final states.
+        grad_output is of all states, (N, R), contiguous; grad_final of the parts of the final
+        state, (B, …) each. In a workspace that is not FRESH, dz takes the place of the gates.
         """
         dz = None if workspace is FRESH else saved.gates
         if dz is None:
             dz = workspace.take("dz" + self.suffix, (rows.count, self._width), self._layer.dtype)
-        carry = None
-        if self._layer._has_gates:
-            carry = _ops.empty((rows.batch, self._layer.hidden_size), self._layer.dtype)
-            grad_c = grad_final[1] if len(grad_final) > 1 else None
-            carry[...] = 0 if grad_c is None else rows.spread_final(grad_c, self.backwards)
+        carry = self._carry(rows, grad_final)
         grad_last = rows.grad_last(grad_output, grad_final[0], self.backwards)
         if rows.count:
             self._dz(packed, rows, saved, dz, carry, grad_output, grad_last, num_threads)
             self._parameter_grads(saved.x, rows.previous(saved.h), dz, num_threads)
-        return dz, carry, grad_last
+        columns = self._columns
+        return Reached(dz, dz[:, :columns], dz[:, -columns:], carry, grad_last)
+
+    def _carry(self, rows: Rows, grad_final: list[np.ndarray | None]) -> np.ndarray | None:
+        """Return what reaches the final states of a cell with gates past its weights."""
+        if not self._layer._has_gates:
+            return None
+        carry = _ops.empty((rows.batch, self._layer.hidden_size), self._layer.dtype)
+        grad_c = grad_final[1] if len(grad_final) > 1 else None
+        carry[...] = 0 if grad_c is None else rows.spread_final(grad_c, self.backwards)
+        return carry
 
     def _dz(
         self,
@@ -212,31 +221,34 @@ class Sweep:
             hidden, *blocks,
         )  # fmt: skip
 
-    def grad_x(self, packed: Packed, dz: np.ndarray, num_threads: int | None) -> np.ndarray:
+    def grad_x(self, packed: Packed, reached: Reached, num_threads: int | None) -> np.ndarray:
         """Return the gradient of x, (N, I)."""
-        grad = _ops.empty((len(dz), self.input_size), self._layer.dtype)
-        if len(dz):
-            product(grad, dz[:, : self._columns], packed.ih_back, num_threads)
+        grad = _ops.empty((len(reached.dz), self.input_size), self._layer.dtype)
+        if len(grad):
+            product(grad, reached.dz_ih, packed.ih_back, num_threads)
         return grad
 
     def grad_initial(
         self,
         packed: Packed,
         rows: Rows,
-        dz: np.ndarray,
-        carry: np.ndarray | None,
-        grad_last: np.ndarray | None,
+        saved: Saved,
+        reached: Reached,
         num_threads: int | None,
     ) -> list[np.ndarray]:
-        """Return the gradients of the parts of the initial state, (B, H)."""
-        begun = rows.first_step
-        grad_h = _ops.empty((rows.batch, self._layer.hidden_size), self._layer.dtype)
+        """Return the gradients of the parts of the initial state, (B, …) each."""
+        begun, last = rows.first_step, reached.grad_last
+        grad_h = _ops.empty((rows.batch, self._fed_back), self._layer.dtype)
         if begun:
-            product(grad_h[:begun], dz[:begun, -self._columns :], packed.hh_back, num_threads)
+            product(grad_h[:begun], reached.dz_hh[:begun], packed.hh_back, num_threads)
+            self._through_mask(saved, grad_h[:begun])
         if begun < rows.batch:  # a sequence without steps ends in what it begins with
-            grad_h[begun:] = 0 if grad_last is None else grad_last[begun:]
-        parts = self._layer._grad_states(grad_h, carry)
+            grad_h[begun:] = 0 if last is None else last[begun:]
+        parts = self._layer._grad_states(grad_h, reached.carry)
         return [rows.grad_initial(part, self.backwards) for part in parts]
+
+    def _through_mask(self, saved: Saved, grad: np.ndarray) -> None:
+        """Let a gradient of what W_hh is multiplied with become that of the states."""
 
     def _threads(self, rows: Rows, row_work: int, num_threads: int | None) -> int:
         """Return how many threads to use for all rows: they share sequences, or units of one."""
