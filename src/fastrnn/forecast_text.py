@@ -25,8 +25,9 @@ def as_text(result: Result) -> str:
     ends = f", {series.labels[0]} to {series.labels[-1]}" if series.labels else ""
     parameters = forecaster.network.num_parameters if forecaster.network else 0
     ahead = "1 step" if result.steps_measured == 1 else f"1 to {result.steps_measured} steps"
+    path = "standard input" if series.path == "-" else series.path
     lines = [
-        f"series     {series.path}: {rows:,} rows of {', '.join(series.names)}{ends}",
+        f"series     {path}: {rows:,} rows of {', '.join(series.names)}{ends}",
         f"model      {forecaster.cell}, {forecaster.hidden_size:,} hidden units, "
         f"window {forecaster.window:,}: {parameters:,} parameters",
         f"held out   the last {result.held_out:,} rows, forecast {ahead} ahead from each of them",
