@@ -24,10 +24,10 @@ ROWS = [
     ["trace", "layers"],
     ["network", "losses", "data"],
     ["optim", "sampling", "scoring", "cells", "history", "streams", "codes", "textfiles"],
-    ["updates", "scaling", "vocabulary", "checkpoint", "corpus", "train"],
+    ["updates", "scaling", "vocabulary", "checkpoint", "corpus", "train", "dates"],
     ["language"],
-    ["text", "sequence"],
-    ["bench"],
+    ["text", "sequence", "tables", "plot"],
+    ["bench", "forecast", "forecast_text"],
     ["options", "interrupts", "recipe"],
     ["cli"],
     ["__main__", "__init__"],
@@ -106,4 +106,4 @@ def test_importing_the_package_imports_no_benchmark_and_no_other_library() -> No
     code = "import sys, fastrnn; print(*(name for name in sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
     assert "fastrnn.layers" in loaded.split()
-    assert not {"fastrnn.bench", "torch", "jax", "matplotlib"} & set(loaded.split())
+    assert not {"fastrnn.bench", "torch", "jax", "matplotlib", "sklearn"} & set(loaded.split())

@@ -4,10 +4,11 @@ Data flows one way::
 
     cli.py                              the command
               |
-    text.py  sequence.py                models of characters and of series; language.py: what the
+    text.py  sequence/                  models of characters and of series; language.py: what the
               |                         first say; checkpoint.py, vocabulary.py, scaling.py serve
               |                         them; corpus.py, textfiles.py, codes.py: texts larger than
-              |                         memory
+              |                         memory; tables.py, dates.py, forecast.py, plot.py: what
+              |                         the command does with CSV files
     train.py  updates.py                truncated BPTT; one all-or-nothing training step;
               |                         streams.py, what a step learns from
               |
@@ -37,7 +38,7 @@ from fastrnn.corpus import Corpus
 from fastrnn.errors import ModelFileError, NonFiniteLossError, UnknownCharacterError
 from fastrnn.layers import GRU, LSTM, RNN, Jordan, Linear
 from fastrnn.network import Network
-from fastrnn.sequence import Forecaster
+from fastrnn.sequence import Forecaster, SequenceClassifier, SequenceRegressor
 from fastrnn.text import CharRNN, load
 
 _limits.watch()
@@ -54,6 +55,8 @@ __all__ = [
     "ModelFileError",
     "Network",
     "NonFiniteLossError",
+    "SequenceClassifier",
+    "SequenceRegressor",
     "UnknownCharacterError",
     "__version__",
     "cpu",

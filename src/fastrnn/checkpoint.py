@@ -92,7 +92,17 @@ class ModelFile:
 def write(
     path: PathLike, description: Mapping[str, Any], tensors: Mapping[str, np.ndarray]
 ) -> None:
-    """Write a model file, whole or not at all.
+    """Write a model file, whole or not at all, as :func:`replace` does."""
+    contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    header = json.dumps(
+        {"format_version": FORMAT_VERSION, **description, "sha256": _checksum(contiguous)},
+        sort_keys=True,
+    )
+    replace(path, to_bytes(contiguous, metadata={METADATA_KEY: header}))
+
+
+def replace(path: PathLike, content: bytes) -> None:
+    """Write a file, whole or not at all.
 
     The bytes go to a new file in the same folder, are flushed to the disk and then take the
     name ``path`` in one step, so that whatever happens in between leaves an older file at
@@ -107,12 +117,6 @@ def write(
         is a folder or a device.
     """
     target, mode = _target(path)
-    contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
-    header = json.dumps(
-        {"format_version": FORMAT_VERSION, **description, "sha256": _checksum(contiguous)},
-        sort_keys=True,
-    )
-    content = to_bytes(contiguous, metadata={METADATA_KEY: header})
     with _naming(target), _temporary(target) as (descriptor, temporary):
         with os.fdopen(descriptor, "wb") as file:
             if mode is not None:

@@ -1,4 +1,4 @@
-"""The command ``fastrnn``: train, use and inspect character models from a shell, and measure."""
+"""The command ``fastrnn``: character models and forecasts from a shell, and measurements."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ from typing import Any, TextIO
 import numpy as np
 
 import fastrnn
-from fastrnn import checkpoint, options
+from fastrnn import checkpoint, forecast_text, options
+from fastrnn import forecast as forecasting
 from fastrnn.corpus import Corpus, python_help
 from fastrnn.errors import ModelFileError, NonFiniteLossError
 from fastrnn.interrupts import BY_SIGNAL, Interrupts
 from fastrnn.recipe import recipe
 from fastrnn.streams import stream_count
+from fastrnn.tables import read_table
 from fastrnn.text import CharRNN, load
 from fastrnn.vocabulary import ERROR, SKIP, Bytes
 
@@ -279,6 +281,43 @@ def info(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def forecast(arguments: argparse.Namespace) -> int:
+    """``fastrnn forecast``: print how columns of a CSV file go on."""
+    from fastrnn import plot
+
+    if arguments.plot is not None:
+        checkpoint.check_writable(arguments.plot)
+        plot.check_available()
+    table = read_table(
+        arguments.file, delimiter=arguments.delimiter, header=not arguments.no_header
+    )
+    result = forecasting.run(
+        forecasting.choose(table, arguments.column, arguments.date),
+        arguments.steps,
+        window=arguments.window,
+        season=arguments.season,
+        calibration=arguments.calibration,
+        coverage=arguments.coverage,
+        model={
+            name: getattr(arguments, name)
+            for name in ("cell", "hidden_size", "horizon", "scaling", "seed")
+        },
+        training={
+            "epochs": arguments.epochs,
+            "batch_size": arguments.batch_size,
+            "lr": arguments.lr,
+            "schedule": "cosine",
+            "progress": not arguments.quiet,
+            "num_threads": arguments.threads,
+        },
+    )
+    if arguments.plot is not None:
+        plot.draw_forecast(arguments.plot, result)
+    as_asked = forecast_text.as_json if arguments.json else forecast_text.as_text
+    _say(forecast_text.as_csv(result) if arguments.csv else as_asked(result))
+    return EXIT_OK
+
+
 def bench(arguments: argparse.Namespace) -> int:
     """``fastrnn bench``: set fastrnn beside other libraries and the machine's limit."""
     from fastrnn.bench import launch
@@ -438,5 +477,6 @@ COMMANDS = {
     "generate": generate,
     "evaluate": evaluate,
     "info": info,
+    "forecast": forecast,
     "bench": bench,
 }
