@@ -36,7 +36,7 @@ from fastrnn._threads import get_num_threads, set_num_threads
 from fastrnn._version import __version__
 from fastrnn.corpus import Corpus
 from fastrnn.errors import ModelFileError, NonFiniteLossError, UnknownCharacterError
-from fastrnn.layers import GRU, LSTM, RNN, Jordan, Linear
+from fastrnn.layers import GRU, LSTM, RNN, Embedding, Jordan, Linear
 from fastrnn.network import Network
 from fastrnn.sequence import Forecaster, SequenceClassifier, SequenceRegressor
 from fastrnn.text import CharRNN, load
@@ -49,6 +49,7 @@ __all__ = [
     "RNN",
     "CharRNN",
     "Corpus",
+    "Embedding",
     "Forecaster",
     "Jordan",
     "Linear",

@@ -2,7 +2,7 @@
 
 cimport numpy as cnp
 from cython cimport floating
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy
 
 import numpy as np
@@ -10,7 +10,12 @@ import numpy as np
 from fastrnn import _ops
 from fastrnn._composed cimport Loop
 from fastrnn._dispatch cimport CELL_LSTM, CELL_RNN, Cell, cell_step, project
-from fastrnn._kernels cimport fr_nonlinearity, fr_stored
+from fastrnn._kernels cimport (
+    fr_fpmode_flush,
+    fr_fpmode_restore,
+    fr_nonlinearity,
+    fr_stored,
+)
 
 cnp.import_array()
 
@@ -87,6 +92,14 @@ cdef class Cells:
         for i, pairs in enumerate(self._states):
             for p in range(len(pairs)):
                 self._part(pairs, p)[rows] = 0 if isinstance(parts, int) else parts[p][i]
+
+    def read(self, const int64_t[::1] ids):
+        """Feed ids (T,) to the only row."""
+        cdef Py_ssize_t t
+        cdef uint64_t mode = fr_fpmode_flush()
+        for t in range(ids.shape[0]):
+            self.advance(NULL, &ids[t])
+        fr_fpmode_restore(mode)
 
     cdef void advance(self, const void *x, const int64_t *ids) noexcept nogil:
         """Feed each row its x, (rows, I), or where that is NULL its token."""

@@ -8,6 +8,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from cython cimport floating
 from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.string cimport memcpy
 from numpy.random cimport bitgen_t
 
 from fastrnn import _ops, _threads
@@ -42,13 +43,18 @@ cdef class Decoder:
     cdef void *_scratch
 
     def __init__(self, Cells cells, int stored, packed_out, bias_out):
-        self._cells, self.capacity, self.classes = cells, cells.capacity, len(bias_out)
+        """Without a read-out, what the cells put out are the logits."""
+        self._cells, self.capacity = cells, cells.capacity
+        self.classes = cells.output_size if bias_out is None else len(bias_out)
         self._is_float, self._stored = cells.is_float, <fr_stored>stored
         logits = _ops.empty((self.capacity, self.classes), cells.dtype)
         scratch = _ops.empty(self.classes, cells.dtype)
-        bias_out = bias_out.copy()
-        self._owned = packed_out, bias_out, logits, scratch
         self._logits, self._scratch = cnp.PyArray_DATA(logits), cnp.PyArray_DATA(scratch)
+        self._owned = logits, scratch
+        if packed_out is None:
+            return
+        bias_out = bias_out.copy()
+        self._owned += packed_out, bias_out
         self._packed_out = cnp.PyArray_DATA(packed_out)
         self._bias_out = cnp.PyArray_DATA(bias_out)
 
@@ -66,6 +72,10 @@ cdef class Decoder:
             self._read_out(<double *>self._logits)
 
     cdef void _read_out(self, floating *logits) noexcept nogil:
+        if self._packed_out == NULL:
+            memcpy(logits, self._cells.output(),
+                   self._cells.rows * self.classes * sizeof(floating))
+            return
         k_gemm_stored(self._stored, logits, self.classes, <const floating *>self._cells.output(),
                       self._cells.output_size, <const floating *>self._packed_out,
                       <const floating *>self._bias_out, self._cells.rows, self.classes,

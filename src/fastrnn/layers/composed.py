@@ -14,6 +14,7 @@ import numpy as np
 from fastrnn import _gradients, _ops, _team, _threads
 from fastrnn._cells import Cells
 from fastrnn._composed import Loop
+from fastrnn.layers.embedding import Table
 from fastrnn.layers.packed import Packed
 from fastrnn.layers.rows import Rows
 from fastrnn.layers.sweep import Reached, Saved, Sweep
@@ -84,6 +85,7 @@ class ComposedSweep(Sweep):
         num_threads: int | None,
         workspace: Workspace,
         seed: int | None,
+        table: Table | None,
     ) -> Saved:
         """Run over all steps; see `Sweep.forward`."""
         layer, size = self._layer, self._fed_back
@@ -99,7 +101,7 @@ class ComposedSweep(Sweep):
         if x.ndim == 2:
             buffers |= {"x": x, "packed_ih": packed.ih}
         else:
-            buffers |= {"ids": x} | self._token_rows(packed)
+            buffers |= {"ids": x} | self._token_rows(packed, table)
         loop = self._loop(rows, buffers)
         self._run(loop.forward, rows, num_threads, backwards=False)
         more = (loop, buffers)
@@ -138,11 +140,11 @@ class ComposedSweep(Sweep):
         loop.take(**{name: array for name, array in buffers.items() if name != "normal_tokens"})
         return loop
 
-    def add_to(self, cells: Cells, packed: Packed, stored: int) -> None:
+    def add_to(self, cells: Cells, packed: Packed, stored: int, table: Table | None) -> None:
         """Add its cell to those of a stream."""
         layer = self._layer
         if not layer.layer_norm and not layer._projects:
-            super().add_to(cells, packed, stored)
+            super().add_to(cells, packed, stored, table)
             return
         if stored:
             raise ValueError(
@@ -156,7 +158,7 @@ class ComposedSweep(Sweep):
                 buffers[name] = buffers[name].copy()
         buffers["packed_ih"] = packed.ih
         if self._is_first:
-            buffers |= self._token_rows(packed)
+            buffers |= self._token_rows(packed, table)
         loop = self._loop(Rows(1, cells.capacity), buffers)
         states = [buffers["states"], buffers["c"]] if self._has_c else [buffers["states"]]
         cells.add_composed(loop, states, layer.hidden_size, self._fed_back)
@@ -185,12 +187,12 @@ class ComposedSweep(Sweep):
             norms |= {"normal_c": self._empty(count, hidden), "spread_c": self._empty(count)}
         return norms
 
-    def _token_rows(self, packed: Packed) -> dict[str, Any]:
+    def _token_rows(self, packed: Packed, table: Table | None) -> dict[str, Any]:
         """Return what each token and the biases give, and the norms of it."""
         gain = self._view("weight_norm_ih")
         if gain is None:
-            return {"token_rows": packed.token_rows}
-        of_tokens = np.ascontiguousarray(packed.ordered_ih().T)
+            return {"token_rows": packed.rows_of(table)}
+        of_tokens = packed.of_tokens(table)
         normal, spread = self._empty(*of_tokens.shape), self._empty(len(of_tokens))
         _ops.normalise(normal, spread, of_tokens)
         rows = self._empty(len(of_tokens), self._width)
@@ -207,6 +209,7 @@ class ComposedSweep(Sweep):
         grad_final: list[np.ndarray | None],
         num_threads: int | None,
         workspace: Workspace,
+        table: Table | None,
     ) -> Reached:
         """Add to the parameters' gradients; see `Sweep.backward`."""
         layer, hidden, count = self._layer, self._layer.hidden_size, rows.count
@@ -233,11 +236,12 @@ class ComposedSweep(Sweep):
         columns = self._columns
         if not layer.layer_norm:
             if count:
-                self._parameter_grads(saved.x, buffers["passed"], dz, num_threads)
+                passed = buffers["passed"]
+                self._parameter_grads(packed, saved.x, passed, dz, num_threads, table)
             reached = Reached(dz, dz[:, :columns], dz[:, -columns:], carry, grad_last)
         else:
             dz_hh: Any = back["dz_hh"]
-            dz_ih = self._normed_grads(saved.x, buffers, back, num_threads)
+            dz_ih = self._normed_grads(packed, saved.x, buffers, back, table)
             reached = Reached(dz, dz_ih, dz_hh, carry, grad_last)
         if layer._projects and count:
             self._add_product(self._grad(f"weight_{layer._out}"), back["dy"], buffers["inner"])
@@ -262,7 +266,12 @@ class ComposedSweep(Sweep):
             _ops.gemm_tn(grad, a[start:stop], b[start:stop], threads)
 
     def _normed_grads(
-        self, x: np.ndarray, buffers: dict[str, Any], back: dict[str, Any], num_threads: int | None
+        self,
+        packed: Packed,
+        x: np.ndarray,
+        buffers: dict[str, Any],
+        back: dict[str, Any],
+        table: Table | None,
     ) -> np.ndarray:
         """Add to the gradients of a layer with normalisation; return that of W_ih x."""
         layer, columns, dz = self._layer, self._columns, back["dz"]
@@ -282,7 +291,7 @@ class ComposedSweep(Sweep):
         gain, dz_ih = buffers["gain_ih"], np.empty((len(dz), 0), dz.dtype)
         if x.ndim == 1:
             normal, spread = buffers["normal_tokens"]
-            of_tokens = np.zeros((self.input_size, columns), dz.dtype)
+            of_tokens = np.zeros(normal.shape, dz.dtype)
             np.add.at(of_tokens, x, of_ih)
             gain_sums = (of_tokens * normal).sum(axis=0)
             per_token = self._empty(*of_tokens.shape)
@@ -300,9 +309,12 @@ class ComposedSweep(Sweep):
             if token_grads is None:
                 self._add_product(grad("weight_ih")[at], np.ascontiguousarray(dz_ih[:, of]), x)
         _gradients.share_sums(
-            sums, token_grads, grad("weight_ih"), grad("bias_ih") if layer.bias else None,
-            grad("bias_hh") if layer.bias else None, hidden, *blocks,
+            sums, token_grads if table is None else None, grad("weight_ih"),
+            grad("bias_ih") if layer.bias else None, grad("bias_hh") if layer.bias else None,
+            hidden, *blocks,
         )  # fmt: skip
+        if token_grads is not None and table is not None:
+            self._embedding_grads(packed, token_grads, table)
         return dz_ih
 
     def _through_mask(self, saved: Saved, grad: np.ndarray) -> None:

@@ -100,7 +100,7 @@ class Model:
 
     @property
     def _dtype(self) -> np.dtype[Any]:
-        return self.network.readout.dtype
+        return self.network.layer.dtype
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ class Trained:
         """Return sequences as the network reads them."""
         if self.inputs is None:
             return sequences.steps
-        return [self.inputs.inputs(one, self.network.readout.dtype) for one in sequences.steps]
+        return [self.inputs.inputs(one, self.network.layer.dtype) for one in sequences.steps]
 
     def shaped(self, sequences: Sequences, rows: list[np.ndarray]) -> Any:
         """Return what belongs to each sequence: one array, or a list of the steps' arrays."""
