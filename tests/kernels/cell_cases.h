@@ -205,4 +205,32 @@ static void NAME(gru_case)(const char *isa, const TABLE *k, ptrdiff_t batch, ptr
     free(h), free(h_again), free(gates), free(past), free(past_before), free(dz);
     NAME(free_step)(&s);
 }
+
+/* A step without a recurrent product is one whose weights are zero, bit for bit. */
+static void NAME(bare_cases)(const char *isa, const TABLE *k, ptrdiff_t batch, ptrdiff_t hidden) {
+    STEP s = NAME(make_step)(k, batch, hidden, 4, 4, FROM_ROWS);
+    const ptrdiff_t size = batch * hidden;
+    REAL *zero = calloc((size_t)k->pack_gates_size(4, hidden, hidden), sizeof(REAL));
+    REAL *h[6], *c = NAME(make)(size), *c_with = NAME(copy)(c, size);
+    for (int i = 0; i < 6; i++) h[i] = NAME(make)(size);
+    for (int with = 0; with < 2; with++) {
+        const REAL *packed = with ? zero : NULL;
+        k->rnn_forward(h[with], s.rows, 4 * hidden, NULL, NULL, NULL, 0, s.h_prev, packed, batch,
+                       hidden, 0, hidden, 0, FR_TANH);
+        k->lstm_forward(h[2 + with], with ? c_with : c, NULL, s.rows, s.ld, NULL, NULL, NULL, 0,
+                        s.h_prev, with ? c_with : c, packed, batch, hidden, 0, hidden, 0);
+        k->gru_forward(h[4 + with], NULL, s.rows, s.ld, NULL, NULL, NULL, 0, s.h_prev, packed,
+                       batch, hidden, 0, hidden, 0);
+    }
+    for (ptrdiff_t i = 0; i < size; i++) {
+        check(isa, "rnn_forward, no product", batch, hidden, h[0][i], h[1][i], 0);
+        check(isa, "lstm_forward, no product", batch, hidden, h[2][i], h[3][i], 0);
+        check(isa, "lstm_forward c, no product", batch, hidden, c[i], c_with[i], 0);
+        check(isa, "gru_forward, no product", batch, hidden, h[4][i], h[5][i], 0);
+    }
+    for (int i = 0; i < 6; i++) free(h[i]);
+    free(zero), free(c), free(c_with);
+    NAME(free_step)(&s);
+}
+
 #undef STEP

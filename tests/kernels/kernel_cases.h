@@ -167,6 +167,34 @@ static void NAME(row_cases)(const char *isa, const TABLE *k, ptrdiff_t m, ptrdif
     free(targets), free(rows);
 }
 
+static void NAME(norm_case)(const char *isa, const TABLE *k, ptrdiff_t m, ptrdiff_t n) {
+    REAL *x = NAME(make)(m * n), *normal = NAME(make)(m * n), *spread = NAME(make)(m);
+    REAL *dy = NAME(make)(m * (n + 3)), *gain = NAME(make)(n), *dx = NAME(make)(m * n);
+    k->normalise(normal, spread, x, n, m, n);
+    k->normalise_back(dx, normal, spread, dy, n + 3, gain, m, n);
+    for (ptrdiff_t i = 0; i < m; i++) {
+        double mean = 0, variance = 0, sum = 0, along = 0;
+        for (ptrdiff_t j = 0; j < n; j++) mean += (double)x[i * n + j] / (double)n;
+        for (ptrdiff_t j = 0; j < n; j++)
+            variance += pow((double)x[i * n + j] - mean, 2) / (double)n;
+        const double factor = 1 / sqrt(variance + 1e-5);
+        for (ptrdiff_t j = 0; j < n; j++) {
+            const double d = (double)dy[i * (n + 3) + j] * (double)gain[j] / (double)n;
+            sum += d;
+            along += d * ((double)x[i * n + j] - mean) * factor;
+        }
+        check(isa, "normalise, spread", m, n, (double)spread[i] / factor, 1, TOLERANCE);
+        for (ptrdiff_t j = 0; j < n; j++) {
+            const double centred = (double)x[i * n + j] - mean;
+            const double d = (double)dy[i * (n + 3) + j] * (double)gain[j];
+            check(isa, "normalise", m, n, (double)normal[i * n + j] / factor, centred, TOLERANCE);
+            check(isa, "normalise_back", m, n, (double)dx[i * n + j] / factor,
+                  d - sum - centred * factor * along, 4 * TOLERANCE);
+        }
+    }
+    free(x), free(normal), free(spread), free(dy), free(gain), free(dx);
+}
+
 static void NAME(sweep_cases)(const char *isa, const TABLE *k, ptrdiff_t size) {
     REAL *p = NAME(make)(size), *g = NAME(make)(size), *m = NAME(make)(size);
     REAL *p0 = NAME(copy)(p, size), *m0 = NAME(copy)(m, size);
@@ -231,6 +259,8 @@ static void NAME(run)(const char *isa, const TABLE *k) {
         for (int j = 0; j < NUM_SIZES; j++) {
             NAME(row_cases)(isa, k, SIZES[i], SIZES[j]);
             NAME(transposed_case)(isa, k, SIZES[i], SIZES[j]);
+            NAME(norm_case)(isa, k, SIZES[i], SIZES[j]);
+            NAME(bare_cases)(isa, k, SIZES[i], SIZES[j]);
             const ptrdiff_t depth = SIZES[(i * 5 + j * 3) % NUM_SIZES];
             NAME(gemm_case)(isa, k, SIZES[i], SIZES[j], depth);
             NAME(gemm_tn_case)(isa, k, SIZES[i], SIZES[j], depth);
