@@ -235,7 +235,7 @@ def test_train_replaces_an_older_model_but_nothing_else(capsys, text, model) -> 
 def test_an_output_that_cannot_be_written_is_refused_before_training(
     capsys, text, monkeypatch, out
 ) -> None:
-    monkeypatch.setattr("fastrnn.text.train", lambda *_, **__: pytest.fail("it trained"))
+    monkeypatch.setattr("fastrnn.train.Training.run", lambda *_, **__: pytest.fail("it trained"))
     assert out in refused(capsys, "train", text, "--out", out, "--force")
 
 
@@ -364,7 +364,7 @@ def test_an_interrupt_after_training_says_where_the_model_is(capsys, text, monke
 def test_a_disk_without_room_for_the_model_is_refused_before_training(
     capsys, text, monkeypatch
 ) -> None:
-    monkeypatch.setattr("fastrnn.text.train", lambda *_, **__: pytest.fail("it trained"))
+    monkeypatch.setattr("fastrnn.train.Training.run", lambda *_, **__: pytest.fail("it trained"))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=2**20))
     message = refused(capsys, "train", text, *SMALL, "--out", "m")
     assert f"{os.path.realpath('m')!r}: No space left on device: the model takes" in message

@@ -6,10 +6,12 @@ Data flows one way::
               |
     text.py  sequence.py                models of characters and of series; checkpoint.py,
               |                         vocabulary.py, corpus.py, scaling.py serve them
-    train.py  updates.py                truncated BPTT; one all-or-nothing training step
-              |
-    optim.py  sampling.py  cells.py     updates, drawing tokens, cells by name; history.py,
-              |                         what a training leaves of its losses
+    fitting.py  resume.py  records.py   a character model's training: checkpoints to go on from,
+              |                         its curve in files; growth.py, new characters
+    train.py  validation.py             truncated BPTT; the loss on held-out text and the best
+              |                         weights; updates.py, one all-or-nothing training step
+    optim.py  sampling.py  cells.py     updates, drawing tokens, cells by name; schedules.py, the
+              |                         learning rate; history.py, what remains of the losses
     network.py  losses.py               recurrent layer and read-out, losses
               |
     layers/  trace.py                   parameters, whole sequences, streams, traces
@@ -28,7 +30,13 @@ compiled path against it. ``bench/`` sets all of it beside other libraries, for 
 from fastrnn import _limits, cpu, data, losses, optim
 from fastrnn._threads import get_num_threads, set_num_threads
 from fastrnn._version import __version__
-from fastrnn.errors import ModelFileError, NonFiniteLossError, UnknownCharacterError
+from fastrnn.errors import (
+    ModelFileError,
+    NonFiniteLossError,
+    StopTraining,
+    UnknownCharacterError,
+)
+from fastrnn.fitting import TrainingStep
 from fastrnn.layers import GRU, LSTM, RNN, Linear
 from fastrnn.network import Network
 from fastrnn.sequence import Forecaster
@@ -46,6 +54,8 @@ __all__ = [
     "ModelFileError",
     "Network",
     "NonFiniteLossError",
+    "StopTraining",
+    "TrainingStep",
     "UnknownCharacterError",
     "__version__",
     "cpu",

@@ -92,7 +92,17 @@ class ModelFile:
 def write(
     path: PathLike, description: Mapping[str, Any], tensors: Mapping[str, np.ndarray]
 ) -> None:
-    """Write a model file, whole or not at all.
+    """Write a model file, whole or not at all, as :func:`replace` does."""
+    contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    header = json.dumps(
+        {"format_version": FORMAT_VERSION, **description, "sha256": _checksum(contiguous)},
+        sort_keys=True,
+    )
+    replace(path, to_bytes(contiguous, metadata={METADATA_KEY: header}))
+
+
+def replace(path: PathLike, content: bytes) -> None:
+    """Write a file, whole or not at all.
 
     The bytes go to a new file in the same folder, are flushed to the disk and then take the
     name ``path`` in one step, so that whatever happens in between leaves an older file at
@@ -107,12 +117,6 @@ def write(
         is a folder or a device.
     """
     target, mode = _target(path)
-    contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
-    header = json.dumps(
-        {"format_version": FORMAT_VERSION, **description, "sha256": _checksum(contiguous)},
-        sort_keys=True,
-    )
-    content = to_bytes(contiguous, metadata={METADATA_KEY: header})
     with _naming(target), _temporary(target) as (descriptor, temporary):
         with os.fdopen(descriptor, "wb") as file:
             if mode is not None:
@@ -271,7 +275,8 @@ def _naming(target: str) -> Iterator[None]:
 @contextlib.contextmanager
 def _temporary(target: str) -> Iterator[tuple[int, str]]:
     """Create a file beside ``target``, with a new file's permissions; remove it at the end."""
-    temporary = os.path.join(os.path.dirname(target), f".fastrnn-{secrets.token_hex(8)}.tmp")
+    prefix, suffix = _around_temporary(target)
+    temporary = os.path.join(os.path.dirname(target), prefix + secrets.token_hex(8) + suffix)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     descriptor = os.open(temporary, flags, 0o666)
     try:
@@ -279,6 +284,26 @@ def _temporary(target: str) -> Iterator[tuple[int, str]]:
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
+
+
+def remove_leftovers(path: PathLike) -> None:
+    """Remove what processes that were killed while they wrote ``path`` have left beside it.
+
+    Nothing may be writing ``path`` at the time.
+    """
+    target, _ = _target(path)
+    prefix, suffix = _around_temporary(target)
+    folder = os.path.dirname(target)
+    for name in os.listdir(folder):
+        if name.startswith(prefix) and name.endswith(suffix):
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(folder, name))
+
+
+def _around_temporary(target: str) -> tuple[str, str]:
+    """Return how the names of temporary files for ``target`` begin and end."""
+    whose = hashlib.sha256(os.fsencode(os.path.basename(target))).hexdigest()[:16]
+    return f".fastrnn-{whose}-", ".tmp"
 
 
 def _flush_folder(folder: str) -> None:

@@ -13,18 +13,20 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 
 import fastrnn
-from fastrnn import checkpoint, options
+from fastrnn import checkpoint, options, resume
 from fastrnn.corpus import python_help, read_text
 from fastrnn.errors import ModelFileError, NonFiniteLossError
+from fastrnn.fitting import grow
 from fastrnn.interrupts import BY_SIGNAL, Interrupts
 from fastrnn.recipe import recipe
 from fastrnn.text import CharRNN, load
 from fastrnn.train import stream_count
+from fastrnn.validation import split
 
 HELD_OUT = 0.1
 SAMPLE_LENGTH = 400
@@ -65,7 +67,7 @@ def _run(argv: Sequence[str] | None) -> int:
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader of a pipe, such as head, has had enough
         return EXIT_ERROR
-    except (OSError, ValueError, MemoryError, NonFiniteLossError) as error:
+    except (OSError, ValueError, MemoryError, NonFiniteLossError, ImportError) as error:
         _complain(f"error: {_one_line(error, arguments.parser)}")
         return EXIT_ERROR
 
@@ -73,32 +75,42 @@ def _run(argv: Sequence[str] | None) -> int:
 def train(arguments: argparse.Namespace) -> int:
     """``fastrnn train``: fit a model to a text, measure it, save it and show what it writes."""
     _check_output(arguments.out, arguments.force)
+    begun = _follow_checkpoint(arguments)
     text = python_help() if arguments.file is None else read_text(arguments.file)
+    model = _model_to_go_on_with(arguments)
     _choose(arguments, len(text))
-    learned, held_out = _split(text, arguments.seq_len)
-    model = CharRNN(
-        arguments.cell,
-        arguments.hidden_size,
-        nonlinearity=arguments.nonlinearity,
-        seed=arguments.seed,
-        vocabulary=text,
-    )
+    learned, held_out, validation = _texts(arguments, text)
+    if model is None:
+        model = CharRNN(
+            arguments.cell,
+            arguments.hidden_size,
+            nonlinearity=arguments.nonlinearity,
+            seed=arguments.seed,
+            vocabulary=text if learned is text else text + held_out,
+        )
+    new = _meet(model, text + held_out, arguments.unknown)
     source = "Python's help (pydoc_data.topics)" if arguments.file is None else arguments.file
     _say(
         f"text       {source}: {len(text):,} characters, {len(model.vocabulary):,} distinct; "
-        f"the last {len(held_out):,} are held out"
+        f"{_held_out(arguments.validation, held_out)}"
     )
-    _say(f"model      {_summary(model)}")
+    _say(f"model      {_summary(model)}{new}")
     if model.network is not None:
         checkpoint.check_room(arguments.out, model.network.num_parameters * model.dtype.itemsize)
-    before = _measure("untrained", model, held_out, arguments.threads)
-    streams = stream_count(len(learned), arguments.batch_size, arguments.seq_len)
+    before = None
+    if begun is None:
+        what = "untrained" if arguments.base is None else "given"
+        before = _measure(what, model, held_out, arguments)
+    else:
+        _say(f"resuming   {arguments.checkpoint}, after step {begun['step']:,}")
+    own = len(held_out) if isinstance(validation, float) else 0
+    streams = stream_count(len(learned) - own, arguments.batch_size, arguments.seq_len)
     fewer = "" if streams == arguments.batch_size else ", all that a text so short makes"
     _say(f"training   batch size {streams:,}{fewer}; {_length(arguments)}; Ctrl-C stops and saves")
     started = time.perf_counter()
     with Interrupts(ends_process=arguments.is_process) as interrupts:
         try:
-            _fit(model, learned, arguments)
+            _fit(model, learned, validation, arguments)
             interrupts.hold()
         except KeyboardInterrupt:
             interrupts.hold()
@@ -107,17 +119,81 @@ def train(arguments: argparse.Namespace) -> int:
         if model.history:
             model.save(arguments.out)
     if interrupts.status is not None:
-        return _interrupted(model, arguments.out, interrupts.status)
-    _say(f"           {seconds:.1f} s, {model.history[-1]['chars'] / seconds:,.0f} characters/s")
+        return _interrupted(model, arguments, interrupts.status)
+    chars = model.history[-1]["chars"] - (0 if begun is None else begun["chars"])
+    _say(f"           {seconds:.1f} s, {chars / seconds:,.0f} characters/s{_best(model)}")
     try:
-        after = _measure("trained", model, held_out, arguments.threads)
-        _say(f"held out   {_scores(before)} before training")
-        _say(f"           {_scores(after)} after")
+        after = _measure("trained", model, held_out, arguments)
+        if before is not None:
+            _say(f"held out   {_scores(before)} before training")
+        _say(f"{'held out' if before is None else '':<10} {_scores(after)} after")
         _show_what_next(model, _first_word(learned), arguments.out)
     except KeyboardInterrupt:
         _complain(f"interrupted after training; the model was saved to {arguments.out}")
         return EXIT_INTERRUPTED
     return EXIT_OK
+
+
+def _follow_checkpoint(arguments: argparse.Namespace) -> dict[str, Any] | None:
+    """Take options that were not given from the checkpoint to go on from, if there is one.
+
+    Return how far its training has come.
+    """
+    if arguments.resume is not None:
+        if arguments.checkpoint not in (None, arguments.resume):
+            raise ValueError(
+                f"--checkpoint and --resume must name one file, got {arguments.checkpoint!r} and "
+                f"{arguments.resume!r}"
+            )
+        arguments.checkpoint = arguments.resume
+    path = arguments.checkpoint
+    if path is None:
+        return None
+    if os.path.realpath(path) == os.path.realpath(arguments.out):
+        raise ValueError(f"--checkpoint and --out must be two files, got {path!r} twice")
+    _check_output(path, arguments.force, "--checkpoint")
+    if arguments.resume is None or not os.path.exists(path):
+        return None
+    entry = resume.stored(path)
+    if entry is None:
+        raise ValueError(f"{path!r} is a model but not a checkpoint; --from goes on from a model")
+    if arguments.base is not None:
+        arguments.base = None  # the checkpoint has what became of that model
+    for name, value in entry["options"].items():
+        if getattr(arguments, name, value) is None and value != resume.A_TEXT:
+            setattr(arguments, name, value)
+    if entry["options"].get("clip_norm", 0) is None:
+        arguments.clip_norm = arguments.clip_norm or 0
+    facts: dict[str, Any] = entry["facts"]
+    return facts
+
+
+def _model_to_go_on_with(arguments: argparse.Namespace) -> CharRNN | None:
+    """Load the model of --resume or --from and take its settings; None for a new model."""
+    path = arguments.base
+    if arguments.resume is not None and os.path.exists(arguments.resume):
+        path = arguments.resume
+    if path is None:
+        if arguments.unknown is not None:
+            raise ValueError("--unknown needs --from: a new model knows every character")
+        return None
+    model = load(path)
+    for name in ("cell", "hidden_size", "nonlinearity", "seed"):
+        given, own = getattr(arguments, name), getattr(model, name)
+        if given not in (None, own):
+            raise ValueError(f"{name}={given!r} is not that of {path!r}, which has {own!r}")
+        setattr(arguments, name, own)
+    return model
+
+
+def _meet(model: CharRNN, text: str, unknown: str | None) -> str:
+    """Have the model learn of the characters that it does not know; return what to say of it."""
+    new = sorted(set(text) - set(model.vocabulary))
+    if not new or unknown not in (None, "grow"):
+        return ""
+    grow(model, text)
+    listed = repr("".join(new)) if len(new) <= 20 else f"{''.join(new[:20])!r} and others"
+    return f", with {len(new):,} new character{'s' * (len(new) > 1)}: {listed}"
 
 
 def _choose(arguments: argparse.Namespace, chars: int) -> None:
@@ -126,6 +202,8 @@ def _choose(arguments: argparse.Namespace, chars: int) -> None:
         arguments.minutes = 1.0
     if arguments.cell is None and arguments.nonlinearity is not None:
         arguments.cell = "rnn"
+    if arguments.warmup is None and arguments.schedule == "one_cycle":
+        arguments.warmup = 0.0
     minutes = 1.0 if arguments.minutes is None else arguments.minutes
     chosen = recipe(chars, minutes, cell=arguments.cell)
     for name, value in asdict(chosen).items():
@@ -133,6 +211,28 @@ def _choose(arguments: argparse.Namespace, chars: int) -> None:
             setattr(arguments, name, value)
     if arguments.nonlinearity is None:
         arguments.nonlinearity = "tanh"
+    if arguments.seed is None:
+        arguments.seed = 0
+
+
+def _texts(arguments: argparse.Namespace, text: str) -> tuple[str, str, str | float | None]:
+    """Return what ``fit`` gets, what is held out, and what ``fit`` is told of it."""
+    if arguments.validation is None:
+        return (*_split(text, arguments.seq_len), None)
+    try:
+        share = float(arguments.validation)
+    except ValueError:
+        held_out = read_text(arguments.validation)
+        return text, held_out, held_out
+    return text, split(text, share, arguments.seq_len)[1] or "", share
+
+
+def _held_out(validation: str | float | None, text: str) -> str:
+    try:
+        float(validation or 0)
+    except ValueError:
+        return f"{validation}, {len(text):,} characters, is held out"
+    return f"the last {len(text):,} are held out"
 
 
 def _length(arguments: argparse.Namespace) -> str:
@@ -142,7 +242,9 @@ def _length(arguments: argparse.Namespace) -> str:
     return f"{60 * arguments.minutes:,.3g} s or {passes}"
 
 
-def _fit(model: CharRNN, text: str, arguments: argparse.Namespace) -> None:
+def _fit(
+    model: CharRNN, text: str, validation: str | float | None, arguments: argparse.Namespace
+) -> None:
     model.fit(
         text,
         epochs=arguments.epochs,
@@ -153,17 +255,45 @@ def _fit(model: CharRNN, text: str, arguments: argparse.Namespace) -> None:
         lr=arguments.lr,
         schedule=arguments.schedule,
         warmup=arguments.warmup,
+        lr_decay=arguments.lr_decay,
+        lr_decay_every=arguments.lr_decay_every,
         dropout=arguments.dropout,
         weight_decay=arguments.weight_decay,
         clip_norm=arguments.clip_norm or None,
+        unknown=_stand_in(arguments),
+        validation=validation,
+        evaluate_every=arguments.evaluate_every,
+        patience=arguments.patience,
+        checkpoint=arguments.checkpoint,
+        checkpoint_every=arguments.checkpoint_every,
+        checkpoint_minutes=arguments.checkpoint_minutes,
+        resume=arguments.resume is not None,
+        history_file=arguments.history_file,
+        tensorboard=arguments.tensorboard,
         progress=not arguments.quiet,
         num_threads=arguments.threads,
     )
 
 
-def _measure(what: str, model: CharRNN, text: str, threads: int | None) -> dict[str, float]:
+def _measure(
+    what: str, model: CharRNN, text: str, arguments: argparse.Namespace
+) -> dict[str, float]:
     _say(f"measuring  the {what} model on {len(text):,} held-out characters")
-    return model.evaluate(text, num_threads=threads)
+    return model.evaluate(text, unknown=_stand_in(arguments), num_threads=arguments.threads)
+
+
+def _stand_in(arguments: argparse.Namespace) -> str:
+    """Return what is done about unknown characters once the vocabulary has grown, if it does."""
+    return "error" if arguments.unknown in (None, "grow") else str(arguments.unknown)
+
+
+def _best(model: CharRNN) -> str:
+    """Say which step's weights were kept, if held-out text was evaluated."""
+    evaluated = [record for record in model.history if "validation_loss" in record]
+    if not evaluated:
+        return ""
+    best = min(evaluated, key=lambda record: record["validation_loss"])
+    return f"; kept: step {best['step']:,}, validation {best['validation_loss']:.4f}"
 
 
 def generate(arguments: argparse.Namespace) -> int:
@@ -216,6 +346,10 @@ def info(arguments: argparse.Namespace) -> int:
     _say(f"model      {_summary(model)}")
     _say(f"seed       {model.seed}")
     _say(f"vocabulary {len(model.vocabulary)} characters: {model.vocabulary!r}")
+    entry = resume.stored(arguments.model)
+    if entry is not None:
+        how = "finished" if entry["facts"]["finished"] else "to be gone on with by --resume"
+        _say(f"training   checkpoint after step {entry['facts']['step']:,}, {how}")
     return EXIT_OK
 
 
@@ -237,12 +371,12 @@ def bench(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _check_output(path: str, force: bool) -> None:
+def _check_output(path: str, force: bool, option: str = "--out") -> None:
     """Refuse, before any work is done, a file that could not or should not be written."""
     checkpoint.check_writable(path)
     if os.path.exists(path) and not force and not checkpoint.is_model(path):
         raise ValueError(
-            f"{path!r} exists and is not a fastrnn model; choose another file with --out, "
+            f"{path!r} exists and is not a fastrnn model; choose another file with {option}, "
             f"or --force to overwrite it"
         )
 
@@ -260,14 +394,15 @@ def _split(text: str, seq_len: int) -> tuple[str, str]:
     return text[:cut], text[cut:]
 
 
-def _interrupted(model: CharRNN, path: str, status: int) -> int:
+def _interrupted(model: CharRNN, arguments: argparse.Namespace, status: int) -> int:
     if not model.history:
         _complain("interrupted before the first training step, nothing saved")
         return status
     steps = model.history[-1]["step"]
     _complain(
         f"interrupted after {steps:,} training step{'s' * (steps != 1)}; "
-        f"the model as it is was saved to {path}"
+        f"the model as it is was saved to {arguments.out}"
+        + (f"; --resume {arguments.checkpoint} goes on" if arguments.checkpoint else "")
     )
     return status
 

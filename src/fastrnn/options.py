@@ -16,8 +16,8 @@ from fastrnn.bench import PEERS
 from fastrnn.bench.rows import Row, select
 from fastrnn.cells import CELLS
 from fastrnn.optim import OPTIMIZERS
+from fastrnn.schedules import SCHEDULES
 from fastrnn.text import CharRNN
-from fastrnn.updates import SCHEDULES
 
 Commands = argparse._SubParsersAction  # argparse has no public name for it
 
@@ -64,7 +64,11 @@ def _add_train(commands: Commands) -> None:
         "of the text is held out to measure what was learned. Ctrl-C saves the model as it is. "
         "Options of the model and of the training that are not given are chosen to suit the "
         "length of the text and the time.",
-        "example:\n  fastrnn train shakespeare.txt --minutes 5 --out shakespeare.safetensors",
+        "examples:\n"
+        "  fastrnn train shakespeare.txt --minutes 5 --out shakespeare.safetensors\n"
+        "  fastrnn train shakespeare.txt --validation 0.1 --patience 5 --history loss.csv\n"
+        "  fastrnn train shakespeare.txt --epochs 50 --resume run.safetensors\n"
+        "  fastrnn train sonnets.txt --from shakespeare.safetensors",
     )
     parser.add_argument(
         "file",
@@ -91,7 +95,23 @@ def _add_train(commands: Commands) -> None:
         "--nonlinearity", choices=tuple(_ops.NONLINEARITIES), help="activation function"
     )
     model.add_argument(
-        "--seed", type=_whole(0, _check.MAX_SEED), metavar="N", help="seed of weights and sample"
+        "--seed",
+        type=_whole(0, _check.MAX_SEED),
+        metavar="N",
+        help="seed of weights and sample (default: 0)",
+    )
+    model.add_argument(
+        "--from",
+        dest="base",
+        metavar="MODEL",
+        help="go on from this model's weights instead of new ones",
+    )
+    model.add_argument(
+        "--unknown",
+        type=_text,
+        metavar="WHAT",
+        help="with --from, what to do about characters that MODEL does not know: 'grow' to learn "
+        "them too, 'error', or a character that stands in for each (default: grow)",
     )
     training = parser.add_argument_group("training")
     training.add_argument(
@@ -115,6 +135,19 @@ def _add_train(commands: Commands) -> None:
         help="share of the training in which the learning rate rises",
     )
     training.add_argument(
+        "--lr-decay",
+        type=_real(above=0, below=1),
+        metavar="X",
+        help="with --schedule step_decay, what the learning rate is multiplied by (default: 0.1)",
+    )
+    training.add_argument(
+        "--lr-decay-every",
+        type=_real(above=0, below=1),
+        metavar="X",
+        help="with --schedule step_decay, the share of the training after which it is, again and "
+        "again (default: 1/3)",
+    )
+    training.add_argument(
         "--dropout",
         type=_real(0, below=1),
         metavar="X",
@@ -130,7 +163,68 @@ def _add_train(commands: Commands) -> None:
         metavar="X",
         help="largest norm of the gradient; 0: no limit",
     )
-    _take_defaults(parser, CharRNN.__init__, "seed")
+    _add_validation(parser)
+    _add_files(parser)
+
+
+def _add_validation(parser: argparse.ArgumentParser) -> None:
+    option = parser.add_argument_group("validation").add_argument
+    option(
+        "--validation",
+        metavar="FILE|X",
+        help="evaluate a text of its own, or this share at the end of the text, every so often, "
+        "and keep the weights that predict it best; it is then what is held out",
+    )
+    option(
+        "--evaluate-every",
+        type=_whole(),
+        metavar="N",
+        help="training steps between evaluations (default: a pass over the text, 50 to 1000)",
+    )
+    option(
+        "--patience",
+        type=_whole(),
+        metavar="N",
+        help="stop after so many evaluations in a row without a new lowest loss",
+    )
+
+
+def _add_files(parser: argparse.ArgumentParser) -> None:
+    option = parser.add_argument_group("files on the way").add_argument
+    option(
+        "--checkpoint",
+        type=_file(),
+        metavar="FILE",
+        help="write all that --resume needs to this file, every so often and at the end",
+    )
+    option(
+        "--checkpoint-every", type=_whole(), metavar="N", help="training steps between checkpoints"
+    )
+    option(
+        "--checkpoint-minutes",
+        type=_real(0),
+        metavar="X",
+        help="minutes between checkpoints (default: 1, unless --checkpoint-every is given)",
+    )
+    option(
+        "--resume",
+        type=_file(),
+        metavar="FILE",
+        help="the same as --checkpoint FILE, but go on from it if there is one; options that are "
+        "not given are then as they were",
+    )
+    option(
+        "--history",
+        type=_file(),
+        dest="history_file",
+        metavar="FILE",
+        help="write the losses and the learning rate of every step as CSV",
+    )
+    option(
+        "--tensorboard",
+        metavar="FOLDER",
+        help="write them for TensorBoard; needs the extra fastrnn[tensorboard]",
+    )
 
 
 def _add_generate(commands: Commands) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,11 @@ from fastrnn import _check, checkpoint
 from fastrnn._version import __version__
 from fastrnn.cells import CELLS, make_layer, make_network
 from fastrnn.errors import ModelFileError, NonFiniteLossError
+from fastrnn.fitting import PathLike, Surroundings, TrainingStep, fit
 from fastrnn.network import Network
+from fastrnn.resume import model_layout
 from fastrnn.sampling import generate_ids
-from fastrnn.train import Options, Streams, train
+from fastrnn.train import Options
 from fastrnn.vocabulary import Vocabulary, check_text
 
 _KIND = "CharRNN"
@@ -23,8 +26,6 @@ _KIND = "CharRNN"
 # Evaluation walks a text in chunks of this many characters: the loss does not depend on it,
 # the memory that the logits take does.
 _EVALUATION_CHUNK = 1024
-
-_ANOTHER_VOCABULARY = "fit a new CharRNN, whose vocabulary holds every character of the text"
 
 _LARGEST_EXPONENT = math.log(sys.float_info.max)
 
@@ -60,9 +61,10 @@ class CharRNN:
         The distinct characters the model knows, in code point order; empty at first.
     history : list of dict
         One record for each training step: its number ``step`` from 1, the mean ``loss`` over
-        the step's characters before the update in nats, and ``chars``, the number of
-        characters trained on so far. After more than 10,000 steps each record is for several: the
-        mean of their losses, and ``step`` and ``chars`` as after the last of them.
+        the step's characters before the update in nats, ``chars``, the number of characters
+        trained on so far, ``lr``, the learning rate, and, where held-out text was evaluated after
+        the update, ``validation_loss``. After more than 10,000 steps each record is for several:
+        the mean of their losses, and all else as after the last of them.
 
     Raises
     ------
@@ -126,10 +128,23 @@ class CharRNN:
         lr: float = 3e-3,
         schedule: str = "cosine",
         warmup: float = 0.0,
+        lr_decay: float | None = None,
+        lr_decay_every: float | None = None,
         dropout: float = 0.0,
         weight_decay: float | None = None,
         clip_norm: float | None = 5.0,
         clip_value: float | None = None,
+        unknown: str = "error",
+        validation: str | float | None = None,
+        evaluate_every: int | None = None,
+        patience: int | None = None,
+        checkpoint: PathLike | None = None,
+        checkpoint_every: int | None = None,
+        checkpoint_minutes: float | None = None,
+        resume: bool = False,
+        callbacks: Sequence[Callable[[TrainingStep], object]] = (),
+        history_file: PathLike | None = None,
+        tensorboard: PathLike | None = None,
         progress: bool = False,
         num_threads: int | None = None,
     ) -> CharRNN:
@@ -142,7 +157,13 @@ class CharRNN:
         the vocabulary as they are, and a fresh optimizer.
 
         A KeyboardInterrupt leaves the model as it was after the last complete step. Whatever
-        ends the first fit before a step is complete leaves the model without a vocabulary.
+        ends the first fit before a step is complete leaves the model without a vocabulary. With
+        ``validation``, however the training ends, the model has the best weights so far.
+
+        With ``checkpoint`` a training can be stopped at any moment, killed too, and gone on with:
+        run the same program again with ``resume=True``. Unless ``minutes`` are given, the model
+        is then bit for bit the one that an uninterrupted training gives, on the same version of
+        fastrnn and the same instruction set.
 
         Parameters
         ----------
@@ -164,19 +185,64 @@ class CharRNN:
             See :mod:`fastrnn.optim`.
         lr : float
             Learning rate, above 0.
-        schedule : {"cosine", "linear", "constant"}
-            Whether the learning rate falls to 0 along half a cosine or a line, or stays.
+        schedule : {"cosine", "linear", "constant", "step_decay", "one_cycle"}
+            The course of the learning rate: it falls to 0 along half a cosine or a line; stays;
+            is lowered in steps; or rises from lr / 25 to ``lr`` and falls to almost 0.
+            :func:`fastrnn.schedules.learning_rate` has the equations.
         warmup : float
-            In [0, 1): the share of the training in which the learning rate first rises.
+            In [0, 1): the share of the training in which the learning rate first rises; 0 with
+            ``"one_cycle"``, which begins so by itself.
+        lr_decay : float, optional
+            Of ``"step_decay"``, in (0, 1): what the rate is multiplied by, 0.1 unless given.
+        lr_decay_every : float, optional
+            Of ``"step_decay"``, in (0, 1): the share of the training after which it is, again and
+            again, 1/3 unless given.
         dropout : float
             In [0, 1): the share of the hidden states that each update leaves out of the
             read-out (Zaremba et al., arXiv:1409.2329), against overfitting.
         weight_decay : float, optional
-            The optimizer's own default unless given.
+            The optimizer's own default unless given: 0.01 for ``"adamw"``, which shrinks the
+            weights by lr * weight_decay, and 0 for the others, which add weight_decay * weights
+            to the gradient after it was clipped.
         clip_norm : float or None
             Largest Euclidean norm of the gradient as a whole; None does not clip.
         clip_value : float or None
             Largest absolute value of any gradient entry, applied before ``clip_norm``.
+        unknown : str
+            What to do about characters that the model does not know, if it has a vocabulary:
+            ``"error"``, ``"grow"`` to learn them too, or a character of the vocabulary that
+            stands in for each. A network that grows is a new object; the known characters have
+            the logits they had, and a new one begins as the mean of them.
+        validation : str or float, optional
+            Held-out text: of its own, or the share of the text at its end, in (0, 1). It is cut
+            into 32 streams, fewer if they were shorter than 1,024 characters.
+        evaluate_every : int, optional
+            Steps between evaluations of the held-out text; as many as a pass over the text has,
+            but 50 to 1,000, unless given. The last step is followed by one in any case.
+        patience : int, optional
+            Stop after so many evaluations in a row without a new lowest validation loss.
+        checkpoint : path-like, optional
+            A file to write every so often and at the end, for ``resume``. It is a model file too,
+            with the weights that stopping there would leave.
+        checkpoint_every : int, optional
+            Steps between checkpoints.
+        checkpoint_minutes : float, optional
+            Minutes between checkpoints; 1 if neither is given.
+        resume : bool
+            Go on from ``checkpoint`` if there is such a file, which replaces weights and history;
+            begin if there is none. Model, text and options must be those that the training began
+            with; progress, threads, files, how often checkpoints are written and callbacks may
+            differ. The time used counts on.
+        callbacks : list of callable
+            Each is called after every step with a :class:`fastrnn.TrainingStep`. What they return
+            is ignored. One that raises :class:`fastrnn.StopTraining` ends the training after this
+            step; ``resume=True`` would go on with it.
+        history_file : path-like, optional
+            A CSV file that gets a row for every step: step, chars, lr, loss, validation_loss. The
+            rows of earlier steps that it has stay.
+        tensorboard : path-like, optional
+            A folder to write the losses and the learning rate to, for TensorBoard. Needs the
+            extra ``fastrnn[tensorboard]``.
         progress : bool
             Show a tqdm bar with loss, characters per second and time left.
         num_threads : int, optional
@@ -193,6 +259,12 @@ class CharRNN:
             If an argument has the wrong type or value, or the text is shorter than a window.
         UnknownCharacterError
             If the vocabulary is fixed already and lacks a character of the text.
+        OSError
+            If a file cannot be read or written.
+        ModelFileError
+            If ``checkpoint`` is to be gone on with and is none, or damaged.
+        ImportError
+            If ``tensorboard`` is given and tensorboardX is missing.
         NonFiniteLossError
             If loss, gradient or update overflow. The model keeps its last usable weights.
         """
@@ -211,27 +283,25 @@ class CharRNN:
             weight_decay=weight_decay,
             clip_norm=clip_norm,
             clip_value=clip_value,
+            lr_decay=lr_decay,
+            lr_decay_every=lr_decay_every,
+            patience=patience,
+            evaluate_every=evaluate_every,
             progress=progress,
             num_threads=num_threads,
         )
-        check_text("text", text, 2)
-        if len(text) < options.seq_len + 1:
-            raise ValueError(
-                f"text has {len(text):,} characters, fewer than one window of seq_len + 1 = "
-                f"{options.seq_len + 1:,}; use a longer text or a smaller seq_len"
-            )
-        first = self._vocabulary is None
-        if first:
-            self._build(Vocabulary(text))
-        network, vocabulary = self._ready()
-        try:
-            ids = vocabulary.encode(text, advice=_ANOTHER_VOCABULARY)
-            streams = Streams.split(ids, options.batch_size, options.seq_len)
-            train(network, streams, options, history=self.history)
-        except BaseException:
-            if first and not self.history:
-                self.network = self._vocabulary = None
-            raise
+        around = Surroundings(
+            validation=validation,
+            unknown=unknown,
+            checkpoint=checkpoint,
+            checkpoint_every=checkpoint_every,
+            checkpoint_minutes=checkpoint_minutes,
+            resume=resume,
+            callbacks=callbacks,
+            history_file=history_file,
+            tensorboard=tensorboard,
+        )
+        fit(self, text, options, around)
         return self
 
     def generate(
@@ -397,24 +467,14 @@ class CharRNN:
         RuntimeError
             If the model has no vocabulary yet.
         """
-        network, vocabulary = self._ready()
-        description = {
-            "kind": _KIND,
-            "written_by": f"fastrnn {__version__}",
-            "config": {
-                "cell": self.cell,
-                "hidden_size": self.hidden_size,
-                "nonlinearity": self.nonlinearity,
-                "dtype": self.dtype.name,
-                "seed": self.seed,
-            },
-            "vocabulary": vocabulary.characters,
-        }
-        checkpoint.write(path, description, network.state_dict())
+        network, _ = self._ready()
+        checkpoint.write(path, self._description(), network.state_dict())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> CharRNN:
-        """Read a model that :meth:`save` wrote. No code from the file is run.
+        """Read a model that :meth:`save` wrote, or a checkpoint. No code from the file is run.
+
+        Of a checkpoint these are the weights that its training, stopped there, would have left.
 
         Raises
         ------
@@ -428,15 +488,32 @@ class CharRNN:
         """
         with checkpoint.opened(path) as file:
             try:
-                model = cls(**_settings(file.description, file.layout))
+                layout = model_layout(file.description, file.layout)
+                model = cls(**_settings(file.description, layout))
                 network, _ = model._ready()
-                _check_layout(file.layout, network.state_dict())
-                network.load_state_dict(file.tensors())
+                _check_layout(layout, network.state_dict())
+                tensors = file.tensors()
+                network.load_state_dict({name: tensors[name] for name in layout})
             except ModelFileError:
                 raise
             except (TypeError, ValueError, MemoryError) as error:
                 raise ModelFileError(f"{file.path!r} cannot be used as a model: {error}") from None
         return model
+
+    def _description(self) -> dict[str, Any]:
+        """Return what a model file says of the model beside its weights."""
+        return {
+            "kind": _KIND,
+            "written_by": f"fastrnn {__version__}",
+            "config": {
+                "cell": self.cell,
+                "hidden_size": self.hidden_size,
+                "nonlinearity": self.nonlinearity,
+                "dtype": self.dtype.name,
+                "seed": self.seed,
+            },
+            "vocabulary": self.vocabulary,
+        }
 
     def _build(self, vocabulary: Vocabulary) -> None:
         self.network = make_network(

@@ -1,0 +1,135 @@
+"""The loss on text that is held out, and the weights that had the lowest."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from fastrnn import _check
+from fastrnn.network import Network
+
+# Held-out text is cut into this many streams, side by side as in training, because one after
+# another its characters take several times as long; and into streams of at least so many, beside
+# which the few at the beginning of each that lack what came before do not count.
+_STREAMS = 32
+_SHORTEST_STREAM = 1024
+
+# Steps evaluated at a time: the loss does not depend on it, the memory of the logits does.
+_CHUNK = 64
+
+
+def split(text: str, validation: Any, seq_len: int) -> tuple[str, str | None]:
+    """Return what to learn from and what is held out, by fit's argument ``validation``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``validation`` is neither a text of two characters, nor a share in (0, 1) that leaves
+        two characters to it and ``seq_len`` + 1 to learn from, nor None.
+
+    Examples
+    --------
+    >>> split("to be or not to be", 0.3, seq_len=4)
+    ('to be or not ', 'to be')
+    """
+    if validation is None:
+        return text, None
+    if isinstance(validation, str):
+        if len(validation) < 2:
+            raise ValueError(
+                f"validation has {len(validation)} character{'s' * (len(validation) != 1)}, at "
+                f"least 2 are expected"
+            )
+        return text, validation
+    try:
+        share = _check.number("validation", validation, above=0, below=1)
+    except TypeError:
+        raise TypeError(
+            f"validation must be a share of the text or a text, got {_check.describe(validation)}"
+        ) from None
+    held_out = int(share * len(text))
+    if held_out < 2:
+        raise ValueError(
+            f"validation={share:g} of {len(text):,} characters are {held_out}, at least 2 are "
+            f"expected; use a larger share"
+        )
+    cut = len(text) - held_out
+    if cut <= seq_len:
+        raise ValueError(
+            f"validation={share:g} leaves {cut:,} characters to learn from, fewer than one window "
+            f"of seq_len + 1 = {seq_len + 1:,}; use a smaller share or a longer text"
+        )
+    return text[:cut], text[cut:]
+
+
+class Validation:
+    """Evaluates a network on held-out ids and keeps the best of its weights.
+
+    Parameters
+    ----------
+    network : Network
+    ids : ndarray of int64, shape (n,)
+        The held-out text, n at least 2.
+    patience : int or None
+        Evaluations in a row without a new lowest loss after which to stop; None never stops.
+    num_threads : int or None
+
+    Attributes
+    ----------
+    best : dict of str to ndarray or None
+        The weights with the lowest loss, as the network's ``state_dict``.
+    best_loss : float
+    since : int
+        Evaluations since then.
+    """
+
+    def __init__(
+        self, network: Network, ids: np.ndarray, patience: int | None, num_threads: int | None
+    ) -> None:
+        self._network, self._num_threads = network, num_threads
+        self._patience = patience
+        count = max(1, min(_STREAMS, (len(ids) - 1) // _SHORTEST_STREAM))
+        length = (len(ids) - 1) // count
+        self._inputs = ids[: count * length].reshape(count, length).T
+        self._targets = ids[1 : count * length + 1].reshape(count, length).T
+        self.best: dict[str, np.ndarray] | None = None
+        self.best_loss = math.inf
+        self.since = 0
+
+    @property
+    def over(self) -> bool:
+        """Whether the patience is at its end."""
+        return self._patience is not None and self.since >= self._patience
+
+    def evaluate(self) -> float:
+        """Return the mean loss of a held-out character in nats; keep the weights if it is lowest.
+
+        A loss that overflows is infinite, and never the lowest.
+        """
+        total, state = 0.0, None
+        for start in range(0, len(self._inputs), _CHUNK):
+            chunk = slice(start, start + _CHUNK)
+            loss, state = self._network.loss(
+                self._inputs[chunk],
+                self._targets[chunk],
+                state,
+                reduction="sum",
+                num_threads=self._num_threads,
+            )
+            total += loss
+        mean = total / self._targets.size
+        if not math.isfinite(mean):
+            mean = math.inf
+        if mean < self.best_loss:
+            best = self._network.state_dict()
+            self.best, self.best_loss, self.since = best, mean, 0
+        else:
+            self.since += 1
+        return mean
+
+    def restore(self) -> None:
+        """Give the network the best weights, if there was an evaluation."""
+        if self.best is not None:
+            self._network.load_state_dict(self.best)
