@@ -87,6 +87,18 @@ def test_streams_are_contiguous_and_each_target_is_the_next_id() -> None:
     np.testing.assert_array_equal(streams.targets, streams.inputs + 1)
 
 
+@pytest.mark.parametrize("first_step", [0, 1, 3, 4, 5, 9])
+def test_a_walk_may_begin_at_any_step(first_step: int) -> None:
+    streams = Streams.split(np.arange(100), 3, 8)  # 33 steps: chunks of 10, 10, 10 and 3
+    walk = streams.walk(10)
+    for _ in range(first_step):
+        next(walk)
+    later = streams.walk(10, first_step)
+    for _ in range(9):
+        for expected, found in zip(next(walk), next(later), strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize(
     ("length", "streams"), [(65, 1), (128, 1), (129, 2), (2049, 32), (9999, 32)]
 )

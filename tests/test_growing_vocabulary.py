@@ -52,11 +52,11 @@ def test_a_new_character_begins_as_the_mean_of_the_known_ones(model: CharRNN) ->
 
 def test_fit_learns_new_characters_where_it_is_told_to(model: CharRNN) -> None:
     known = model.evaluate(VERSE)["loss"]
-    model.fit(NEW, steps=1, unknown="grow", lr=1e-30)
+    model.fit(NEW, steps=1, grow_vocabulary=True, lr=1e-30)
     assert set(model.vocabulary) == {*VERSE, *NEW}
     new = model.evaluate(NEW)["loss"]
     assert model.evaluate(VERSE)["loss"] < known + 1
-    model.fit(NEW, steps=60, unknown="grow", lr=0.02)
+    model.fit(NEW, steps=60, grow_vocabulary=True, lr=0.02)
     assert model.evaluate(NEW)["loss"] < 0.5 * new
     assert "z" in model.generate("the ", 300)
 
@@ -64,12 +64,12 @@ def test_fit_learns_new_characters_where_it_is_told_to(model: CharRNN) -> None:
 def test_growing_is_reproducible(tmp_path) -> None:
     for name in ("a", "b"):
         model = CharRNN(hidden_size=8).fit(VERSE, steps=5)
-        model.fit(NEW, steps=5, unknown="grow").save(tmp_path / name)
+        model.fit(NEW, steps=5, grow_vocabulary=True).save(tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
 def test_a_model_that_has_grown_is_saved_and_loaded(model: CharRNN, tmp_path) -> None:
-    model.fit(NEW, steps=3, unknown="grow").save(tmp_path / "model")
+    model.fit(NEW, steps=3, grow_vocabulary=True).save(tmp_path / "model")
     loaded = fastrnn.load(tmp_path / "model")
     assert loaded.vocabulary == model.vocabulary
     assert loaded.evaluate(NEW) == model.evaluate(NEW)
@@ -77,39 +77,24 @@ def test_a_model_that_has_grown_is_saved_and_loaded(model: CharRNN, tmp_path) ->
 
 def test_a_text_without_new_characters_changes_nothing(model: CharRNN) -> None:
     network = model.network
-    model.fit(VERSE, steps=1, unknown="grow")
+    model.fit(VERSE, steps=1, grow_vocabulary=True)
     assert model.network is network
 
 
 def test_characters_that_only_the_held_out_text_has_are_learned_too(model: CharRNN) -> None:
-    model.fit(VERSE, steps=1, unknown="grow", validation="the zebra")
+    model.fit(VERSE, steps=1, grow_vocabulary=True, validation="the zebra")
     assert {"z", "b", "r"} <= set(model.vocabulary)
 
 
-def test_a_character_may_stand_in_for_unknown_ones(model: CharRNN) -> None:
-    replaced = NEW.translate({ord(c): "o" for c in set(NEW) - set(VERSE)})
-    other = CharRNN(model.cell, hidden_size=13, seed=1).fit(VERSE, steps=20, lr=0.02)
-    model.fit(NEW, steps=3, unknown="o")
-    other.fit(replaced, steps=3)
-    assert model.vocabulary == "".join(KNOWN)
-    assert model.history == other.history
-
-
 def test_without_being_told_to_it_refuses_and_says_how(model: CharRNN) -> None:
-    with pytest.raises(fastrnn.UnknownCharacterError, match="or pass unknown='grow' to have this"):
+    with pytest.raises(fastrnn.UnknownCharacterError, match="or pass grow_vocabulary=True to have"):
         model.fit(NEW)
 
 
-@pytest.mark.parametrize(
-    ("unknown", "error"),
-    [("more", ValueError), ("z", ValueError), ("", ValueError), (5, TypeError)],
-)
-def test_another_way_is_refused(unknown, error) -> None:
-    model = CharRNN(hidden_size=4, vocabulary=VERSE)
-    with pytest.raises(error, match="unknown must be 'error'"):
-        model.fit(VERSE, steps=1, unknown=unknown)
-    with pytest.raises(error, match="unknown must be 'error'"):
-        CharRNN(hidden_size=4).fit(VERSE, steps=1, unknown=unknown)
+@pytest.mark.parametrize("wrong", ["yes", 1, None])
+def test_what_is_neither_true_nor_false_is_refused(wrong: object) -> None:
+    with pytest.raises(TypeError, match="grow_vocabulary must be True or False, got"):
+        CharRNN(hidden_size=4).fit(VERSE, steps=1, grow_vocabulary=wrong)
 
 
 def test_a_fit_that_completes_no_step_leaves_the_model_as_it_was(model, monkeypatch) -> None:
@@ -119,11 +104,11 @@ def test_a_fit_that_completes_no_step_leaves_the_model_as_it_was(model, monkeypa
     network, vocabulary = model.network, model.vocabulary
     monkeypatch.setattr(fastrnn.Network, "loss_and_grad", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        model.fit(NEW, unknown="grow")
+        model.fit(NEW, grow_vocabulary=True)
     assert model.network is network
     assert model.vocabulary == vocabulary
     with pytest.raises(ValueError, match="fewer than one window"):
-        model.fit("zebra", unknown="grow")
+        model.fit("zebra", grow_vocabulary=True)
     assert model.vocabulary == vocabulary
 
 
@@ -133,8 +118,8 @@ def test_a_fine_tuning_is_gone_on_with(model: CharRNN, tmp_path) -> None:
             raise fastrnn.StopTraining
 
     model.save(tmp_path / "base")
-    options = {"steps": 9, "unknown": "grow", "checkpoint": tmp_path / "run", "resume": True}
-    whole = fastrnn.load(tmp_path / "base").fit(NEW, steps=9, unknown="grow")
+    options = {"steps": 9, "grow_vocabulary": True, "checkpoint": tmp_path / "run", "resume": True}
+    whole = fastrnn.load(tmp_path / "base").fit(NEW, steps=9, grow_vocabulary=True)
     fastrnn.load(tmp_path / "base").fit(NEW, **options, callbacks=[stop])
     resumed = fastrnn.load(tmp_path / "base").fit(NEW, **options)
     assert resumed.history == whole.history

@@ -77,7 +77,7 @@ def test_another_model_s_rows_are_replaced(tmp_path) -> None:
     assert rows_of(path) == model.history
 
 
-@pytest.mark.parametrize("end", ["", "4,16", "4,1600,0.1,2.5,", "x\n", "5,1\n5,1\n6,7\n"])
+@pytest.mark.parametrize("end", ["", "1", "4,16", "4,1600,0.1,2.5,", "x\n", "5,1\n5,1\n6,7\n"])
 def test_a_resume_drops_what_came_after_its_checkpoint_and_what_was_cut_short(
     tmp_path, end: str
 ) -> None:

@@ -9,13 +9,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from oracles.implementations import CELLS
 
 import fastrnn
-from fastrnn import CharRNN, ModelFileError, StopTraining, checkpoint
+from fastrnn import CharRNN, ModelFileError, StopTraining, checkpoint, records
 
 VERSE = "the cat sat on the mat\nthe dog sat on the log\n" * 20
 OPTIONS = {"epochs": 4, "batch_size": 3, "seq_len": 30, "dropout": 0.2, "warmup": 0.1}
@@ -71,6 +72,17 @@ def test_a_second_training_is_gone_on_with_as_one_in_its_own_right(tmp_path) -> 
     assert saved(model, tmp_path / "model") == saved(first, tmp_path / "whole")
 
 
+def test_a_second_training_may_be_gone_on_with_by_a_new_model(tmp_path) -> None:
+    first = CharRNN(hidden_size=8).fit(VERSE, steps=7)
+    whole = CharRNN(hidden_size=8).fit(VERSE, steps=7).fit(VERSE[:400], **OPTIONS)
+    stop = [stopping_after(10)]
+    first.fit(VERSE[:400], **OPTIONS, checkpoint=tmp_path / "run", callbacks=stop)
+    model = CharRNN(hidden_size=8)
+    model.fit(VERSE[:400], **OPTIONS, checkpoint=tmp_path / "run", resume=True)
+    assert model.history == whole.history
+    assert saved(model, tmp_path / "model") == saved(whole, tmp_path / "whole")
+
+
 def test_the_patience_counts_on(tmp_path) -> None:
     options = {"steps": 60, "lr": 0.3, "validation": 0.3, "evaluate_every": 1, "patience": 4}
     whole = CharRNN(hidden_size=8).fit(VERSE, **options)
@@ -123,6 +135,34 @@ def test_an_interrupt_amid_an_update_leaves_the_checkpoint_from_before(
     model.fit(VERSE, **OPTIONS, **options)
     assert steps[0] == 7
     assert saved(model, tmp_path / "model") == saved(whole, tmp_path / "whole")
+
+
+def test_an_interrupt_amid_an_evaluation_has_it_done_again(tmp_path, monkeypatch) -> None:
+    options = {**OPTIONS, **HELD_OUT, "checkpoint_every": 2}
+    whole = CharRNN(hidden_size=8).fit(VERSE, **OPTIONS, **HELD_OUT)
+    original, path, calls = fastrnn.Network.loss, tmp_path / "run", []
+
+    def interrupted(*arguments, **rest):
+        calls.append(1)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return original(*arguments, **rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fastrnn.Network, "loss", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            CharRNN(hidden_size=8).fit(VERSE, **options, checkpoint=path)
+    model = CharRNN(hidden_size=8).fit(VERSE, **options, checkpoint=path, resume=True)
+    assert model.history == whole.history
+    assert saved(model, tmp_path / "model") == saved(whole, tmp_path / "whole")
+
+
+def test_a_disk_without_room_is_refused_before_training(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=2**20 + 1000))
+    model = CharRNN(hidden_size=8)
+    with pytest.raises(OSError, match="No space left on device: the model takes"):
+        model.fit(VERSE, **OPTIONS, checkpoint=tmp_path / "run")
+    assert (model.network, os.listdir(tmp_path)) == (None, [])
 
 
 def test_a_loss_that_overflows_after_a_resume_undoes_the_update_before_it(
@@ -211,6 +251,15 @@ def watched_steps(monkeypatch) -> list[int]:
     return written
 
 
+def test_the_curve_on_disk_is_never_behind_the_checkpoint(tmp_path, monkeypatch) -> None:
+    order: list[str] = []
+    monkeypatch.setattr(records.CsvFile, "flush", lambda self: order.append("curve"))
+    monkeypatch.setattr(checkpoint, "write", lambda *_: order.append("checkpoint"))
+    options = {"checkpoint": tmp_path / "run", "checkpoint_every": 3}
+    CharRNN(hidden_size=4).fit(VERSE, steps=6, history_file=tmp_path / "csv", **options)
+    assert order == ["curve", "checkpoint"] * 2
+
+
 # A checkpoint is a model
 
 
@@ -251,7 +300,7 @@ def run(tmp_path: Path) -> Path:
         ({}, {"seq_len": 31}, VERSE, "seq_len=30"),
         ({}, {"validation": 0.5}, VERSE, r"validation=None, this training has validation=0\.5"),
         ({}, {"validation": VERSE}, VERSE, "this training has validation='a text'"),
-        ({}, {"unknown": "grow"}, VERSE, "unknown='error', this training has unknown='grow'"),
+        ({}, {"grow_vocabulary": True}, VERSE, "grow_vocabulary=False, this training has grow"),
         ({}, {}, VERSE + "t", r"a text of 920 characters .* this training has a text of 921"),
         ({}, {}, VERSE[1:] + "t", r"SHA-256 (\w{12})….* SHA-256 (?!\1)"),
         ({"hidden_size": 9}, {}, VERSE, "hidden_size=8, this training has hidden_size=9"),

@@ -32,6 +32,9 @@ HELD_OUT = 0.1
 SAMPLE_LENGTH = 400
 SAMPLE_TEMPERATURE = 0.7
 
+# What the learning rate is multiplied by for a model that has learned already: docs/training.md.
+FINE_TUNING = 0.5
+
 EXIT_OK, EXIT_ERROR = 0, 1
 EXIT_INTERRUPTED = BY_SIGNAL + signal.SIGINT
 
@@ -88,7 +91,7 @@ def train(arguments: argparse.Namespace) -> int:
             seed=arguments.seed,
             vocabulary=text if learned is text else text + held_out,
         )
-    new = _meet(model, text + held_out, arguments.unknown)
+    new = "" if arguments.keep_vocabulary else _meet(model, text + held_out)
     source = "Python's help (pydoc_data.topics)" if arguments.file is None else arguments.file
     _say(
         f"text       {source}: {len(text):,} characters, {len(model.vocabulary):,} distinct; "
@@ -100,13 +103,17 @@ def train(arguments: argparse.Namespace) -> int:
     before = None
     if begun is None:
         what = "untrained" if arguments.base is None else "given"
-        before = _measure(what, model, held_out, arguments)
+        before = _measure(what, model, held_out, arguments.threads)
     else:
         _say(f"resuming   {arguments.checkpoint}, after step {begun['step']:,}")
     own = len(held_out) if isinstance(validation, float) else 0
     streams = stream_count(len(learned) - own, arguments.batch_size, arguments.seq_len)
     fewer = "" if streams == arguments.batch_size else ", all that a text so short makes"
-    _say(f"training   batch size {streams:,}{fewer}; {_length(arguments)}; Ctrl-C stops and saves")
+    _say(
+        f"training   batch size {streams:,}{fewer}; {_length(arguments)}"
+        f"{'' if arguments.checkpoint is None else f'; checkpoints in {arguments.checkpoint}'}; "
+        f"Ctrl-C stops and saves"
+    )
     started = time.perf_counter()
     with Interrupts(ends_process=arguments.is_process) as interrupts:
         try:
@@ -115,6 +122,11 @@ def train(arguments: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             interrupts.hold()
             interrupts.status = interrupts.status or EXIT_INTERRUPTED
+        except OSError:  # of a file on the way: the training that was done is not lost with it
+            if model.history:
+                model.save(arguments.out)
+                _complain(f"the model as it is was saved to {arguments.out}")
+            raise
         seconds = time.perf_counter() - started
         if model.history:
             model.save(arguments.out)
@@ -123,7 +135,7 @@ def train(arguments: argparse.Namespace) -> int:
     chars = model.history[-1]["chars"] - (0 if begun is None else begun["chars"])
     _say(f"           {seconds:.1f} s, {chars / seconds:,.0f} characters/s{_best(model)}")
     try:
-        after = _measure("trained", model, held_out, arguments)
+        after = _measure("trained", model, held_out, arguments.threads)
         if before is not None:
             _say(f"held out   {_scores(before)} before training")
         _say(f"{'held out' if before is None else '':<10} {_scores(after)} after")
@@ -174,8 +186,8 @@ def _model_to_go_on_with(arguments: argparse.Namespace) -> CharRNN | None:
     if arguments.resume is not None and os.path.exists(arguments.resume):
         path = arguments.resume
     if path is None:
-        if arguments.unknown is not None:
-            raise ValueError("--unknown needs --from: a new model knows every character")
+        if arguments.keep_vocabulary:
+            raise ValueError("--keep-vocabulary needs --from: a new model knows every character")
         return None
     model = load(path)
     for name in ("cell", "hidden_size", "nonlinearity", "seed"):
@@ -186,10 +198,10 @@ def _model_to_go_on_with(arguments: argparse.Namespace) -> CharRNN | None:
     return model
 
 
-def _meet(model: CharRNN, text: str, unknown: str | None) -> str:
+def _meet(model: CharRNN, text: str) -> str:
     """Have the model learn of the characters that it does not know; return what to say of it."""
     new = sorted(set(text) - set(model.vocabulary))
-    if not new or unknown not in (None, "grow"):
+    if not new:
         return ""
     grow(model, text)
     listed = repr("".join(new)) if len(new) <= 20 else f"{''.join(new[:20])!r} and others"
@@ -207,6 +219,8 @@ def _choose(arguments: argparse.Namespace, chars: int) -> None:
     minutes = 1.0 if arguments.minutes is None else arguments.minutes
     chosen = recipe(chars, minutes, cell=arguments.cell)
     for name, value in asdict(chosen).items():
+        if name == "lr" and arguments.base is not None:
+            value *= FINE_TUNING
         if getattr(arguments, name) is None:
             setattr(arguments, name, value)
     if arguments.nonlinearity is None:
@@ -260,7 +274,6 @@ def _fit(
         dropout=arguments.dropout,
         weight_decay=arguments.weight_decay,
         clip_norm=arguments.clip_norm or None,
-        unknown=_stand_in(arguments),
         validation=validation,
         evaluate_every=arguments.evaluate_every,
         patience=arguments.patience,
@@ -275,16 +288,9 @@ def _fit(
     )
 
 
-def _measure(
-    what: str, model: CharRNN, text: str, arguments: argparse.Namespace
-) -> dict[str, float]:
+def _measure(what: str, model: CharRNN, text: str, threads: int | None) -> dict[str, float]:
     _say(f"measuring  the {what} model on {len(text):,} held-out characters")
-    return model.evaluate(text, unknown=_stand_in(arguments), num_threads=arguments.threads)
-
-
-def _stand_in(arguments: argparse.Namespace) -> str:
-    """Return what is done about unknown characters once the vocabulary has grown, if it does."""
-    return "error" if arguments.unknown in (None, "grow") else str(arguments.unknown)
+    return model.evaluate(text, num_threads=threads)
 
 
 def _best(model: CharRNN) -> str:

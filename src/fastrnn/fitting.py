@@ -8,13 +8,11 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from fastrnn import _check, checkpoint, resume
 from fastrnn.growth import grown
 from fastrnn.network import Network
 from fastrnn.records import CsvFile, Recorder, TensorBoard
-from fastrnn.train import Options, Streams, Training
+from fastrnn.train import Options, Streams, Training, held_out_streams
 from fastrnn.validation import Validation, split
 from fastrnn.vocabulary import Vocabulary, check_text
 
@@ -25,7 +23,7 @@ PathLike = str | os.PathLike[str]
 
 _ANOTHER_VOCABULARY = (
     "fit a new CharRNN, whose vocabulary holds every character of the text, or pass "
-    "unknown='grow' to have this one learn the new characters"
+    "grow_vocabulary=True to have this one learn the new characters"
 )
 
 # Options that a resumed training may change: its result does not depend on them.
@@ -68,7 +66,7 @@ class Surroundings:
     """What a training is given beside its options; ``fit`` describes each of them."""
 
     validation: str | float | None
-    unknown: str
+    grow_vocabulary: bool
     checkpoint: PathLike | None
     checkpoint_every: int | None
     checkpoint_minutes: float | None
@@ -87,15 +85,7 @@ class Surroundings:
                 "checkpoint_minutes", self.checkpoint_minutes, minimum=0
             )
         self.resume = _check.flag("resume", self.resume)
-        if not isinstance(self.unknown, str):
-            raise TypeError(
-                f"unknown must be 'error', 'grow' or a character, got "
-                f"{_check.describe(self.unknown)}"
-            )
-        if self.unknown not in ("error", "grow") and len(self.unknown) != 1:
-            raise ValueError(
-                f"unknown must be 'error', 'grow' or a character, got {self.unknown!r}"
-            )
+        self.grow_vocabulary = _check.flag("grow_vocabulary", self.grow_vocabulary)
         for name in ("checkpoint_every", "checkpoint_minutes", "resume"):
             if self.checkpoint is None and getattr(self, name) not in (None, False):
                 raise ValueError(
@@ -129,25 +119,16 @@ def fit(model: CharRNN, text: str, options: Options, around: Surroundings) -> No
         resume.check_given(str(around.checkpoint), given)
     before, steps_before = (model.network, model._vocabulary), _steps(model)
     try:
-        network, vocabulary = _knowing(model, text, held_out or "", around.unknown)
-        training = Training(
-            network,
-            Streams.split(
-                _ids(vocabulary, learned, "text", around.unknown),
-                options.batch_size,
-                options.seq_len,
-            ),
-            options,
-            model.history,
-            None
-            if held_out is None
-            else Validation(
-                network,
-                _ids(vocabulary, held_out, "validation", around.unknown),
-                options.patience,
-                options.num_threads,
-            ),
-        )
+        network, vocabulary = _knowing(model, text, held_out or "", around.grow_vocabulary)
+        ids = vocabulary.encode(learned, advice=_ANOTHER_VOCABULARY)
+        streams = Streams.split(ids, options.batch_size, options.seq_len)
+        validation = None
+        if held_out is not None:
+            ids = vocabulary.encode(held_out, name="validation", advice=_ANOTHER_VOCABULARY)
+            validation = Validation(
+                network, held_out_streams(ids), options.patience, options.num_threads
+            )
+        training = Training(network, streams, options, model.history, validation)
         _train(model, training, around, given)
     except BaseException:
         if _steps(model) == steps_before:
@@ -202,11 +183,13 @@ def _check_validation_options(options: Options, around: Surroundings) -> None:
             )
 
 
-def _knowing(model: CharRNN, text: str, held_out: str, unknown: str) -> tuple[Network, Vocabulary]:
+def _knowing(
+    model: CharRNN, text: str, held_out: str, may_grow: bool
+) -> tuple[Network, Vocabulary]:
     """Return the model's network and vocabulary, made or grown if the text asks for it."""
     if model._vocabulary is None:
         model._build(Vocabulary(text + held_out))
-    elif unknown == "grow":
+    elif may_grow:
         grow(model, text + held_out)
     return model._ready()
 
@@ -221,11 +204,6 @@ def grow(model: CharRNN, text: str) -> None:
         larger.load_state_dict(grown(network.state_dict(), larger.state_dict(), old, new))
 
 
-def _ids(vocabulary: Vocabulary, text: str, name: str, unknown: str) -> np.ndarray:
-    stand_in = "error" if unknown == "grow" else unknown
-    return vocabulary.encode(text, name=name, unknown=stand_in, advice=_ANOTHER_VOCABULARY)
-
-
 def _given(
     text: str, held_out: str | None, options: Options, around: Surroundings
 ) -> dict[str, Any]:
@@ -233,7 +211,7 @@ def _given(
     own = isinstance(around.validation, str)
     settings = {name: value for name, value in asdict(options).items() if name not in _FREE}
     settings["validation"] = resume.A_TEXT if own else around.validation
-    settings["unknown"] = around.unknown
+    settings["grow_vocabulary"] = around.grow_vocabulary
     return {
         "options": settings,
         "text": resume.fingerprint(text) if around.checkpoint else None,

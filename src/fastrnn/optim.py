@@ -123,17 +123,18 @@ class Optimizer(ABC):
         lr = _check.number("lr", state_dict["lr"], minimum=0)
         steps = _check.integer("steps", state_dict["steps"], 0, _check.MAX_SEED)
         own, given = self._state(), state_dict["state"]
-        if not isinstance(given, Mapping) or set(given) != set(own):
+        if not isinstance(given, Mapping):
+            raise TypeError(f"state must be a mapping, got {_check.describe(given)}")
+        if set(given) != set(own):
             raise ValueError(
                 f"state must hold {', '.join(own) or 'nothing'}, "
                 f"got {', '.join(map(str, given)) or 'nothing'}"
             )
         for name, array in own.items():
-            if np.asarray(given[name]).dtype != array.dtype:
-                raise TypeError(
-                    f"{name} has dtype {np.asarray(given[name]).dtype}, expected {array.dtype}"
-                )
-            _check.shape(name, np.asarray(given[name]), array.shape)
+            value = _check.as_array(name, given[name])
+            if value.dtype != array.dtype:
+                raise TypeError(f"{name} has dtype {value.dtype}, expected {array.dtype}")
+            _check.shape(name, value, array.shape)
         self.lr, self._steps = lr, steps
         for name, array in own.items():
             np.copyto(array, given[name])

@@ -107,11 +107,9 @@ def _add_train(commands: Commands) -> None:
         help="go on from this model's weights instead of new ones",
     )
     model.add_argument(
-        "--unknown",
-        type=_text,
-        metavar="WHAT",
-        help="with --from, what to do about characters that MODEL does not know: 'grow' to learn "
-        "them too, 'error', or a character that stands in for each (default: grow)",
+        "--keep-vocabulary",
+        action="store_true",
+        help="with --from, refuse characters that MODEL does not know instead of learning them too",
     )
     training = parser.add_argument_group("training")
     training.add_argument(
@@ -451,7 +449,7 @@ def with_names(line: str, parser: argparse.ArgumentParser) -> str:
         option, name = action.option_strings[-1], action.dest
         name = "num_threads" if name == "threads" else name
         line = re.sub(rf"(?<![\w/.'-]){name}=(?=\S)", f"{option} ", line)
-        follows = r"(?![\w/.'])" if "_" in name else r"(?= must | would |=)"
+        follows = r"(?![\w/.'])" if "_" in name else r"(?= must | would | needs |=)"
         line = re.sub(rf"(?<![\w/.'-]){name}{follows}=?", option, line)
     return line
 

@@ -134,7 +134,7 @@ class CharRNN:
         weight_decay: float | None = None,
         clip_norm: float | None = 5.0,
         clip_value: float | None = None,
-        unknown: str = "error",
+        grow_vocabulary: bool = False,
         validation: str | float | None = None,
         evaluate_every: int | None = None,
         patience: int | None = None,
@@ -208,11 +208,10 @@ class CharRNN:
             Largest Euclidean norm of the gradient as a whole; None does not clip.
         clip_value : float or None
             Largest absolute value of any gradient entry, applied before ``clip_norm``.
-        unknown : str
-            What to do about characters that the model does not know, if it has a vocabulary:
-            ``"error"``, ``"grow"`` to learn them too, or a character of the vocabulary that
-            stands in for each. A network that grows is a new object; the known characters have
-            the logits they had, and a new one begins as the mean of them.
+        grow_vocabulary : bool
+            Learn characters too that the model does not know, instead of refusing them. Its
+            network is then a new one, in which the known characters have the logits they had, and
+            a new one begins as the mean of them.
         validation : str or float, optional
             Held-out text: of its own, or the share of the text at its end, in (0, 1). It is cut
             into 32 streams, fewer if they were shorter than 1,024 characters.
@@ -292,7 +291,7 @@ class CharRNN:
         )
         around = Surroundings(
             validation=validation,
-            unknown=unknown,
+            grow_vocabulary=grow_vocabulary,
             checkpoint=checkpoint,
             checkpoint_every=checkpoint_every,
             checkpoint_minutes=checkpoint_minutes,

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 # keeps evaluations of a short text below half of the time, and no less often than this.
 EVALUATE_EVERY = (50, 1000)
 
+_HELD_OUT_STREAMS, _SHORTEST_HELD_OUT = 32, 1024
+
 
 @dataclass(kw_only=True)
 class Options(Settings):
@@ -117,6 +119,16 @@ class Streams:
         """Return the number of targets in the first ``steps`` chunks."""
         passes, rest = divmod(steps, self.chunk_count(seq_len))
         return self.inputs.size * passes + self.inputs[: rest * seq_len].size
+
+
+def held_out_streams(ids: np.ndarray) -> Streams:
+    """Cut two or more held-out ids into streams to evaluate side by side.
+
+    One after another they would take several times as long. There are fewer than 32 streams if
+    these were shorter than 1,024 ids, beside which the first few of a stream, which lack what came
+    before them, do not count.
+    """
+    return Streams.split(ids, _HELD_OUT_STREAMS, min(_SHORTEST_HELD_OUT, len(ids) - 1))
 
 
 def stream_count(length: int, batch_size: int, seq_len: int) -> int:

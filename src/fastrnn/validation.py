@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastrnn import _check
 from fastrnn.network import Network
 
-# Held-out text is cut into this many streams, side by side as in training, because one after
-# another its characters take several times as long; and into streams of at least so many, beside
-# which the few at the beginning of each that lack what came before do not count.
-_STREAMS = 32
-_SHORTEST_STREAM = 1024
+if TYPE_CHECKING:
+    from fastrnn.train import Streams
 
 # Steps evaluated at a time: the loss does not depend on it, the memory of the logits does.
 _CHUNK = 64
@@ -70,8 +68,8 @@ class Validation:
     Parameters
     ----------
     network : Network
-    ids : ndarray of int64, shape (n,)
-        The held-out text, n at least 2.
+    streams : Streams
+        The held-out text.
     patience : int or None
         Evaluations in a row without a new lowest loss after which to stop; None never stops.
     num_threads : int or None
@@ -86,14 +84,10 @@ class Validation:
     """
 
     def __init__(
-        self, network: Network, ids: np.ndarray, patience: int | None, num_threads: int | None
+        self, network: Network, streams: Streams, patience: int | None, num_threads: int | None
     ) -> None:
-        self._network, self._num_threads = network, num_threads
-        self._patience = patience
-        count = max(1, min(_STREAMS, (len(ids) - 1) // _SHORTEST_STREAM))
-        length = (len(ids) - 1) // count
-        self._inputs = ids[: count * length].reshape(count, length).T
-        self._targets = ids[1 : count * length + 1].reshape(count, length).T
+        self._network, self._streams = network, streams
+        self._patience, self._num_threads = patience, num_threads
         self.best: dict[str, np.ndarray] | None = None
         self.best_loss = math.inf
         self.since = 0
@@ -109,17 +103,13 @@ class Validation:
         A loss that overflows is infinite, and never the lowest.
         """
         total, state = 0.0, None
-        for start in range(0, len(self._inputs), _CHUNK):
-            chunk = slice(start, start + _CHUNK)
+        chunks = self._streams.chunk_count(_CHUNK)
+        for inputs, targets, _ in islice(self._streams.walk(_CHUNK), chunks):
             loss, state = self._network.loss(
-                self._inputs[chunk],
-                self._targets[chunk],
-                state,
-                reduction="sum",
-                num_threads=self._num_threads,
+                inputs, targets, state, reduction="sum", num_threads=self._num_threads
             )
             total += loss
-        mean = total / self._targets.size
+        mean = total / self._streams.target_count(chunks, _CHUNK)
         if not math.isfinite(mean):
             mean = math.inf
         if mean < self.best_loss:
