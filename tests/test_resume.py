@@ -191,6 +191,16 @@ def test_a_loss_that_overflows_after_a_resume_undoes_the_update_before_it(
         np.testing.assert_array_equal(weights[name], weight)
 
 
+def test_the_progress_bar_goes_on_where_it_was(tmp_path, capsys) -> None:
+    options = {**OPTIONS, "checkpoint": tmp_path / "run"}
+    whole = CharRNN(hidden_size=8).fit(VERSE, **OPTIONS)
+    half = stopping_after(len(whole.history) // 2)
+    CharRNN(hidden_size=8).fit(VERSE, **options, callbacks=[half])
+    CharRNN(hidden_size=8).fit(VERSE, **options, resume=True, progress=True)
+    shown = [int(line.split("%")[0]) for line in capsys.readouterr().err.splitlines()]
+    assert [percent // 10 for percent in shown] == [6, 7, 8, 9, 10]
+
+
 def test_a_finished_training_is_not_trained_any_further(tmp_path) -> None:
     path = tmp_path / "run"
     whole = CharRNN(hidden_size=8).fit(VERSE, **OPTIONS, checkpoint=path)

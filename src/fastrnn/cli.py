@@ -115,23 +115,10 @@ def train(arguments: argparse.Namespace) -> int:
         f"Ctrl-C stops and saves"
     )
     started = time.perf_counter()
-    with Interrupts(ends_process=arguments.is_process) as interrupts:
-        try:
-            _fit(model, learned, validation, arguments)
-            interrupts.hold()
-        except KeyboardInterrupt:
-            interrupts.hold()
-            interrupts.status = interrupts.status or EXIT_INTERRUPTED
-        except OSError:  # of a file on the way: the training that was done is not lost with it
-            if model.history:
-                model.save(arguments.out)
-                _complain(f"the model as it is was saved to {arguments.out}")
-            raise
-        seconds = time.perf_counter() - started
-        if model.history:
-            model.save(arguments.out)
-    if interrupts.status is not None:
-        return _interrupted(model, arguments, interrupts.status)
+    status = _fit_and_save(model, learned, validation, arguments)
+    if status is not None:
+        return _interrupted(model, arguments, status)
+    seconds = time.perf_counter() - started
     chars = model.history[-1]["chars"] - (0 if begun is None else begun["chars"])
     _say(f"           {seconds:.1f} s, {chars / seconds:,.0f} characters/s{_best(model)}")
     try:
@@ -164,13 +151,15 @@ def _follow_checkpoint(arguments: argparse.Namespace) -> dict[str, Any] | None:
     if os.path.realpath(path) == os.path.realpath(arguments.out):
         raise ValueError(f"--checkpoint and --out must be two files, got {path!r} twice")
     _check_output(path, arguments.force, "--checkpoint")
-    if arguments.resume is None or not os.path.exists(path):
+    if arguments.resume is None:
+        resume.refuse_unfinished(path)
+        return None
+    if not os.path.exists(path):
         return None
     entry = resume.stored(path)
     if entry is None:
         raise ValueError(f"{path!r} is a model but not a checkpoint; --from goes on from a model")
-    if arguments.base is not None:
-        arguments.base = None  # the checkpoint has what became of that model
+    arguments.base = None  # the checkpoint has what became of that model
     for name, value in entry["options"].items():
         if getattr(arguments, name, value) is None and value != resume.A_TEXT:
             setattr(arguments, name, value)
@@ -254,6 +243,27 @@ def _length(arguments: argparse.Namespace) -> str:
     if arguments.minutes is None:
         return passes
     return f"{60 * arguments.minutes:,.3g} s or {passes}"
+
+
+def _fit_and_save(
+    model: CharRNN, text: str, validation: str | float | None, arguments: argparse.Namespace
+) -> int | None:
+    """Train and save the model, also if interrupted; return the exit status if it was."""
+    with Interrupts(ends_process=arguments.is_process) as interrupts:
+        try:
+            _fit(model, text, validation, arguments)
+            interrupts.hold()
+        except KeyboardInterrupt:
+            interrupts.hold()
+            interrupts.status = interrupts.status or EXIT_INTERRUPTED
+        except OSError:  # of a file on the way: the training that was done is not lost with it
+            if model.history:
+                model.save(arguments.out)
+                _complain(f"the model as it is was saved to {arguments.out}")
+            raise
+        if model.history:
+            model.save(arguments.out)
+    return interrupts.status
 
 
 def _fit(

@@ -144,6 +144,8 @@ def _train(model: CharRNN, training: Training, around: Surroundings, given: dict
         if _goes_on(around):
             resume.go_on(around.checkpoint, training, model._description())
             checkpoint.remove_leftovers(around.checkpoint)
+            if around.history_file is not None:
+                checkpoint.remove_leftovers(around.history_file)
     with ExitStack() as stack:
         recorders: list[Recorder] = []
         for kind, path in ((CsvFile, around.history_file), (TensorBoard, around.tensorboard)):
