@@ -379,6 +379,10 @@ def test_a_damaged_checkpoint_is_refused(run: Path) -> None:
         assert (model.network, model.history) == (None, [])
 
 
+def spoil(tensors: dict[str, np.ndarray], name: str) -> None:
+    tensors[name] = np.full_like(tensors[name], np.nan)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -389,6 +393,8 @@ def test_a_damaged_checkpoint_is_refused(run: Path) -> None:
         (lambda facts, tensors: tensors.pop("training.updates.previous.1"), r"previous\.1"),
         (lambda facts, tensors: tensors.pop("training.state.0"), r"state\.0"),
         (lambda facts, tensors: tensors.pop("training.history.loss"), "history has only"),
+        (lambda facts, tensors: spoil(tensors, "training.history.step"), "records without step"),
+        (lambda facts, tensors: spoil(tensors, "training.state.0"), "recurrent state must be fin"),
     ],
 )
 def test_a_checkpoint_whose_parts_do_not_fit_is_refused(run: Path, change, message) -> None:

@@ -220,10 +220,25 @@ def _entry(file: checkpoint.ModelFile) -> dict[str, Any] | None:
     if not isinstance(entry, dict):
         raise damaged
     entry = dict(entry)
-    parts = [entry.get(name) for name in ("options", "text", "facts")]
-    if entry.pop("sha256", None) != _digest(entry) or not all(isinstance(p, dict) for p in parts):
+    if entry.pop("sha256", None) != _digest(entry):
+        raise damaged
+    validation = entry.get("validation")
+    if not (
+        isinstance(entry.get("options"), dict)
+        and isinstance(entry.get("facts"), dict)
+        and _is_fingerprint(entry.get("text"))
+        and (validation is None or _is_fingerprint(validation))
+    ):
         raise damaged
     return entry
+
+
+def _is_fingerprint(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("characters"), int)
+        and isinstance(value.get("sha256"), str)
+    )
 
 
 def _digest(entry: Mapping[str, Any]) -> str:
@@ -255,7 +270,7 @@ def _compare(
 
 
 def _said(name: str, value: Any) -> str:
-    if not isinstance(value, dict):
+    if not _is_fingerprint(value):
         return f"{name}={_check.describe(value).rsplit(' (', 1)[0]}"
     noun = "a text" if name == "text" else "a validation text"
     return f"{noun} of {value['characters']:,} characters with SHA-256 {value['sha256'][:12]}…"

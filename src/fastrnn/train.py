@@ -415,9 +415,14 @@ class Training:
             seconds=_check.number("seconds", facts["seconds"], minimum=0),
             state=state,
         )
+        for part in parts:
+            _check.floats("the recurrent state", part, self.network.modules[0].dtype)
+            _check.finite("the recurrent state", part)
         columns = _under("history.", arrays)
         if position.step > 0 and not {"step", "loss", "chars", "lr"} <= set(columns):
             raise ValueError(f"its history has only {', '.join(columns) or 'nothing'}")
+        if any(np.isnan(columns[name]).any() for name in ("step", "loss", "chars") if columns):
+            raise ValueError("its history has records without step, loss or chars")
         records = curve.from_arrays(columns, counts=("step", "chars"))
         earlier = _check.integer("earlier", facts["earlier"], 0, _check.MAX_SEED)
         updates = Updates(self.network, self._options, done=earlier)
