@@ -23,9 +23,12 @@ EXTENSIONS = {
     "fastrnn.cpu": False,
     "fastrnn._team": False,
     "fastrnn._loops": False,
+    "fastrnn._composed": False,
+    "fastrnn._gradients": False,
     "fastrnn._readout": False,
     "fastrnn._ops": True,
     "fastrnn._step": True,
+    "fastrnn._generate": True,
     "fastrnn.bench._probe": False,
 }
 # What one has beside its .pyx: it is the only one that holds the team's threads.

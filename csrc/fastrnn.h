@@ -24,6 +24,14 @@ typedef enum {
     FR_STORED_INT8 = 2, /* multiples of max |w| / 127 of their row of W */
 } fr_stored;
 
+/* How a token is drawn; see `sample` in kernels.def. */
+typedef struct {
+    double repetition_penalty; /* 1: none */
+    double temperature;
+    ptrdiff_t top_k;
+    double top_p, min_p;
+} fr_sampling;
+
 #define REAL float
 typedef struct {
 #define FR_KERNEL(result, name, args) result(*name) args;

@@ -334,7 +334,7 @@ def test_a_stream_refuses_a_size_that_does_not_fit(cell):
 
 
 def test_parts_that_do_not_fit_make_no_network():
-    with pytest.raises(ValueError, match=r"readout takes 5 features, expected .* hidden_size = 4"):
+    with pytest.raises(ValueError, match=r"readout takes 5 features, expected .* output_size = 4"):
         fastrnn.Network(layer(), fastrnn.Linear(5, 2))
     with pytest.raises(TypeError, match="readout has dtype float64, expected float32"):
         fastrnn.Network(layer(), fastrnn.Linear(4, 2, dtype=np.float64))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import math
 import time
 
@@ -14,7 +15,7 @@ import fastrnn
 from fastrnn import CharRNN
 from fastrnn._reference import losses, rnn
 from fastrnn.schedules import learning_rate
-from fastrnn.train import Streams
+from fastrnn.streams import Streams
 
 VERSE = "the cat sat on the mat\nthe dog sat on the log\n" * 20
 
@@ -73,39 +74,10 @@ def test_the_state_is_carried_from_chunk_to_chunk_and_zero_at_the_start_of_each_
     model.fit(VERSE, epochs=2, batch_size=3, seq_len=100, lr=1e-30)  # learns nothing
     streams = Streams.split(np.array([model.vocabulary.index(c) for c in VERSE]), 3, 100)
     state, expected = np.zeros((1, 3, 7), np.float32), []
-    for start in range(0, len(streams.inputs), 100):
-        chunk = slice(start, start + 100)
-        loss, state = model.network.loss(streams.inputs[chunk], streams.targets[chunk], state)
+    for inputs, targets, _ in itertools.islice(streams.walk(100), streams.chunk_count(100)):
+        loss, state = model.network.loss(inputs, targets, state)
         expected.append(loss)
     assert_within([r["loss"] for r in model.history], expected * 2, rounding(np.float32))
-
-
-def test_streams_are_contiguous_and_each_target_is_the_next_id() -> None:
-    streams = Streams.split(np.arange(100), 4, 8)
-    assert streams.inputs.shape == (24, 4)
-    np.testing.assert_array_equal(streams.inputs[:, 1], np.arange(24, 48))
-    np.testing.assert_array_equal(streams.targets, streams.inputs + 1)
-
-
-@pytest.mark.parametrize("first_step", [0, 1, 3, 4, 5, 9])
-def test_a_walk_may_begin_at_any_step(first_step: int) -> None:
-    streams = Streams.split(np.arange(100), 3, 8)  # 33 steps: chunks of 10, 10, 10 and 3
-    walk = streams.walk(10)
-    for _ in range(first_step):
-        next(walk)
-    later = streams.walk(10, first_step)
-    for _ in range(9):
-        for expected, found in zip(next(walk), next(later), strict=True):
-            np.testing.assert_array_equal(found, expected)
-
-
-@pytest.mark.parametrize(
-    ("length", "streams"), [(65, 1), (128, 1), (129, 2), (2049, 32), (9999, 32)]
-)
-def test_a_short_text_is_cut_into_fewer_streams_of_a_window_at_least(length, streams) -> None:
-    split = Streams.split(np.zeros(length, np.int64), 32, 64)
-    assert split.inputs.shape[1] == streams
-    assert len(split.inputs) >= 64
 
 
 def test_a_text_of_exactly_one_window_is_enough() -> None:
@@ -162,7 +134,8 @@ def test_clipping_bounds_the_update_of_plain_gradient_descent(clip) -> None:
 def test_values_are_clipped_before_the_norm() -> None:
     model = untrained(dtype="float64")
     streams = Streams.split(np.array([model.vocabulary.index(c) for c in VERSE]), 16, 64)
-    model.network.loss_and_grad(streams.inputs[:64], streams.targets[:64])
+    inputs, targets, _ = next(streams.walk(64))
+    model.network.loss_and_grad(inputs, targets)
     grads = np.concatenate([g.ravel() for m in model.network.modules for g in m.grad.values()])
     value = float(np.quantile(np.abs(grads), 0.9))
     clipped = np.clip(grads, -value, value)
@@ -178,18 +151,20 @@ def flat(weights: dict[str, np.ndarray]) -> np.ndarray:
     return np.concatenate([weight.ravel() for weight in weights.values()])
 
 
-def test_the_threads_asked_for_are_those_used(monkeypatch) -> None:
+@pytest.mark.parametrize("method", ["loss_and_grad", "__call__"])
+def test_the_threads_asked_for_are_those_used(monkeypatch, method: str) -> None:
     asked = []
-    original = fastrnn.Network._run
+    original = getattr(fastrnn.Network, method)
 
     def watched(*arguments, **options):
         asked.append(inspect.signature(original).bind(*arguments, **options))
         return original(*arguments, **options)
 
-    monkeypatch.setattr(fastrnn.Network, "_run", watched)
+    monkeypatch.setattr(fastrnn.Network, method, watched)
     model = CharRNN(hidden_size=4).fit(VERSE, steps=1, num_threads=3)
     model.evaluate(VERSE, num_threads=5)
-    assert [call.arguments["num_threads"] for call in asked] == [3, 5]
+    expected = 3 if method == "loss_and_grad" else 5
+    assert [call.arguments["num_threads"] for call in asked] == [expected]
 
 
 def test_progress_shows_loss_speed_and_time_left(capsys) -> None:

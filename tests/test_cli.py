@@ -17,7 +17,7 @@ from types import SimpleNamespace
 import pytest
 
 import fastrnn
-from fastrnn import cli
+from fastrnn import cli, train_command
 from fastrnn.recipe import recipe
 
 VERSE = "the cat sat on the mat\nthe dog sat on the log\n" * 40
@@ -199,7 +199,7 @@ def test_the_suggested_prompt_is_the_first_word_up_to_twenty_characters(capsys) 
 
 
 def test_train_without_a_file_learns_from_python_s_help(capsys, monkeypatch) -> None:
-    monkeypatch.setattr(cli, "python_help", lambda: VERSE)
+    monkeypatch.setattr(train_command, "python_help", lambda: VERSE)
     status, output, _ = run(capsys, "train", *SMALL)
     assert status == 0
     assert "Python's help (pydoc_data.topics): 1,840 characters" in output
@@ -316,6 +316,7 @@ def test_a_value_that_is_wrong_in_itself_is_refused_before_the_text_is_read(
         ("--num-samples", "0", "it must be between 1"),
         ("--prompt", "caf\udce9", r"'caf\udce9' is not valid text in this locale"),
         ("--unknown", "\udce9", r"'\udce9' is not valid text in this locale"),
+        ("--unknown", "xyz", "it must be 'error', 'skip' or one character, got 'xyz'"),
     ],
 )
 def test_generate_refuses_a_value_that_is_wrong_in_itself(capsys, option, value, message) -> None:
@@ -352,7 +353,7 @@ def test_an_interrupt_after_training_says_where_the_model_is(capsys, text, monke
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_show_what_next", interrupted)
+    monkeypatch.setattr(train_command, "_show_what_next", interrupted)
     status, _, errors = run(capsys, "train", text, *SMALL, "--out", "m")
     assert (status, errors) == (
         130,
@@ -411,7 +412,7 @@ def test_generate_prints_several_samples_with_their_numbers(capsys, model) -> No
     [
         (["--prompt", "thé"], "prompt holds the character 'é' (U+00E9) at position 2"),
         (["--prompt", "thé"], "; pass --unknown and one of those to have it stand in"),
-        (["--unknown", "xyz"], "--unknown must be 'error' or one character"),
+        (["--unknown", "Z"], "--unknown must be 'error', 'skip' or one character of the model's"),
         (["--num-samples", "2147483647", "--length", "2147483647"], "GiB"),
     ],
 )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import os
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -163,7 +166,8 @@ def test_a_share_is_held_out_evaluated_and_measured(capsys) -> None:
 def test_a_text_of_its_own_leaves_the_other_whole(capsys) -> None:
     Path("held").write_text("the zebra sat on the log\n" * 5)
     output = done(capsys, "text", *SMALL, "--validation", "held", "--out", "m")
-    assert "1,840 characters, 17 distinct; held, 125 characters, is held out" in output
+    assert "1,840 characters, 14 distinct; held, 125 characters, is held out" in output
+    assert "vocabulary 17 characters; unknown characters are refused" in output
     expected = CharRNN("lstm", 8, vocabulary=VERSE + "zebra")
     assert fastrnn.load("m").vocabulary == expected.vocabulary
 
@@ -291,3 +295,93 @@ def test_an_interrupted_fine_tuning_goes_on_to_the_same_model(capsys, base, monk
     for again in (options, ["new", "--quiet"]):
         done(capsys, *again, "--resume", "run", "--out", "m")
         assert Path("m").read_bytes() == Path("whole").read_bytes()
+
+
+# Texts, symbols and unknown characters
+
+
+def test_a_training_on_several_files_goes_on_and_may_be_held_out_from_one(
+    capsys, monkeypatch
+) -> None:
+    Path("held").write_bytes(gzip.compress(VERSE[:300].encode()))
+    Path("part.1").write_text(VERSE[:500])
+    Path("part.2").write_bytes(gzip.compress(VERSE[500:].encode()))
+    options = [*SMALL, "--validation", "held"]
+    done(capsys, "text", *options, "--out", "whole")
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 20)
+        assert run(capsys, "part.*", *options, "--resume", "run", "--out", "m")[0] == 130
+    stdin = SimpleNamespace(buffer=io.BytesIO(VERSE[:500].encode()))
+    monkeypatch.setattr("sys.stdin", stdin)
+    output = done(capsys, "-", "part.2", *options, "--resume", "run", "--out", "m")
+    assert "text       -, part.2: 1,840 characters, 14 distinct; held, 300 characters" in output
+    assert "resuming   run, after step 20" in output
+    assert Path("m").read_bytes() == Path("whole").read_bytes()
+
+
+def test_standard_input_is_one_text(capsys) -> None:
+    message = refused(capsys, "-", *SMALL, "--validation", "-")
+    assert "FILE and --validation must be two texts, got standard input, '-', twice" in message
+
+
+def test_a_model_of_bytes_goes_on(capsys, monkeypatch) -> None:
+    Path("script").write_text("日本語 naïve\n" * 90, encoding="utf-8")
+    options = ["script", *SMALL, "--symbols", "bytes", "--validation", "0.1"]
+    done(capsys, *options, "--out", "whole")
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 3)
+        assert run(capsys, *options, "--checkpoint", "run", "--out", "m")[0] == 130
+    cli.main(["info", "run"])
+    said = capsys.readouterr().out
+    assert "symbols    256 bytes, of UTF-8\nunknown    characters are refused\n" in said
+    assert "checkpoint after step 3, to be gone on with by --resume" in said
+    message = refused(capsys, "script", "--resume", "run", "--symbols", "chars")
+    assert "--symbols 'chars' is not that of 'run', which has 'bytes'" in message
+    output = done(capsys, "script", "--quiet", "--resume", "run", "--out", "m")
+    assert " bytes/s; kept: step" in output
+    assert Path("m").read_bytes() == Path("whole").read_bytes()
+
+
+def test_rare_characters_and_the_policy_for_them_are_as_they_were(capsys, monkeypatch) -> None:
+    Path("held").write_text("the zebra sat on the log\n" * 5)
+    Path("text").write_text(VERSE + "éü" + VERSE, encoding="utf-8")
+    rare = ["--min-count", "2", "--unknown", "skip"]
+    options = ["text", *SMALL, "--validation", "held"]
+    done(capsys, *options, *rare, "--out", "whole")
+    assert fastrnn.load("whole").vocabulary == "".join(sorted(set(VERSE)))
+    for again in ([], ["--unknown", "skip"], rare):
+        Path("run").unlink(missing_ok=True)
+        with monkeypatch.context() as patch:
+            interrupt_after(patch, 20)
+            assert run(capsys, *options, *rare, "--checkpoint", "run")[0] == 130
+        done(capsys, *options, *again, "--resume", "run", "--out", "m")
+        assert Path("m").read_bytes() == Path("whole").read_bytes()
+    message = refused(capsys, *options, "--resume", "run", "--unknown", "error")
+    assert "'run' was made with --unknown 'skip', this training has --unknown 'error'" in message
+    message = refused(capsys, *options, "--resume", "run", "--min-count", "200")
+    assert "--min-count 200 is not that of 'run', whose model has another" in message
+
+
+def test_a_policy_for_fine_tuning_is_instead_of_new_characters(capsys, base) -> None:
+    options = ["new", "--from", base, "--epochs", "1", "--quiet", "--out", "m"]
+    done(capsys, *options, "--unknown", "skip")
+    model = fastrnn.load("m")
+    assert (model.unknown, model.vocabulary) == ("skip", fastrnn.load(base).vocabulary)
+    assert "unknown must be 'error', 'skip' or one character" in refused(
+        capsys, *options, "--unknown", "z"
+    )
+    # A model that has a policy keeps it, and its vocabulary.
+    output = done(capsys, "new", "--from", "m", "--epochs", "1", "--quiet", "--out", "m2")
+    assert "new character" not in output
+    assert fastrnn.load("m2").vocabulary == model.vocabulary
+    with pytest.raises(SystemExit):
+        cli.main(["train", *options, "--min-count", "2", "--unknown", "skip"])
+    assert "argument --min-count: not with --from" in capsys.readouterr().err
+
+
+def test_a_model_of_bytes_is_fine_tuned(capsys) -> None:
+    CharRNN("gru", 8, symbols="bytes").fit(VERSE, steps=5).save("base")
+    Path("new").write_text("日本語\n" * 90, encoding="utf-8")
+    output = done(capsys, "new", "--from", "base", "--epochs", "1", "--quiet", "--out", "m")
+    assert "new character" not in output
+    assert fastrnn.load("m").symbols == "bytes"

@@ -36,6 +36,7 @@ def test_every_public_name_has_a_docstring(name):
         fastrnn.Linear,
         fastrnn.Network,
         fastrnn.CharRNN,
+        fastrnn.Corpus,
         fastrnn.Forecaster,
         fastrnn.optim.SGD,
         fastrnn.optim.RMSprop,

@@ -87,7 +87,7 @@ def test_characters_that_only_the_held_out_text_has_are_learned_too(model: CharR
 
 
 def test_without_being_told_to_it_refuses_and_says_how(model: CharRNN) -> None:
-    with pytest.raises(fastrnn.UnknownCharacterError, match="or pass grow_vocabulary=True to have"):
+    with pytest.raises(fastrnn.UnknownCharacterError, match=", pass grow_vocabulary=True to have"):
         model.fit(NEW)
 
 

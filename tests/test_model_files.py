@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 from safetensors.numpy import save as to_bytes
+from tolerances import assert_within, rounding
 
 import fastrnn
 from fastrnn import CharRNN, ModelFileError, checkpoint
@@ -81,6 +82,15 @@ def test_the_file_is_plain_safetensors_with_names_of_the_field(path: Path) -> No
         "readout.weight": (14, 6),
         "readout.bias": (14,),
     }
+
+
+def test_a_file_of_the_first_version_is_read() -> None:
+    """It was saved before models had symbols to choose and a policy for unknown characters."""
+    model = fastrnn.load(Path(__file__).parent / "golden" / "char_rnn_format_1.safetensors")
+    assert (model.cell, model.hidden_size, model.seed) == ("gru", 12, 3)
+    assert model.vocabulary == "\n acdeghlmnost"
+    scores = model.evaluate("the cat sat on the mat\nthe dog sat on the log\n")
+    assert_within(scores["loss"], 0.09096440438204241, rounding(np.float32))
 
 
 # Foreign and damaged files

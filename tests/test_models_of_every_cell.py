@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 import pickle
 from pathlib import Path
@@ -24,7 +25,7 @@ from tolerances import assert_within, rounding
 import fastrnn
 from fastrnn import CharRNN, Forecaster, cli, data
 from fastrnn._reference import cross_entropy
-from fastrnn.train import Streams
+from fastrnn.streams import Streams
 
 VERSE = "the cat sat on the mat\nthe dog sat on the log\n" * 20
 WAVE = data.sine(120, periods=3)
@@ -97,9 +98,8 @@ def test_the_state_is_carried_from_chunk_to_chunk_and_zero_at_the_start_of_each_
     model.fit(VERSE, epochs=2, batch_size=3, seq_len=100, lr=1e-30)  # learns nothing
     streams = Streams.split(np.array([model.vocabulary.index(c) for c in VERSE]), 3, 100)
     state, expected = None, []
-    for start in range(0, len(streams.inputs), 100):
-        chunk = slice(start, start + 100)
-        loss, state = model.network.loss(streams.inputs[chunk], streams.targets[chunk], state)
+    for inputs, targets, _ in itertools.islice(streams.walk(100), streams.chunk_count(100)):
+        loss, state = model.network.loss(inputs, targets, state)
         expected.append(loss)
     assert all(part.any() for part in by_name(cell, state, "{}").values())
     assert_within([r["loss"] for r in model.history], expected * 2, rounding(np.float32))

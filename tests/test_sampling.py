@@ -1,5 +1,7 @@
 """Tokens are drawn as the reference draws them, and as the options say."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -21,22 +23,26 @@ def network(cell: str = "rnn", seed: int = 0) -> fastrnn.Network:
 
 
 def generate_slowly(
-    net: fastrnn.Network, prompt: list[int], length: int, seed: int, **options: float | None
+    net: fastrnn.Network,
+    prompt: list[int],
+    length: int,
+    seed: int,
+    repetition_window: int | None = None,
+    **options: Any,
 ) -> list[int]:
     """The same text by the reference: one layer call, one draw, one token at a time."""
     child = np.random.SeedSequence(seed).spawn(1)[0]
     numbers = np.random.Generator(np.random.PCG64(child))
-    tokens: list[int] = []
+    text = list(prompt)
     state = None
     for token in prompt[:-1]:
         _, state = net(np.array([[token]]), state)
-    token = prompt[-1]
     for _ in range(length):
-        y, state = net(np.array([[token]]), state)
+        y, state = net(np.array([[text[-1]]]), state)
         u = numbers.random() if options["temperature"] else 0.0
-        token = _reference.sample(y[0, 0], u=u, **options)
-        tokens.append(token)
-    return tokens
+        recent = text if repetition_window is None else text[-repetition_window:]
+        text.append(_reference.sample(y[0, 0], u=u, seen=recent, **options))
+    return text[len(prompt) :]
 
 
 @given(
@@ -46,12 +52,12 @@ def generate_slowly(
     temperature=st.sampled_from([0, 0.3, 1.0, 2.5]),
     top_k=st.sampled_from([None, 1, 2, 5, VOCABULARY, 1000]),
     top_p=st.sampled_from([None, 1e-9, 0.3, 0.9, 1.0]),
+    min_p=st.sampled_from([None, 0.0, 0.05, 0.4, 1.0]),
+    repetition_penalty=st.sampled_from([1.0, 1.3, 5.0, 0.7]),
+    repetition_window=st.sampled_from([None, 1, 2, 3, 7, 1000]),
 )
-def test_the_compiled_loop_draws_what_the_reference_draws(
-    cell, prompt, seed, temperature, top_k, top_p
-):
+def test_the_compiled_loop_draws_what_the_reference_draws(cell, prompt, seed, **options):
     net = network(cell, seed)
-    options = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
     drawn = generate_ids(net, prompt, 30, seed=seed, **options)
     assert drawn[0].tolist() == generate_slowly(net, prompt, 30, seed, **options)
 
@@ -101,6 +107,106 @@ def test_top_k_keeps_the_lowest_of_equal_tokens():
     assert set(drawn[0].tolist()) == {0, 1, 2}
 
 
+# The order of the options: penalty, temperature, top_k, top_p, min_p
+
+
+def probabilities_of(*shares: float) -> fastrnn.Network:
+    """A network that predicts tokens with these probabilities, whatever came before."""
+    net = network()
+    net.readout.weight = np.zeros_like(net.readout.weight)
+    bias = np.full(VOCABULARY, -1e3)
+    bias[: len(shares)] = np.log(shares)
+    net.readout.bias = bias
+    return net
+
+
+def drawn_from(net: fastrnn.Network, prompt: int = VOCABULARY - 1, **options: Any) -> set[int]:
+    return set(generate_ids(net, [prompt], 1, num_samples=400, **options)[:, 0].tolist())
+
+
+def test_min_p_keeps_what_is_likely_enough_beside_the_most_likely() -> None:
+    net = probabilities_of(0.1, 0.4, 0.19, 0.01, 0.3)
+    assert drawn_from(net) == {0, 1, 2, 3, 4}
+    assert drawn_from(net, min_p=0.2) == {0, 1, 2, 4}
+    assert drawn_from(net, min_p=0.5) == {1, 4}
+    assert drawn_from(net, min_p=1.0) == {1}
+    assert drawn_from(net, min_p=0.0) == {0, 1, 2, 3, 4}
+
+
+def test_the_temperature_applies_before_min_p() -> None:
+    net = probabilities_of(0.64, 0.32, 0.04)
+    assert drawn_from(net, min_p=0.2) == {0, 1}
+    assert drawn_from(net, min_p=0.2, temperature=2.0) == {0, 1, 2}  # 1 : 0.71 : 0.25
+    assert drawn_from(net, min_p=0.2, temperature=0.4) == {0}  # 1 : 0.18 : 0.001
+
+
+def test_top_p_applies_to_what_top_k_leaves() -> None:
+    net = probabilities_of(0.4, 0.25, 0.2, 0.15)
+    assert drawn_from(net, top_p=0.6) == {0, 1}
+    assert drawn_from(net, top_k=2, top_p=0.6) == {0}  # of 0.65, 0.4 is more than 0.6
+
+
+def test_top_p_applies_before_min_p() -> None:
+    net = probabilities_of(0.5, 0.2, 0.15, 0.1, 0.05)
+    assert drawn_from(net, min_p=0.25) == {0, 1, 2}
+    # Of the three that min_p leaves, the first two would hold 0.82.
+    assert drawn_from(net, min_p=0.25, top_p=0.82) == {0, 1, 2}
+
+
+def test_the_penalty_applies_to_the_logits_before_the_temperature() -> None:
+    net = probabilities_of(1.0)
+    bias = np.full(VOCABULARY, -1e3)
+    bias[:3] = 2.0, 1.5, -0.5
+    net.readout.bias = bias
+    # 2 / 1.6 = 1.25 is below 1.5; of the logits divided by 0.1, 20 / 1.6 would be, too, but
+    # 1.5 is then ahead of it by more than 2.4.
+    assert drawn_from(net, 0, temperature=0.1, repetition_penalty=1.6, min_p=0.2) == {1}
+    assert drawn_from(net, 0, temperature=0, repetition_penalty=1.6) == {1}
+    assert drawn_from(net, 0, temperature=0, repetition_penalty=1.3) == {0}
+    assert drawn_from(net, 2, temperature=0, repetition_penalty=1.6) == {0}
+
+
+def test_a_negative_logit_is_penalised_as_a_positive_one() -> None:
+    net = probabilities_of(1.0)
+    net.readout.bias = np.concatenate([[-1.0, -1.2], np.full(VOCABULARY - 2, -1e3)])
+    assert drawn_from(net, 0, temperature=0) == {0}
+    assert drawn_from(net, 0, temperature=0, repetition_penalty=1.3) == {1}
+    assert drawn_from(net, 1, temperature=0, repetition_penalty=0.7) == {1}
+
+
+def test_the_penalty_counts_the_prompt_and_what_was_drawn_within_the_window() -> None:
+    net = probabilities_of(*[1.0] * VOCABULARY)  # equal: the lowest id that was not seen is next
+    net.readout.bias = np.ones(VOCABULARY)
+    options: dict[str, Any] = {"temperature": 0, "repetition_penalty": 2.0}
+    assert generate_ids(net, [1, 0], 5, **options).tolist() == [[2, 3, 4, 5, 6]]
+    drawn = generate_ids(net, [1, 0], 6, repetition_window=2, **options)
+    assert drawn.tolist() == [[2, 1, 0, 2, 1, 0]]
+    drawn = generate_ids(net, [1, 0], 4, repetition_window=1, **options)
+    assert drawn.tolist() == [[1, 0, 1, 0]]
+
+
+def test_samples_are_penalised_each_for_its_own_text() -> None:
+    net = network()
+    options: dict[str, Any] = {"seed": 7, "repetition_penalty": 3.0, "repetition_window": 5}
+    many = generate_ids(net, [5, 2, 0], 40, num_samples=5, **options)
+    assert many[0].tolist() == generate_ids(net, [5, 2, 0], 40, **options)[0].tolist()
+    assert len({tuple(row) for row in many.tolist()}) == 5
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("penalty", [1e-320, 1e-30, 1e30, 1e308])
+def test_an_extreme_penalty_gives_tokens(dtype: Any, penalty: float) -> None:
+    net = fastrnn.Network(
+        fastrnn.RNN(VOCABULARY, 19, dtype=dtype, seed=0),
+        fastrnn.Linear(19, VOCABULARY, dtype=dtype, seed=1),
+    )
+    net.readout.bias = net.readout.bias - 5  # all logits are negative
+    drawn = generate_ids(net, [0], 30, repetition_penalty=penalty, repetition_window=3)[0]
+    assert ((drawn >= 0) & (drawn < VOCABULARY)).all()
+    if penalty > 1:  # no token comes again within the window
+        assert all(len(set(drawn[i : i + 4].tolist())) == 4 for i in range(26))
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
@@ -112,6 +218,14 @@ def test_top_k_keeps_the_lowest_of_equal_tokens():
         ({"top_k": 0}, ValueError, "top_k must be between 1"),
         ({"top_p": 0}, ValueError, "top_p must be greater than 0"),
         ({"top_p": 1.5}, ValueError, "top_p must be at most 1"),
+        ({"min_p": -0.1}, ValueError, "min_p must be at least 0"),
+        ({"min_p": 1.5}, ValueError, "min_p must be at most 1"),
+        ({"repetition_penalty": 0}, ValueError, "repetition_penalty must be greater than 0"),
+        ({"repetition_penalty": None}, TypeError, "repetition_penalty must be a number"),
+        ({"repetition_window": 0}, ValueError, "repetition_window must be between 1"),
+        ({"stop": None}, TypeError, "stop must be a list of sequences of ids, got None"),
+        ({"stop": [[]]}, ValueError, "a sequence of stop must be at least one integer id"),
+        ({"stop": [[VOCABULARY]]}, ValueError, "ids from 0 to 10, got 11"),
         ({"num_samples": 0}, ValueError, "num_samples must be between 1"),
         ({"num_samples": 10**8}, MemoryError, "the generated samples"),
         ({"seed": -1}, ValueError, "seed must be between 0"),

@@ -1,5 +1,6 @@
 """Calls from, into and across threads and processes behave."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -14,7 +15,8 @@ from oracles.implementations import CELLS, GATED_CELLS, LAYERS, by_name
 
 import fastrnn
 from fastrnn import _team, _threads
-from fastrnn.sampling import generate_ids
+from fastrnn.sampling import beam_ids, generate_ids
+from fastrnn.scoring import log_probs
 
 
 @pytest.fixture
@@ -178,6 +180,8 @@ def test_the_floating_point_mode_is_as_it_was_after_every_call(cell: str) -> Non
         lambda: net.loss(ids, ids),
         lambda: net.loss_and_grad(ids, ids),
         lambda: generate_ids(net, [0], 3),
+        lambda: beam_ids(net, [0], 3, 2),
+        lambda: list(log_probs(net, ids[:, 0], weights="int8")),
     ]
     tiny = np.array([1e-310])
     for call in calls:
@@ -220,16 +224,21 @@ LONG_CALLS = {
     "read-out": "net.loss_and_grad(few, few, outputs='all')",
     "linear": "readout.backward(readout(x))",
     "generate": "generate_ids(net, [0], 10**6, num_samples=64)",
+    "beam search": "beam_ids(net, [0], 10**5, 64)",
+    "wide beam": "beam_ids(tiny, [0], 10**5, 1000)",
+    "log-probabilities": "list(log_probs(net, np.zeros(10**6, int), weights='int8'))",
 }
 LONG_CALL = """
 import signal, numpy as np, fastrnn
-from fastrnn.sampling import generate_ids
+from fastrnn.sampling import beam_ids, generate_ids
+from fastrnn.scoring import log_probs
 # A parent may have had interrupts ignored, as nohup does.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 layer = fastrnn.RNN(8, 1024, seed=0).eval()
 lstm, gru = fastrnn.LSTM(8, 512).eval(), fastrnn.GRU(8, 512).eval()
 ids = np.zeros((20000, 64), np.int8)
 net = fastrnn.Network(fastrnn.RNN(30000, 1024), fastrnn.Linear(1024, 30000))
+tiny = fastrnn.Network(fastrnn.RNN(100, 4), fastrnn.Linear(4, 100))
 few = np.zeros((64, 64), np.int64)
 readout = fastrnn.Linear(4096, 4096)
 x = np.zeros((20000, 4096), np.float32)
@@ -311,6 +320,7 @@ def test_a_call_that_a_signal_ends_leaves_the_team_as_it_was() -> None:
 
     previous = signal.signal(signal.SIGALRM, ring)
     ended = 0
+    gc.disable()  # Hypothesis watches collections, and would be what a signal ends
     try:
         for i in range(100):
             try:
@@ -323,6 +333,7 @@ def test_a_call_that_a_signal_ends_leaves_the_team_as_it_was() -> None:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
+        gc.enable()
     # Python ignores an exception that a signal raises inside a finaliser, now and then.
     assert ended > 90
     for got, wanted in zip(train_step(3), expected, strict=True):

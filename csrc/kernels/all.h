@@ -6,6 +6,7 @@
 #include "gates.h"
 #include "gru.h"
 #include "lstm.h"
+#include "norm.h"
 #include "dropout.h"
 #include "optim.h"
 #include "probe.h"

@@ -37,8 +37,8 @@ typedef struct {
     const REAL *x; /* (rows, inputs), or NULL */
     const REAL *packed_ih;
     ptrdiff_t inputs;
-    const REAL *h; /* (rows, hidden) */
-    const void *packed_hh;
+    const REAL *h;         /* (rows, hidden) */
+    const void *packed_hh; /* NULL: no product */
     ptrdiff_t hidden;
     fr_stored stored;      /* packed_hh; other than REAL needs x to be NULL */
     int reverse;           /* walk the units from the last to the first */
@@ -74,7 +74,7 @@ FR_INLINE void gate_tiles(REAL *z, const gate_input *in, ptrdiff_t row, int rows
         t.factors[t.count++] = (factor){
             in->x + row * in->inputs, in->inputs, 0,
             panel_at(in->packed_ih, panel + first_in, in->inputs, FR_STORED_REAL), in->inputs};
-    if (first_of >= 0) {
+    if (in->packed_hh && first_of >= 0) {
         t.factors[t.count++] =
             (factor){in->h + row * hidden, hidden, 0,
                      panel_at(in->packed_hh, panel + first_of, hidden, in->stored), hidden};

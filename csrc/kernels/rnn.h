@@ -20,7 +20,7 @@ static void FR_NAME(rnn_forward)(REAL *h, const REAL *input, ptrdiff_t ld_input,
         .ld_init = ld_input,
         .ids = ids,
         .factors = {from_h},
-        .count = 1,
+        .count = packed_hh ? 1 : 0,
         .m = batch,
         .n = last,
         .first = first,
@@ -30,7 +30,7 @@ static void FR_NAME(rnn_forward)(REAL *h, const REAL *input, ptrdiff_t ld_input,
     if (x) {
         g.factors[0] = from_x;
         g.factors[1] = from_h;
-        g.count = 2;
+        g.count++;
     }
     gemm_run(&g);
 }

@@ -2,22 +2,27 @@
 
 Data flows one way::
 
-    cli.py                              the command
-              |
-    text.py  sequence.py                models of characters and of series; checkpoint.py,
-              |                         vocabulary.py, corpus.py, scaling.py serve them
+    cli.py  train_command.py            the command; options.py and option_values.py, what it takes;
+              |                         saying.py, what it says
+    text.py  sequence.py                models of characters and of series; language.py, what the
+              |                         first say; checkpoint.py, vocabulary.py, scaling.py serve
+              |                         them; corpus.py, textfiles.py, codes.py, texts larger than
+              |                         memory
     fitting.py  resume.py  records.py   a character model's training: checkpoints to go on from,
               |                         its curve in files; growth.py, new characters
     train.py  validation.py             truncated BPTT; the loss on held-out text and the best
-              |                         weights; updates.py, one all-or-nothing training step
-    optim.py  sampling.py  cells.py     updates, drawing tokens, cells by name; schedules.py, the
-              |                         learning rate; history.py, what remains of the losses
+              |                         weights; updates.py, one all-or-nothing training step;
+              |                         streams.py, what a step learns from
+    optim.py  sampling.py  cells.py     updates, continuing tokens, cells by name; schedules.py, the
+              |                         learning rate; scoring.py, how probable tokens are;
+              |                         history.py, what a training leaves of its losses
     network.py  losses.py               recurrent layer and read-out, losses
               |
     layers/  trace.py                   parameters, whole sequences, streams, traces
               |
-    _loops.pyx  _readout.pyx            loops over time: typed, without the GIL; _threads.py
-    _ops.pyx  _step.pyx                 and _limits.py: how many threads share them
+    _loops.pyx  _composed.pyx           loops over time: typed, without the GIL; _threads.py
+    _gradients.pyx  _readout.pyx        and _limits.py: how many threads share them
+    _ops.pyx  _step.pyx  _generate.pyx
               |
     cpu.pyx  _team.pyx                  the kernel table, chosen once at import; the threads
               |
@@ -30,6 +35,7 @@ compiled path against it. ``bench/`` sets all of it beside other libraries, for 
 from fastrnn import _limits, cpu, data, losses, optim
 from fastrnn._threads import get_num_threads, set_num_threads
 from fastrnn._version import __version__
+from fastrnn.corpus import Corpus
 from fastrnn.errors import (
     ModelFileError,
     NonFiniteLossError,
@@ -37,7 +43,7 @@ from fastrnn.errors import (
     UnknownCharacterError,
 )
 from fastrnn.fitting import TrainingStep
-from fastrnn.layers import GRU, LSTM, RNN, Linear
+from fastrnn.layers import GRU, LSTM, RNN, Jordan, Linear
 from fastrnn.network import Network
 from fastrnn.sequence import Forecaster
 from fastrnn.text import CharRNN, load
@@ -49,7 +55,9 @@ __all__ = [
     "LSTM",
     "RNN",
     "CharRNN",
+    "Corpus",
     "Forecaster",
+    "Jordan",
     "Linear",
     "ModelFileError",
     "Network",

@@ -88,14 +88,7 @@ def number(
     below: float | None = None,
 ) -> float:
     """Return ``value`` as a finite float in [minimum, maximum], strictly above/below if given."""
-    if isinstance(value, (bool, np.bool_, str, bytes)) or not _is_scalar(value):
-        raise TypeError(f"{name} must be a number, got {describe(value)}")
-    try:
-        result = float(value)
-    except OverflowError:
-        result = math.inf
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number, got {describe(value)}") from None
+    result = value if type(value) is float else _as_float(name, value)
     if not math.isfinite(result):
         raise ValueError(f"{name} must be finite, got {result}")
     if above is not None and result <= above:
@@ -246,11 +239,19 @@ def as_array(name: str, value: Any) -> np.ndarray:
     return array
 
 
-def _is_scalar(value: Any) -> bool:
+def _as_float(name: str, value: Any) -> float:
     try:
-        return np.ndim(value) == 0
+        is_scalar = np.ndim(value) == 0
     except ValueError:
-        return False
+        is_scalar = False
+    if isinstance(value, (bool, np.bool_, str, bytes)) or not is_scalar:
+        raise TypeError(f"{name} must be a number, got {describe(value)}")
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number, got {describe(value)}") from None
 
 
 @cache

@@ -5,7 +5,7 @@ from cython cimport floating
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from fastrnn.cpu cimport table
-from fastrnn._kernels cimport FR_STORED_REAL, fr_nonlinearity, fr_stored
+from fastrnn._kernels cimport FR_STORED_REAL, fr_nonlinearity, fr_sampling, fr_stored
 
 
 cdef inline void k_gemm(floating *c, Py_ssize_t ldc, const floating *a, Py_ssize_t lda,
@@ -41,6 +41,15 @@ cdef inline void k_scatter_rows(floating *rows, Py_ssize_t ld_rows, const floati
         table.f32.scatter_rows(rows, ld_rows, a, lda, ids, m, n)
     else:
         table.f64.scatter_rows(rows, ld_rows, a, lda, ids, m, n)
+
+
+cdef inline void k_add_transposed(floating *out, Py_ssize_t ld_out, floating *start,
+                                  Py_ssize_t ld_start, const floating *a, Py_ssize_t lda,
+                                  Py_ssize_t m, Py_ssize_t n) noexcept nogil:
+    if floating is float:
+        table.f32.add_transposed(out, ld_out, start, ld_start, a, lda, m, n)
+    else:
+        table.f64.add_transposed(out, ld_out, start, ld_start, a, lda, m, n)
 
 
 cdef inline void k_gemm_stored(fr_stored stored, floating *c, Py_ssize_t ldc, const floating *a,
@@ -175,6 +184,32 @@ cdef inline double k_cross_entropy_grad(floating *logits, const int64_t *targets
         return table.f64.cross_entropy_grad(logits, targets, m, classes, scale)
 
 
+cdef inline void k_activate(floating *x, Py_ssize_t size,
+                            fr_nonlinearity nonlinearity) noexcept nogil:
+    """x = f(x)."""
+    if floating is float:
+        table.f32.activate(x, x, size, nonlinearity)
+    else:
+        table.f64.activate(x, x, size, nonlinearity)
+
+
+cdef inline void k_normalise(floating *normal, floating *spread, const floating *x, Py_ssize_t ldx,
+                             Py_ssize_t m, Py_ssize_t n) noexcept nogil:
+    if floating is float:
+        table.f32.normalise(normal, spread, x, ldx, m, n)
+    else:
+        table.f64.normalise(normal, spread, x, ldx, m, n)
+
+
+cdef inline void k_normalise_back(floating *dx, const floating *normal, const floating *spread,
+                                  const floating *dy, Py_ssize_t ldy, const floating *gain,
+                                  Py_ssize_t m, Py_ssize_t n) noexcept nogil:
+    if floating is float:
+        table.f32.normalise_back(dx, normal, spread, dy, ldy, gain, m, n)
+    else:
+        table.f64.normalise_back(dx, normal, spread, dy, ldy, gain, m, n)
+
+
 cdef inline void k_dropout(floating *out, const floating *x, uint64_t seed, int64_t first_row,
                            Py_ssize_t m, Py_ssize_t n, int32_t threshold) noexcept nogil:
     if floating is float:
@@ -183,10 +218,10 @@ cdef inline void k_dropout(floating *out, const floating *x, uint64_t seed, int6
         table.f64.dropout(out, x, seed, first_row, m, n, threshold)
 
 
-cdef inline Py_ssize_t k_sample(floating *logits, floating *scratch, Py_ssize_t classes,
-                                double temperature, Py_ssize_t top_k, double top_p,
+cdef inline Py_ssize_t k_sample(floating *logits, floating *scratch, const int32_t *seen,
+                                Py_ssize_t classes, const fr_sampling *options,
                                 double uniform) noexcept nogil:
     if floating is float:
-        return table.f32.sample(logits, scratch, classes, temperature, top_k, top_p, uniform)
+        return table.f32.sample(logits, scratch, seen, classes, options, uniform)
     else:
-        return table.f64.sample(logits, scratch, classes, temperature, top_k, top_p, uniform)
+        return table.f64.sample(logits, scratch, seen, classes, options, uniform)

@@ -15,6 +15,12 @@ cdef extern from "fastrnn.h" nogil:
         FR_STORED_BF16
         FR_STORED_INT8
 
+    ctypedef struct fr_sampling:
+        double repetition_penalty
+        double temperature
+        Py_ssize_t top_k
+        double top_p, min_p
+
     ctypedef struct fr_kernels_f32:
         Py_ssize_t (*unit_block)() noexcept nogil
         Py_ssize_t (*pack_size)(Py_ssize_t k, Py_ssize_t n) noexcept nogil
@@ -93,8 +99,13 @@ cdef extern from "fastrnn.h" nogil:
                                      Py_ssize_t classes, double scale) noexcept nogil
         void (*dropout)(float *out, const float *x, uint64_t seed, int64_t first_row, Py_ssize_t m,
                         Py_ssize_t n, int32_t threshold) noexcept nogil
-        Py_ssize_t (*sample)(float *logits, float *scratch, Py_ssize_t classes,
-                             double temperature, Py_ssize_t top_k, double top_p,
+        void (*normalise)(float *normal, float *spread, const float *x, Py_ssize_t ldx,
+                          Py_ssize_t m, Py_ssize_t n) noexcept nogil
+        void (*normalise_back)(float *dx, const float *normal, const float *spread,
+                               const float *dy, Py_ssize_t ldy, const float *gain,
+                               Py_ssize_t m, Py_ssize_t n) noexcept nogil
+        Py_ssize_t (*sample)(float *logits, float *scratch, const int32_t *seen,
+                             Py_ssize_t classes, const fr_sampling *options,
                              double uniform) noexcept nogil
         double (*sum_of_squares)(const float *x, Py_ssize_t size) noexcept nogil
         void (*sgd)(float *param, float *momentum_buffer, const float *grad, double lr,
@@ -173,8 +184,13 @@ cdef extern from "fastrnn.h" nogil:
                                      Py_ssize_t classes, double scale) noexcept nogil
         void (*dropout)(double *out, const double *x, uint64_t seed, int64_t first_row,
                         Py_ssize_t m, Py_ssize_t n, int32_t threshold) noexcept nogil
-        Py_ssize_t (*sample)(double *logits, double *scratch, Py_ssize_t classes,
-                             double temperature, Py_ssize_t top_k, double top_p,
+        void (*normalise)(double *normal, double *spread, const double *x, Py_ssize_t ldx,
+                          Py_ssize_t m, Py_ssize_t n) noexcept nogil
+        void (*normalise_back)(double *dx, const double *normal, const double *spread,
+                               const double *dy, Py_ssize_t ldy, const double *gain,
+                               Py_ssize_t m, Py_ssize_t n) noexcept nogil
+        Py_ssize_t (*sample)(double *logits, double *scratch, const int32_t *seen,
+                             Py_ssize_t classes, const fr_sampling *options,
                              double uniform) noexcept nogil
         double (*sum_of_squares)(const double *x, Py_ssize_t size) noexcept nogil
         void (*sgd)(double *param, double *momentum_buffer, const double *grad, double lr,

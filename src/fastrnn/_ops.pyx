@@ -7,9 +7,18 @@ import numpy as np
 cimport cython
 cimport numpy as cnp
 from cython cimport floating
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 
-from fastrnn._dispatch cimport k_cross_entropy_grad, k_column_sums, k_gemm_stored, k_gemm_tn
+from fastrnn._dispatch cimport (
+    k_column_sums,
+    k_cross_entropy,
+    k_cross_entropy_grad,
+    k_dropout,
+    k_gemm_stored,
+    k_gemm_tn,
+    k_normalise,
+    k_normalise_back,
+)
 from fastrnn._kernels cimport fr_fpmode_flush, fr_fpmode_restore, fr_nonlinearity, fr_stored
 from fastrnn._team cimport STRIPE, run_parts, stripes
 from fastrnn.cpu cimport table
@@ -247,6 +256,27 @@ def column_sums(floating[::1] sums, const floating[:, ::1] a):
         k_column_sums(&sums[0], &a[0, 0], a.shape[1], a.shape[0], a.shape[1])
 
 
+def dropout(floating[:, ::1] out, const floating[:, ::1] x, uint64_t seed, int32_t threshold):
+    """out = x with threshold / 65536 of it dropped, the rest scaled up; out may be x."""
+    with nogil:
+        k_dropout(&out[0, 0], &x[0, 0], seed, 0, x.shape[0], x.shape[1], threshold)
+
+
+def normalise(floating[:, ::1] normal, floating[::1] spread, const floating[:, ::1] x):
+    """Set normal to the rows of x, each of mean 0 and variance 1, and spread to 1 / deviation."""
+    with nogil:
+        k_normalise(&normal[0, 0], &spread[0], &x[0, 0], x.shape[1], x.shape[0], x.shape[1])
+
+
+def normalise_back(floating[:, ::1] dx, const floating[:, ::1] normal, const floating[::1] spread,
+                   const floating[:, :] dy, const floating[::1] gain):
+    """Set dx to the gradient of what ``normalise`` was given, dy being that of gain * normal."""
+    with nogil:
+        k_normalise_back(&dx[0, 0], &normal[0, 0], &spread[0], &dy[0, 0],
+                         dy.strides[0] // <Py_ssize_t>sizeof(floating), &gain[0], dx.shape[0],
+                         dx.shape[1])
+
+
 def softmax(floating[:, ::1] logits):
     """Replace each row by its softmax."""
     with nogil:
@@ -263,6 +293,17 @@ def cross_entropy_grad(floating[:, ::1] logits, const int64_t[::1] targets, doub
         loss = k_cross_entropy_grad(&logits[0, 0], &targets[0], logits.shape[0],
                                     logits.shape[1], scale)
     return loss
+
+
+def log_probs(const floating[:, ::1] logits, const int64_t[::1] targets):
+    """Return log softmax(logits[i])[targets[i]] for every row, in double."""
+    result = np.empty(logits.shape[0])
+    cdef double[::1] out = result
+    cdef Py_ssize_t i, classes = logits.shape[1]
+    with nogil:
+        for i in range(logits.shape[0]):
+            out[i] = -k_cross_entropy(&logits[i, 0], &targets[i], 1, classes)
+    return result
 
 
 def activate(const floating[::1] x, int nonlinearity):

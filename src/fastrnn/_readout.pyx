@@ -29,6 +29,7 @@ cdef struct ReadoutArgs:
     void *dropped
     const void *h
     const int64_t *targets
+    const double *weights
     const void *packed_w
     const void *packed_w_t
     const void *bias
@@ -36,6 +37,25 @@ cdef struct ReadoutArgs:
     uint64_t seed
     int32_t threshold
     double scale
+
+
+cdef double loss_of_rows(const ReadoutArgs *a, floating *logits, Py_ssize_t r,
+                         Py_ssize_t rows) noexcept nogil:
+    """The loss of rows from r on; with grad_h wanted, logits become the gradient."""
+    cdef Py_ssize_t i = 0, each = rows if a.weights == NULL else 1
+    cdef double loss = 0, weight = 1, one
+    while i < rows:
+        if a.weights != NULL:
+            weight = a.weights[a.targets[r + i]]
+        if a.grad_h == NULL:
+            one = k_cross_entropy(<const floating *>&logits[i * a.classes], &a.targets[r + i], each,
+                                  a.classes)
+        else:
+            one = k_cross_entropy_grad(&logits[i * a.classes], &a.targets[r + i], each, a.classes,
+                                       weight * a.scale)
+        loss += weight * one
+        i += each
+    return loss
 
 
 cdef double readout_rows(const ReadoutArgs *a, floating *logits, floating *dropped,
@@ -54,11 +74,9 @@ cdef double readout_rows(const ReadoutArgs *a, floating *logits, floating *dropp
             h = dropped
         k_gemm(logits, classes, h, hidden, <const floating *>a.packed_w,
                <const floating *>a.bias, rows, classes, hidden)
-        if a.grad_h == NULL:
-            loss += k_cross_entropy(<const floating *>logits, &a.targets[r], rows, classes)
-        else:
+        loss += loss_of_rows(a, logits, r, rows)
+        if a.grad_h != NULL:
             grad_h = &(<floating *>a.grad_h)[r * hidden]
-            loss += k_cross_entropy_grad(logits, &a.targets[r], rows, classes, a.scale)
             k_gemm(grad_h, hidden, <const floating *>logits, classes,
                    <const floating *>a.packed_w_t, <const floating *>NULL, rows, hidden, classes)
             if a.threshold > 0:
@@ -106,7 +124,8 @@ def readout_cross_entropy(floating[:, :, ::1] scratch_logits, floating[:, :, ::1
                           floating[:, :, ::1] grad_w, floating[:, ::1] grad_bias,
                           const floating[:, ::1] h, const int64_t[::1] targets,
                           const floating[::1] packed_w, const floating[::1] packed_w_t,
-                          const floating[::1] bias, uint64_t seed, int32_t threshold,
+                          const floating[::1] bias, const double[::1] weights, uint64_t seed,
+                          int32_t threshold,
                           double scale, Py_ssize_t slice_rows, Py_ssize_t start,
                           Py_ssize_t stop, bint add, int threads):
     """The cross-entropy of softmax(h W^T + bias), summed over each slice's rows.
@@ -115,7 +134,8 @@ def readout_cross_entropy(floating[:, :, ::1] scratch_logits, floating[:, :, ::1
     grad_h is None, the gradients of scale times the loss are written to its rows, and written or
     added to grad_w[s] and grad_bias[s]. Logits exist for as many rows at a time as each thread's
     ``scratch_logits`` has, so that they stay in cache and no array of all rows by all classes is
-    made. With a threshold above 0, threshold / 65536 of h is dropped, in ``scratch_h``.
+    made. A target of class v counts weights[v], 1 if these are None. With a threshold above 0,
+    threshold / 65536 of h is dropped, in ``scratch_h``.
     """
     cdef ReadoutArgs a
     memset(&a, 0, sizeof(a))
@@ -125,6 +145,8 @@ def readout_cross_entropy(floating[:, :, ::1] scratch_logits, floating[:, :, ::1
     a.rows, a.hidden, a.classes = h.shape[0], h.shape[1], bias.shape[0]
     a.slice_rows, a.start, a.stop = slice_rows, start, stop
     a.seed, a.threshold, a.scale = seed, threshold, scale
+    if weights is not None:
+        a.weights = &weights[0]
     if threshold > 0:
         a.dropped = &scratch_h[0, 0, 0]
     if grad_h is not None:

@@ -1,26 +1,15 @@
-"""One step at a time: streams that keep the state, and the loop that writes text."""
+"""One step at a time: streams that keep the state."""
 
 import numpy as np
 
 cimport cython
 cimport numpy as cnp
-from cpython.exc cimport PyErr_CheckSignals
-from cpython.pycapsule cimport PyCapsule_GetPointer
 from cython cimport floating
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy
-from numpy.random cimport bitgen_t
 
-from fastrnn import _check, _ops, _threads
-from fastrnn._dispatch cimport (
-    CELL_LSTM,
-    CELL_RNN,
-    Cell,
-    cell_step,
-    k_gemm_stored,
-    k_sample,
-    project,
-)
+from fastrnn import _check, _ops
+from fastrnn._dispatch cimport CELL_LSTM, CELL_RNN, Cell, cell_step, project
 from fastrnn._kernels cimport fr_fpmode_flush, fr_fpmode_restore, fr_nonlinearity, fr_stored
 
 cnp.import_array()
@@ -206,55 +195,3 @@ cdef class Stream:
                   <floating *>self._c, rows, self._width, ids, old, <const floating *>self._hh,
                   self.batch_size, self.hidden_size, self._now)
         fr_fpmode_restore(mode)
-
-
-def generate(int cell, int nonlinearity, int stored, floating[:, ::1] state,
-             floating[:, ::1] other_state, floating[:, ::1] c, const floating[:, ::1] token_rows,
-             const floating[::1] packed_hh, const floating[::1] packed_out,
-             const floating[::1] bias_out, floating[:, ::1] scratch_logits,
-             floating[::1] scratch_sorted, int64_t[:, ::1] tokens, int64_t[::1] previous,
-             list generators, double temperature, Py_ssize_t top_k, double top_p):
-    """Fill tokens (length, samples), each row drawn after feeding the row before it.
-
-    ``state`` (samples, H), and for the LSTM ``c``, is that after all of the prompt but its last
-    token, which is in ``previous`` (samples). Sample s draws from generators[s], one number a
-    step (none at temperature 0), so that its text does not depend on the samples beside it.
-    """
-    cdef Py_ssize_t length = tokens.shape[0], samples = tokens.shape[1]
-    cdef Py_ssize_t hidden = state.shape[1], classes = scratch_logits.shape[1]
-    cdef Py_ssize_t t, start, stop, s
-    cdef floating *old = &state[0, 0]
-    cdef floating *new = &other_state[0, 0]
-    cdef floating *c_now = NULL if c is None else &c[0, 0]
-    cdef const int64_t *fed = &previous[0]
-    cdef double uniform
-    cdef uint64_t mode
-    cdef uint64_t[::1] addresses = np.array(
-        [_bitgen_address(generator) for generator in generators], np.uint64
-    )
-    cdef bitgen_t *source
-    for start, stop in _threads.segments(length, samples * hidden * (hidden + classes)):
-        PyErr_CheckSignals()
-        with nogil:
-            mode = fr_fpmode_flush()
-            for t in range(start, stop):
-                cell_step(<Cell>cell, <fr_nonlinearity>nonlinearity, <fr_stored>stored, new, c_now,
-                          &token_rows[0, 0], token_rows.shape[1], fed, <const floating *>old,
-                          &packed_hh[0], samples, hidden, t & 1)
-                old, new = new, old
-                k_gemm_stored(<fr_stored>stored, &scratch_logits[0, 0], classes,
-                              <const floating *>old, hidden, &packed_out[0], &bias_out[0],
-                              samples, classes, hidden)
-                for s in range(samples):
-                    uniform = 0
-                    if temperature != 0:
-                        source = <bitgen_t *>addresses[s]
-                        uniform = source.next_double(source.state)
-                    tokens[t, s] = k_sample(&scratch_logits[s, 0], &scratch_sorted[0], classes,
-                                            temperature, top_k, top_p, uniform)
-                fed = &tokens[t, 0]
-            fr_fpmode_restore(mode)
-
-
-cdef uint64_t _bitgen_address(generator) except 0:
-    return <uint64_t>PyCapsule_GetPointer(generator.bit_generator.capsule, "BitGenerator")

@@ -109,14 +109,9 @@ def threads_for(work: float, parts: int, num_threads: int | None) -> int:
     return threads
 
 
-def step_parts(batch: int, work: float, blocks: int) -> int:
-    """Return in how many parts steps can be shared: rows, or of one sequence blocks of units.
-
-    ``work`` are the multiply-adds of a step with W_hh.
-    """
-    if batch > 1:
-        return batch
-    return max(1, min(_team.MAX_SHARES, blocks, int(work // MINIMUM_TURN)))
+def unit_parts(work: float) -> int:
+    """Return in how many parts the units of a step can be shared, of so many multiply-adds."""
+    return max(1, min(_team.MAX_SHARES, int(work // MINIMUM_TURN)))
 
 
 def segments(count: int, work: float) -> list[tuple[int, int]]:

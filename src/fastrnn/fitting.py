@@ -9,12 +9,13 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from fastrnn import _check, checkpoint, resume
+from fastrnn.corpus import Corpus, CorpusIds, as_corpus
 from fastrnn.growth import grown
-from fastrnn.network import Network
 from fastrnn.records import CsvFile, Recorder, TensorBoard
-from fastrnn.train import Options, Streams, Training, held_out_streams
-from fastrnn.validation import Validation, split
-from fastrnn.vocabulary import Vocabulary, check_text
+from fastrnn.streams import Streams
+from fastrnn.train import Options, Training, held_out_streams
+from fastrnn.validation import Validation, check_lengths, is_text, split
+from fastrnn.vocabulary import ERROR, Bytes, Vocabulary, check_length, replacement
 
 if TYPE_CHECKING:
     from fastrnn.text import CharRNN
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 PathLike = str | os.PathLike[str]
 
 _ANOTHER_VOCABULARY = (
-    "fit a new CharRNN, whose vocabulary holds every character of the text, or pass "
-    "grow_vocabulary=True to have this one learn the new characters"
+    "fit a new CharRNN, whose vocabulary holds every character of the text, pass "
+    "grow_vocabulary=True to have this one learn the new characters, or say with unknown= what "
+    "becomes of them"
 )
 
 # Options that a resumed training may change: its result does not depend on them.
@@ -65,7 +67,8 @@ class TrainingStep:
 class Surroundings:
     """What a training is given beside its options; ``fit`` describes each of them."""
 
-    validation: str | float | None
+    unknown: str
+    validation: str | Corpus | float | None
     grow_vocabulary: bool
     checkpoint: PathLike | None
     checkpoint_every: int | None
@@ -86,6 +89,12 @@ class Surroundings:
             )
         self.resume = _check.flag("resume", self.resume)
         self.grow_vocabulary = _check.flag("grow_vocabulary", self.grow_vocabulary)
+        if self.grow_vocabulary and self.unknown != ERROR:
+            raise ValueError(
+                f"grow_vocabulary=True and unknown={self.unknown!r} exclude each other: the "
+                f"characters that a model does not know are learned, or what becomes of them is "
+                f"said; use unknown='error' to have them learned"
+            )
         for name in ("checkpoint_every", "checkpoint_minutes", "resume"):
             if self.checkpoint is None and getattr(self, name) not in (None, False):
                 raise ValueError(
@@ -104,36 +113,45 @@ class Surroundings:
                 )
 
 
-def fit(model: CharRNN, text: str, options: Options, around: Surroundings) -> None:
+def fit(model: CharRNN, text: str | Corpus, options: Options, around: Surroundings) -> None:
     """Train ``model`` on ``text``; a failure before a step is complete leaves it as it was."""
-    check_text("text", text, 2)
-    _check_validation_options(options, around)
-    learned, held_out = split(text, around.validation, options.seq_len)
-    if len(learned) < options.seq_len + 1:
-        raise ValueError(
-            f"text has {len(learned):,} characters, fewer than one window of seq_len + 1 = "
-            f"{options.seq_len + 1:,}; use a longer text or a smaller seq_len"
-        )
-    given = _given(text, held_out, options, around)
+    corpus = as_corpus("text", text)
+    _check_together(model, options, around)
+    learned, held_out = split(corpus, around.validation)
+    given = _given(corpus, held_out, options, around)
     if _goes_on(around):
         resume.check_given(str(around.checkpoint), given)
     before, steps_before = (model.network, model._vocabulary), _steps(model)
     try:
-        network, vocabulary = _knowing(model, text, held_out or "", around.grow_vocabulary)
-        ids = vocabulary.encode(learned, advice=_ANOTHER_VOCABULARY)
-        streams = Streams.split(ids, options.batch_size, options.seq_len)
-        validation = None
-        if held_out is not None:
-            ids = vocabulary.encode(held_out, name="validation", advice=_ANOTHER_VOCABULARY)
-            validation = Validation(
-                network, held_out_streams(ids), options.patience, options.num_threads
-            )
-        training = Training(network, streams, options, model.history, validation)
+        _meet(model, corpus, held_out, around)
+        training = _training(model, learned, held_out, options, around)
         _train(model, training, around, given)
     except BaseException:
         if _steps(model) == steps_before:
             model.network, model._vocabulary = before
         raise
+
+
+def _training(
+    model: CharRNN, learned: Corpus, held_out: Corpus | None, options: Options, around: Surroundings
+) -> Training:
+    """Return the training of a model on texts that it can read."""
+    network, symbols = model._ready()
+
+    def encoded(name: str, text: Corpus) -> CorpusIds:
+        return text._encode(symbols, around.unknown, name=name, advice=_ANOTHER_VOCABULARY)
+
+    ids = encoded("text", learned)
+    held_out_ids = None if held_out is None else encoded("validation", held_out)
+    lengths = len(ids), None if held_out_ids is None else len(held_out_ids)
+    check_lengths(*lengths, around.validation, symbols.unit, options.seq_len)
+    streams = Streams.split(ids, options.batch_size, options.seq_len)
+    validation = None
+    if held_out_ids is not None:
+        validation = Validation(
+            network, held_out_streams(held_out_ids), options.patience, options.num_threads
+        )
+    return Training(network, streams, options, model.history, validation)
 
 
 def _train(model: CharRNN, training: Training, around: Surroundings, given: dict[str, Any]) -> None:
@@ -176,30 +194,44 @@ def _train(model: CharRNN, training: Training, around: Surroundings, given: dict
         )
 
 
-def _check_validation_options(options: Options, around: Surroundings) -> None:
+def _check_together(model: CharRNN, options: Options, around: Surroundings) -> None:
+    """Require what some options need of others, or of the model."""
     for name in ("patience", "evaluate_every"):
         if around.validation is None and getattr(options, name) is not None:
             raise ValueError(
                 f"{name} needs validation, a share of the text or a text of its own, got {name}="
                 f"{getattr(options, name)!r} without it"
             )
+    if around.grow_vocabulary and model.symbols == Bytes.name:
+        raise ValueError(
+            "grow_vocabulary=True is not for a model with symbols='bytes', which knows every "
+            "character; leave it out"
+        )
 
 
-def _knowing(
-    model: CharRNN, text: str, held_out: str, may_grow: bool
-) -> tuple[Network, Vocabulary]:
-    """Return the model's network and vocabulary, made or grown if the text asks for it."""
-    if model._vocabulary is None:
-        model._build(Vocabulary(text + held_out))
-    elif may_grow:
-        grow(model, text + held_out)
-    return model._ready()
+def _meet(model: CharRNN, text: Corpus, held_out: Corpus | None, around: Surroundings) -> None:
+    """Have the model know the characters that it shall know: those of a first text, or new ones."""
+    first = model._vocabulary is None
+    if first:
+        check_length("text", len(text), 2)
+    if not (first or around.grow_vocabulary):
+        return
+    characters = text.characters()
+    # With a policy, it is what becomes of characters that only the held-out text has.
+    if held_out is not None and around.unknown == ERROR:
+        characters += held_out.characters()
+    if first:
+        # The model's own policy has to fit its vocabulary even if this training has another.
+        substitutes = replacement(around.unknown) + replacement(model.unknown)
+        model._build(Vocabulary(characters + substitutes))
+    else:
+        grow(model, characters)
 
 
-def grow(model: CharRNN, text: str) -> None:
-    """Have ``model`` know every character of ``text``, by a larger network if it must be."""
+def grow(model: CharRNN, characters: str) -> None:
+    """Have ``model`` know each of ``characters``, by a larger network if it must be."""
     network, old = model._ready()
-    new = Vocabulary(old.characters + text)
+    new = Vocabulary(old.characters + characters)
     if len(new) > len(old):
         model._build(new)
         larger, _ = model._ready()
@@ -207,11 +239,12 @@ def grow(model: CharRNN, text: str) -> None:
 
 
 def _given(
-    text: str, held_out: str | None, options: Options, around: Surroundings
+    text: Corpus, held_out: Corpus | None, options: Options, around: Surroundings
 ) -> dict[str, Any]:
     """Return what a training that goes on must be given again."""
-    own = isinstance(around.validation, str)
+    own = is_text(around.validation)
     settings = {name: value for name, value in asdict(options).items() if name not in _FREE}
+    settings["unknown"] = around.unknown
     settings["validation"] = resume.A_TEXT if own else around.validation
     settings["grow_vocabulary"] = around.grow_vocabulary
     return {

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from fastrnn.vocabulary import Vocabulary
+from fastrnn.vocabulary import Symbols
 
 
 def grown(
     weights: Mapping[str, np.ndarray],
     larger: Mapping[str, np.ndarray],
-    old: Vocabulary,
-    new: Vocabulary,
+    old: Symbols,
+    new: Symbols,
 ) -> dict[str, np.ndarray]:
     """Return the weights of a network for the ``new`` vocabulary that goes on as the old one.
 
@@ -33,6 +33,7 @@ def grown(
 
     Examples
     --------
+    >>> from fastrnn.vocabulary import Vocabulary
     >>> old, new = Vocabulary("ac"), Vocabulary("abc")
     >>> grown({"bias": np.array([1.0, 3.0])}, {"bias": np.zeros(3)}, old, new)["bias"]
     array([1., 2., 3.])

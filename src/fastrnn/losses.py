@@ -53,7 +53,7 @@ def cross_entropy(logits: Any, target: Any, reduction: str = "mean") -> tuple[fl
     logits = _floats("logits", logits)
     if logits.ndim == 0 or logits.shape[-1] == 0:
         raise ValueError(f"logits has shape {logits.shape}, expected (..., classes)")
-    target = target_ids(target, logits.shape[:-1], logits.shape[-1])
+    target = target_ids(target_array(target, logits.shape[:-1]), logits.shape[-1])
     grad = _ops.empty(logits.shape, logits.dtype)
     grad[...] = logits
     scale = 1.0 / target.size if reduction == "mean" else 1.0
@@ -105,15 +105,29 @@ def mse(prediction: Any, target: Any, reduction: str = "mean") -> tuple[float, n
     return float(np.sum(flat * flat)) * scale, gradient
 
 
-def target_ids(target: Any, shape: tuple[int, ...], classes: int) -> np.ndarray:
-    """Return target ids as int64 of this shape, checked."""
+def target_array(target: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Return target ids of this shape, of any integer type and value."""
     ids = _check.as_array("target", target)
     if ids.dtype.kind not in "iu":
         raise TypeError(f"target must hold integer ids, got {_check.describe(ids)}")
     _check.shape("target", ids, shape)
-    if ids.size == 0:
-        raise ValueError(f"target is empty (shape {ids.shape}), expected at least one id")
-    return _check.token_ids("target", ids, classes)
+    return ids
+
+
+def target_ids(target: np.ndarray, classes: int) -> np.ndarray:
+    """Return at least one target id as int64, checked."""
+    if target.size == 0:
+        raise ValueError(f"target is empty (shape {target.shape}), expected at least one id")
+    return _check.token_ids("target", target, classes)
+
+
+def class_weights(class_weight: Any, classes: int) -> np.ndarray:
+    """Return what a target of each class counts, float64 (classes,)."""
+    weights = _check.reals("class_weight", class_weight, np.dtype(np.float64))
+    _check.shape("class_weight", weights, (classes,))
+    if weights.min() < 0:
+        raise ValueError(f"class_weight must be at least 0, got {weights.min():g}")
+    return weights
 
 
 def _floats(name: str, value: Any) -> np.ndarray:

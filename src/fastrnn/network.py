@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastrnn import _check, _ops, _readout, _threads, losses
-from fastrnn._step import Stream
 from fastrnn.layers import Linear, Module, Recurrent
+from fastrnn.layers.composed import dropout_threshold
+from fastrnn.layers.recurrent import Run
 from fastrnn.layers.workspace import FRESH, Workspace
 
 OUTPUTS = ("all", "last")
@@ -28,8 +29,17 @@ _BLOCK_NUMBERS = 1 << 16
 _SLICES = 16
 _SLICE_WORK = 3_000_000
 
-# Whether a state is dropped is decided by 16 random bits.
-_DROPOUT_STEPS = 1 << 16
+
+class _How(NamedTuple):
+    """How a loss is computed."""
+
+    loss: str
+    reduction: str
+    outputs: str
+    class_weight: np.ndarray | None
+    num_threads: int | None
+    dropout: float
+    seed: int
 
 
 class Network:
@@ -40,7 +50,7 @@ class Network:
     layer : RNN or another recurrent layer
         Gives the states h_t.
     readout : Linear
-        W_hy and b_y; ``readout.in_features`` is ``layer.hidden_size``.
+        W_hy and b_y; ``readout.in_features`` is ``layer.output_size``.
     output : {"linear", "softmax"}
         g.
 
@@ -64,10 +74,10 @@ class Network:
             raise TypeError(f"layer must be a recurrent layer, got {_check.describe(layer)}")
         if not isinstance(readout, Linear):
             raise TypeError(f"readout must be a Linear, got {_check.describe(readout)}")
-        if readout.in_features != layer.hidden_size:
+        if readout.in_features != layer.output_size:
             raise ValueError(
                 f"readout takes {readout.in_features} features, "
-                f"expected the layer's hidden_size = {layer.hidden_size}"
+                f"expected the layer's output_size = {layer.output_size}"
             )
         if readout.dtype != layer.dtype:
             raise TypeError(f"readout has dtype {readout.dtype}, expected {layer.dtype}")
@@ -150,16 +160,24 @@ class Network:
         return ("rnn", self.layer), ("readout", self.readout)
 
     def __call__(
-        self, x: Any, h_0: Any = None, *, outputs: str = "all", num_threads: int | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self,
+        x: Any,
+        h_0: Any = None,
+        *,
+        outputs: str = "all",
+        lengths: Any = None,
+        reset_mask: Any = None,
+        num_threads: int | None = None,
+    ) -> tuple[Any, Any]:
         """Return the outputs and the final state; nothing is kept for gradients.
 
         Parameters
         ----------
-        x, h_0, num_threads
+        x, h_0, lengths, reset_mask, num_threads
             As :class:`fastrnn.RNN` takes them.
         outputs : {"all", "last"}
-            The output of every step, or of the last one.
+            The output of every step, or of each sequence's last one: of a bidirectional layer, of
+            the last state in either direction.
 
         Returns
         -------
@@ -167,7 +185,7 @@ class Network:
             Shape (seq_len, batch, out_features), without batch for unbatched x, and without
             seq_len when ``outputs`` is ``"last"``.
         h_n : ndarray
-            The final state, shape (1, batch, hidden_size) or (1, hidden_size).
+            The final state, as the layer returns it.
 
         Raises
         ------
@@ -175,13 +193,19 @@ class Network:
             As :class:`fastrnn.RNN` does; an unknown ``outputs``.
         """
         _check.choice("outputs", outputs, OUTPUTS)
+        layer = self.layer
         with _threads.call:
-            saved = self.layer._forward(x, h_0, num_threads, keep=False)
-            h = saved.h[1:] if outputs == "all" else saved.h[-1]
+            run = layer._forward(
+                x, h_0, num_threads, keep=False, lengths=lengths, reset_mask=reset_mask
+            )
+            h = layer._features(run) if outputs == "all" else layer._last_features(run)
             y = self.readout._forward(h, num_threads)
-        if self.output == "softmax":
-            _ops.softmax(y.reshape(-1, y.shape[-1]))
-        return y if saved.batched else y[..., 0, :], self.layer._state_of(saved.final)
+        if self.output == "softmax" and len(y):
+            _ops.softmax(y)
+        final = layer._state_of(layer._final(run))
+        if outputs == "all":
+            return run.form.given(run.rows.spread(y)), final
+        return y if run.form.batched else y[0], final
 
     def loss(
         self,
@@ -192,17 +216,21 @@ class Network:
         loss: str = "cross_entropy",
         reduction: str = "mean",
         outputs: str = "all",
+        class_weight: Any = None,
+        lengths: Any = None,
+        reset_mask: Any = None,
         num_threads: int | None = None,
-    ) -> tuple[float, np.ndarray]:
+    ) -> tuple[float, Any]:
         """Return the loss and the final state.
 
         Parameters
         ----------
-        x, h_0, num_threads
+        x, h_0, lengths, reset_mask, num_threads
             As :class:`fastrnn.RNN` takes them.
         target : array_like
             For cross-entropy token ids shaped as the outputs without their last dimension; for
-            the squared error floats shaped as the outputs.
+            the squared error floats shaped as the outputs. Where a sequence has no step, whatever
+            stands there is not read.
         loss : {"cross_entropy", "mse"}
             Cross-entropy in nats, of the softmax of the read-out, whatever ``output`` is; or
             the squared error of a linear output.
@@ -210,6 +238,9 @@ class Network:
             Mean over targets (cross-entropy) or elements (mse), or sum.
         outputs : {"all", "last"}
             Which outputs have targets.
+        class_weight : array_like, optional
+            What a target of each class counts, (out_features,), of cross-entropy only; a mean is
+            the sum divided by that of the targets' weights.
 
         Returns
         -------
@@ -223,8 +254,13 @@ class Network:
         TypeError, ValueError, MemoryError
             For a wrong dtype, shape or option.
         """
+        how = self._how(loss, reduction, outputs, class_weight, num_threads)
         with _threads.call:
-            return self._run(x, target, h_0, loss, reduction, outputs, num_threads, False)
+            run = self.layer._forward(
+                x, h_0, num_threads, keep=False, lengths=lengths, reset_mask=reset_mask
+            )
+            value, _ = self._loss(run, target, how, FRESH, with_grad=False)
+        return value, self.layer._state_of(self.layer._final(run))
 
     def loss_and_grad(
         self,
@@ -237,6 +273,9 @@ class Network:
         outputs: str = "all",
         dropout: float = 0.0,
         seed: int = 0,
+        class_weight: Any = None,
+        lengths: Any = None,
+        reset_mask: Any = None,
         num_threads: int | None = None,
     ) -> tuple[float, Any]:
         """Return the loss and the final state, and add to the gradients of all parameters.
@@ -246,13 +285,14 @@ class Network:
 
         Parameters
         ----------
-        x, target, h_0, loss, reduction, outputs, num_threads
+        x, target, h_0, loss, reduction, outputs, class_weight, lengths, reset_mask, num_threads
             As for :meth:`loss`.
         dropout : float
             In [0, 1): the share of the states that is dropped before the read-out, the rest being
             scaled up by 1 / (1 - dropout); of cross-entropy only.
         seed : int
-            Of the choice what to drop; the same for any number of threads.
+            Of the choice what to drop, there and between layers; the same for any number of
+            threads.
 
         Examples
         --------
@@ -266,92 +306,92 @@ class Network:
         seed = _check.integer("seed", seed, 0, _check.MAX_SEED)
         if dropout > 0 and loss != "cross_entropy":
             raise ValueError(f'dropout needs loss "cross_entropy", got loss {loss!r}')
+        how = self._how(loss, reduction, outputs, class_weight, num_threads, dropout, seed)
+        layer, workspace = self.layer, self._workspace
         with _threads.call:
-            return self._run(
-                x, target, h_0, loss, reduction, outputs, num_threads, True, (dropout, seed)
-            )
+            run = layer._forward(
+                x, h_0, num_threads, keep=True, workspace=workspace, lengths=lengths,
+                reset_mask=reset_mask, seed=seed,
+            )  # fmt: skip
+            value, grad = self._loss(run, target, how, workspace, with_grad=True)
+            final = layer._final(run)
+            layer._backward_of(run, grad, outputs == "all", num_threads, workspace)
+        workspace.give(grad_h=grad)
+        layer._give_back(run, workspace)
+        return value, layer._state_of(final)
 
-    def _loss_of_steps(
-        self, stream: Stream, ids: np.ndarray, targets: np.ndarray, stored: int
-    ) -> float:
-        """Return the summed cross-entropy after feeding ids (T,) to a stream of the layer.
-
-        The read-out's weight is stored as the stream's are.
-        """
-        h = _ops.empty((len(ids), self.layer.hidden_size), self.layer.dtype)
-        for token, row in zip(ids, h, strict=True):
-            stream.step(token, out=row)
-        logits = self.readout._forward(h, None, stored)
-        value: float = _ops.cross_entropy_grad(logits, targets, 1.0)
-        return value
-
-    def _run(
+    def _how(
         self,
-        x: Any,
-        target: Any,
-        h_0: Any,
         loss: str,
         reduction: str,
         outputs: str,
+        class_weight: Any,
         num_threads: int | None,
-        with_grad: bool,
-        dropout: tuple[float, int] = (0.0, 0),
-    ) -> tuple[float, Any]:
+        dropout: float = 0.0,
+        seed: int = 0,
+    ) -> _How:
         _check.choice("loss", loss, LOSSES)
         _check.choice("reduction", reduction, losses.REDUCTIONS)
         _check.choice("outputs", outputs, OUTPUTS)
         if loss == "mse" and self.output == "softmax":
             raise ValueError('loss "mse" needs output "linear", got output "softmax"')
-        workspace = self._workspace if with_grad else FRESH
-        saved = self.layer._forward(x, h_0, num_threads, keep=with_grad, workspace=workspace)
-        h = saved.h[1:] if outputs == "all" else saved.h[-1]
-        target = self._checked_target(target, h.shape[:-1], saved.batched, loss)
-        if loss == "cross_entropy":
-            value, grad_h = self._cross_entropy(
-                h, target, reduction, num_threads, with_grad, dropout
-            )
-        else:
-            y = self.readout._forward(h, num_threads)
-            value, grad_y = losses.mse(y, target, reduction)
-            grad_h = self.readout._backward(h, grad_y, num_threads) if with_grad else None
-        if grad_h is not None:
-            grad_output, grad_h_n = (grad_h, None) if outputs == "all" else (None, grad_h)
-            dz, _ = self.layer._backward(
-                saved, grad_output, grad_h_n, num_threads=num_threads, workspace=workspace
-            )
-            workspace.give(grad_h=grad_h, dz=dz if saved.gates is None else None)
-        final = self.layer._state_of(saved.final)
-        workspace.give(h=saved.h, c=saved.c, gates=saved.gates)
-        return value, final
+        if class_weight is not None:
+            if loss != "cross_entropy":
+                raise ValueError(f'class_weight needs loss "cross_entropy", got loss {loss!r}')
+            class_weight = losses.class_weights(class_weight, self.readout.out_features)
+        return _How(loss, reduction, outputs, class_weight, num_threads, dropout, seed)
 
-    def _checked_target(
-        self, target: Any, leading: tuple[int, ...], batched: bool, loss: str
-    ) -> np.ndarray:
-        """Return target with a batch dimension, (T, B[, O]) or (B[, O])."""
-        given = leading if batched else leading[:-1]
-        if loss == "cross_entropy":
-            return losses.target_ids(target, given, self.readout.out_features).reshape(leading)
-        target = _check.floats("target", target, self.layer.dtype)
-        _check.shape("target", target, (*given, self.readout.out_features))
-        return target.reshape(*leading, -1)
+    def _loss(
+        self, run: Run, target: Any, how: _How, workspace: Workspace, *, with_grad: bool
+    ) -> tuple[float, np.ndarray | None]:
+        """Return the loss and the gradient of the rows that the read-out reads."""
+        over_time = how.outputs == "all"
+        h = self.layer._features(run) if over_time else self.layer._last_features(run)
+        target = self._checked_target(target, run, how)
+        if how.loss == "cross_entropy":
+            return self._cross_entropy(h, target, how, workspace, with_grad)
+        y = self.readout._forward(h, how.num_threads)
+        value, grad_y = losses.mse(y, target, how.reduction)
+        return value, self.readout._backward(h, grad_y, how.num_threads) if with_grad else None
+
+    def _checked_target(self, target: Any, run: Run, how: _How) -> np.ndarray:
+        """Return the targets of the rows that the read-out reads, ids (N,) or floats (N, O)."""
+        form, size = run.form, self.readout.out_features
+        rest = () if how.loss == "cross_entropy" else (size,)
+        if how.outputs == "all":
+            target, shape = form.padded("target", target, rest), form.shape(*rest)
+        else:
+            shape = (form.batch, *rest) if form.batched else rest
+        if how.loss == "cross_entropy":
+            target = losses.target_array(target, shape)
+        else:
+            target = _check.floats("target", target, self.layer.dtype)
+            _check.shape("target", target, shape)
+        if how.outputs == "all":
+            target = np.ascontiguousarray(run.rows.gather(form.taken(target)))
+        else:
+            target = target.reshape(-1, *rest)
+        return target if rest else losses.target_ids(target, size)
 
     def _cross_entropy(
         self,
         h: np.ndarray,
         target: np.ndarray,
-        reduction: str,
-        num_threads: int | None,
+        how: _How,
+        workspace: Workspace,
         with_grad: bool,
-        dropout: tuple[float, int],
     ) -> tuple[float, np.ndarray | None]:
         """Read-out, softmax, loss and their gradients, block by block of rows."""
-        rows, hidden, classes = target.size, h.shape[-1], self.readout.out_features
-        grads = self._workspace.take("grad_h", h.shape, h.dtype) if with_grad else None
-        grad_h = None if grads is None else grads.reshape(rows, hidden)
-        h, target = h.reshape(rows, hidden), target.reshape(rows)
+        rows, hidden, classes = len(target), h.shape[1], self.readout.out_features
+        grad_h = workspace.take("grad_h", h.shape, h.dtype) if with_grad else None
         bias, (packed, packed_back) = self.readout._views["bias"], self.readout._packed()
-        scale = 1.0 / rows if reduction == "mean" else 1.0
-        threshold = min(round(dropout[0] * _DROPOUT_STEPS), _DROPOUT_STEPS - 1)
+        counts: float = rows
+        if how.class_weight is not None:
+            counts = float(how.class_weight[target].sum())
+            if counts == 0:
+                raise ValueError("class_weight is 0 for every target, expected one that counts")
+        scale = 1.0 / counts if how.reduction == "mean" else 1.0
+        threshold = dropout_threshold(how.dropout)
         slices = _slices(rows, hidden, classes)
         slice_rows = -(-rows // slices)
         most = max(1, min(_BLOCK_ROWS, _BLOCK_NUMBERS // max(hidden, classes)))
@@ -359,7 +399,7 @@ class Network:
         grad_w, grad_b = self._slice_grads(slices) if with_grad else (None, None)
         row_work = hidden * classes
         threads = _threads.threads_for(
-            rows * row_work * (3 if with_grad else 1), slices, num_threads
+            rows * row_work * (3 if with_grad else 1), slices, how.num_threads
         )
         scratch = _ops.empty((threads, block, classes), h.dtype)
         scratch_h = _ops.empty((threads, block, hidden), h.dtype) if threshold else None
@@ -367,15 +407,15 @@ class Network:
         for start, stop in _threads.segments(slice_rows, slices * row_work):
             _readout.readout_cross_entropy(
                 scratch, scratch_h, values, grad_h, grad_w, grad_b, h, target, packed,
-                packed_back, bias, dropout[1], threshold, scale, slice_rows, start, stop,
-                slices == 1 or start > 0, threads,
+                packed_back, bias, how.class_weight, how.seed, threshold, scale, slice_rows,
+                start, stop, slices == 1 or start > 0, threads,
             )  # fmt: skip
             for one in values.tolist():
                 value += one
         if grad_w is not None and grad_b is not None and slices > 1:
             _ops.column_sums(self.readout.grad["weight"].reshape(-1), grad_w.reshape(slices, -1))
             _ops.column_sums(self.readout.grad["bias"], grad_b)
-        return value * scale, grads
+        return value * scale, grad_h
 
     def _slice_grads(self, slices: int) -> tuple[np.ndarray, np.ndarray]:
         """Return where each slice adds its gradients; a single one adds to the module's own."""

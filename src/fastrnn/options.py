@@ -7,27 +7,44 @@ import inspect
 import re
 from collections.abc import Callable
 
-import numpy as np
-
 from fastrnn import _check, _ops
+from fastrnn import option_values as values
 from fastrnn._threads import processors
 from fastrnn._version import __version__
 from fastrnn.bench import PEERS
-from fastrnn.bench.rows import Row, select
 from fastrnn.cells import CELLS
 from fastrnn.optim import OPTIMIZERS
 from fastrnn.schedules import SCHEDULES
 from fastrnn.text import CharRNN
+from fastrnn.vocabulary import SYMBOLS
+
+_FILES = (
+    "text in UTF-8, which may be compressed with gzip; a pattern in quotes, for all files that "
+    "match; '-' for standard input"
+)
 
 Commands = argparse._SubParsersAction  # argparse has no public name for it
 
 DEFAULT_MODEL = "fastrnn-model.safetensors"
 
+# What `fastrnn generate` gives to whatever writes the text, and what it gives to drawing alone.
+WRITING = ("prompt", "length", "stop", "unknown", "weights")
+DRAWING = (
+    "repetition_penalty",
+    "repetition_window",
+    "temperature",
+    "top_k",
+    "top_p",
+    "min_p",
+    "seed",
+)
+
 EXAMPLES = f"""\
 examples:
   fastrnn train                               learn English from Python's own help
   fastrnn train shakespeare.txt --minutes 5   learn from a text file
-  cat *.txt | fastrnn train - --out m.safetensors
+  fastrnn train 'books/**/*.txt.gz' more.txt  learn from many, one after the other
+  fetch | fastrnn train - --out m.safetensors
   fastrnn generate {DEFAULT_MODEL} --prompt "The " --temperature 0.7
   fastrnn evaluate {DEFAULT_MODEL} other.txt
   fastrnn info {DEFAULT_MODEL}
@@ -71,32 +88,51 @@ def _add_train(commands: Commands) -> None:
         "  fastrnn train sonnets.txt --from shakespeare.safetensors",
     )
     parser.add_argument(
-        "file",
-        nargs="?",
+        "files",
+        nargs="*",
         metavar="FILE",
-        help="text in UTF-8, '-' for standard input; default: Python's help on its language",
+        help=f"{_FILES}; default: Python's help on its language",
     )
     option = parser.add_argument
     option(
         "-o",
         "--out",
-        type=_output,
+        type=values.output,
         metavar="MODEL",
         default=DEFAULT_MODEL,
         help="file to save the model to; an earlier model there is replaced",
     )
     option("--force", action="store_true", help="overwrite MODEL even if it is no fastrnn model")
     option("--quiet", action="store_true", help="show no progress bar")
-    option("--threads", type=_whole(), metavar="N", help="threads to use")
+    option("--threads", type=values.whole(), metavar="N", help="threads to use")
     model = parser.add_argument_group("model")
     model.add_argument("--cell", choices=tuple(CELLS), help="recurrent cell")
-    model.add_argument("--hidden-size", type=_whole(), metavar="N", help="number of hidden units")
+    model.add_argument(
+        "--hidden-size", type=values.whole(), metavar="N", help="number of hidden units"
+    )
     model.add_argument(
         "--nonlinearity", choices=tuple(_ops.NONLINEARITIES), help="activation function"
     )
     model.add_argument(
+        "--symbols",
+        choices=SYMBOLS,
+        help="what is read and written one at a time (default: chars)",
+    )
+    model.add_argument(
+        "--min-count",
+        type=values.whole(),
+        default=1,
+        metavar="N",
+        help="characters that the text has less often are unknown to the model",
+    )
+    _add_unknown(
+        model,
+        "what becomes of such characters, in this text and later ones: 'error', 'skip' to leave "
+        "them out, or a character that the model reads instead (default: error)",
+    )
+    model.add_argument(
         "--seed",
-        type=_whole(0, _check.MAX_SEED),
+        type=values.whole(0, _check.MAX_SEED),
         metavar="N",
         help="seed of weights and sample (default: 0)",
     )
@@ -114,49 +150,54 @@ def _add_train(commands: Commands) -> None:
     training = parser.add_argument_group("training")
     training.add_argument(
         "--minutes",
-        type=_real(above=0),
+        type=values.real(above=0),
         metavar="X",
         help="how long to train (default: 1, unless --epochs is given)",
     )
-    training.add_argument("--epochs", type=_whole(), metavar="N", help="passes over the text")
-    training.add_argument("--batch-size", type=_whole(), metavar="N", help="streams side by side")
+    training.add_argument("--epochs", type=values.whole(), metavar="N", help="passes over the text")
     training.add_argument(
-        "--seq-len", type=_whole(), metavar="N", help="characters that a gradient reaches back"
+        "--batch-size", type=values.whole(), metavar="N", help="streams side by side"
+    )
+    training.add_argument(
+        "--seq-len",
+        type=values.whole(),
+        metavar="N",
+        help="characters that a gradient reaches back",
     )
     training.add_argument("--optimizer", choices=tuple(OPTIMIZERS), help="rule of the updates")
-    training.add_argument("--lr", type=_real(above=0), metavar="X", help="learning rate")
+    training.add_argument("--lr", type=values.real(above=0), metavar="X", help="learning rate")
     training.add_argument("--schedule", choices=SCHEDULES, help="course of the learning rate")
     training.add_argument(
         "--warmup",
-        type=_real(0, below=1),
+        type=values.real(0, below=1),
         metavar="X",
         help="share of the training in which the learning rate rises",
     )
     training.add_argument(
         "--lr-decay",
-        type=_real(above=0, below=1),
+        type=values.real(above=0, below=1),
         metavar="X",
         help="with --schedule step_decay, what the learning rate is multiplied by (default: 0.1)",
     )
     training.add_argument(
         "--lr-decay-every",
-        type=_real(above=0, below=1),
+        type=values.real(above=0, below=1),
         metavar="X",
         help="with --schedule step_decay, the share of the training after which it is, again and "
         "again (default: 1/3)",
     )
     training.add_argument(
         "--dropout",
-        type=_real(0, below=1),
+        type=values.real(0, below=1),
         metavar="X",
         help="share of the hidden states that is left out at each step",
     )
     training.add_argument(
-        "--weight-decay", type=_real(0), metavar="X", help="how fast weights shrink"
+        "--weight-decay", type=values.real(0), metavar="X", help="how fast weights shrink"
     )
     training.add_argument(
         "--clip",
-        type=_real(0),
+        type=values.real(0),
         dest="clip_norm",
         metavar="X",
         help="largest norm of the gradient; 0: no limit",
@@ -175,13 +216,13 @@ def _add_validation(parser: argparse.ArgumentParser) -> None:
     )
     option(
         "--evaluate-every",
-        type=_whole(),
+        type=values.whole(),
         metavar="N",
         help="training steps between evaluations (default: a pass over the text, 50 to 1000)",
     )
     option(
         "--patience",
-        type=_whole(),
+        type=values.whole(),
         metavar="N",
         help="stop after so many evaluations in a row without a new lowest loss",
     )
@@ -191,29 +232,32 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
     option = parser.add_argument_group("files on the way").add_argument
     option(
         "--checkpoint",
-        type=_file(),
+        type=values.file(),
         metavar="FILE",
         help="write all that --resume needs to this file, every so often and at the end",
     )
     option(
-        "--checkpoint-every", type=_whole(), metavar="N", help="training steps between checkpoints"
+        "--checkpoint-every",
+        type=values.whole(),
+        metavar="N",
+        help="training steps between checkpoints",
     )
     option(
         "--checkpoint-minutes",
-        type=_real(0),
+        type=values.real(0),
         metavar="X",
         help="minutes between checkpoints (default: 1, unless --checkpoint-every is given)",
     )
     option(
         "--resume",
-        type=_file(),
+        type=values.file(),
         metavar="FILE",
         help="the same as --checkpoint FILE, but go on from it if there is one; options that are "
         "not given are then as they were",
     )
     option(
         "--history",
-        type=_file(),
+        type=values.file(),
         dest="history_file",
         metavar="FILE",
         help="write the losses and the learning rate of every step as CSV",
@@ -230,31 +274,73 @@ def _add_generate(commands: Commands) -> None:
         commands,
         "generate",
         "write text with a model",
-        "Print the prompt and what the model writes after it.",
+        "Print the prompt and what the model writes after it, as it is written: characters drawn "
+        "from what the model predicts, or with --beam-width the most probable text.",
         f'example:\n  fastrnn generate {DEFAULT_MODEL} --prompt "The " --temperature 0.7',
     )
     option = parser.add_argument
     option("model", metavar="MODEL", help="file that 'fastrnn train' saved")
-    option("--prompt", type=_text, default="", metavar="TEXT", help="text to continue")
-    option("--length", type=_whole(), metavar="N", help="characters to write")
+    option("--prompt", type=values.text, default="", metavar="TEXT", help="text to continue")
+    option("--length", type=values.whole(), metavar="N", help="characters to write, at most")
     option(
+        "--stop",
+        type=values.text,
+        action="append",
+        metavar="TEXT",
+        help="end after this text, which is printed; may be given several times",
+    )
+    option("--num-samples", type=values.whole(), metavar="N", help="number of texts")
+    option(
+        "--beam-width",
+        type=values.whole(),
+        metavar="N",
+        help="search for the most probable text, keeping the N best at each character",
+    )
+    _add_weights(parser)
+    _add_unknown(parser)
+    drawing = parser.add_argument_group(
+        "drawing", "These apply to each character in the order in which they stand here."
+    )
+    drawing.add_argument(
+        "--repetition-penalty",
+        type=values.real(above=0),
+        metavar="X",
+        help="above 1 repeats fewer characters: divides the positive and multiplies the other "
+        "logits of those that the text has",
+    )
+    drawing.add_argument(
+        "--repetition-window",
+        type=values.whole(),
+        metavar="N",
+        help="only the last N characters count for --repetition-penalty (default: all; 10 to 30 "
+        "are better for long texts)",
+    )
+    drawing.add_argument(
         "--temperature",
-        type=_real(0),
+        type=values.real(0),
         metavar="X",
         help="below 1 more cautious, above 1 more daring, 0 always the likeliest character",
     )
-    option("--top-k", type=_whole(), metavar="N", help="draw from the N likeliest characters")
-    option(
+    drawing.add_argument(
+        "--top-k", type=values.whole(), metavar="N", help="draw from the N likeliest characters"
+    )
+    drawing.add_argument(
         "--top-p",
-        type=_real(maximum=1, above=0),
+        type=values.real(maximum=1, above=0),
         metavar="X",
         help="draw from the fewest likeliest characters whose probabilities sum to X",
     )
-    option("--seed", type=_whole(0, _check.MAX_SEED), metavar="N", help="seed of the draws")
-    option("--num-samples", type=_whole(), metavar="N", help="number of texts")
-    _add_weights(parser)
-    _add_unknown(parser)
-    _take_defaults(parser, CharRNN.generate, "length", "temperature", "seed", "num_samples")
+    drawing.add_argument(
+        "--min-p",
+        type=values.real(0, 1),
+        metavar="X",
+        help="draw from the characters at least X times as likely as the likeliest",
+    )
+    drawing.add_argument(
+        "--seed", type=values.whole(0, _check.MAX_SEED), metavar="N", help="seed of the draws"
+    )
+    defaults = ("length", "temperature", "repetition_penalty", "seed", "num_samples")
+    _take_defaults(parser, CharRNN.generate, *defaults)
 
 
 def _add_evaluate(commands: Commands) -> None:
@@ -262,12 +348,20 @@ def _add_evaluate(commands: Commands) -> None:
         commands,
         "evaluate",
         "measure how well a model predicts a text",
-        "Print the mean loss of a model over a text, in nats and in bits per character.",
+        "Print the mean loss of a model over a text, in nats and in bits per character (per byte "
+        "where it is a model of bytes).",
         f"example:\n  fastrnn evaluate {DEFAULT_MODEL} other.txt",
     )
+    parser.add_argument(
+        "--per-char",
+        action="store_true",
+        help="print instead a line for each character but the first, with tabs between its "
+        "position from 0, itself (escaped as in JSON) and the natural logarithm of the "
+        "probability that the model gave it",
+    )
     parser.add_argument("model", metavar="MODEL", help="file that 'fastrnn train' saved")
-    parser.add_argument("file", metavar="FILE", help="text in UTF-8, '-' for standard input")
-    parser.add_argument("--threads", type=_whole(), metavar="N", help="threads to use")
+    parser.add_argument("files", nargs="+", metavar="FILE", help=_FILES)
+    parser.add_argument("--threads", type=values.whole(), metavar="N", help="threads to use")
     _add_weights(parser)
     _add_unknown(parser)
 
@@ -297,27 +391,27 @@ def _add_bench(commands: Commands) -> None:
     option("--quick", action="store_true", help="few rows, few repeats: under a minute")
     option(
         "--rows",
-        type=_rows,
+        type=values.rows,
         metavar="REGEX",
         help="only rows whose name has a match, such as 'train LSTM B32 T50 H128'",
     )
     option(
         "--peers",
-        type=_peers,
+        type=values.peers,
         default=",".join(PEERS),
         metavar="LIST",
         help="other libraries, separated by commas; '' for none",
     )
     option(
         "--threads",
-        type=_whole(1, processors()),
+        type=values.whole(1, processors()),
         default=1,
         metavar="N",
         help="threads of every library",
     )
-    option("--json", type=_file(), metavar="FILE", help="write every measurement as JSON")
-    option("--markdown", type=_file(), metavar="FILE", help="write what is printed")
-    option("--plot", type=_file(".png", ".svg"), metavar="FILE", help="draw it: .png or .svg")
+    option("--json", type=values.file(), metavar="FILE", help="write every measurement as JSON")
+    option("--markdown", type=values.file(), metavar="FILE", help="write what is printed")
+    option("--plot", type=values.file(".png", ".svg"), metavar="FILE", help="draw it: .png or .svg")
 
 
 def _command(
@@ -332,87 +426,6 @@ def _command(
     )
     parser.set_defaults(command=name, parser=parser)
     return parser
-
-
-def _whole(minimum: int = 1, maximum: int = _check.MAX_SIZE) -> Callable[[str], int]:
-    """Return what reads an option's value as a whole number of this range."""
-
-    def read(text: str) -> int:
-        return _check.integer("it", int(text), minimum, maximum)
-
-    return _option_type(read, "a whole number")
-
-
-def _real(minimum: float = -np.inf, maximum: float = np.inf, **bounds: float) -> Callable:
-    """Return what reads an option's value as a number of this range."""
-
-    def read(text: str) -> float:
-        return _check.number("it", float(text), minimum, maximum, **bounds)
-
-    return _option_type(read, "a number")
-
-
-def _option_type(read: Callable, expected: str) -> Callable:
-    """Return ``read`` with its errors as argparse shows them."""
-
-    def checked(text: str) -> float:
-        try:
-            return read(text)
-        except ValueError as error:
-            said = str(error)
-            said = said if said.startswith("it ") else f"it must be {expected}, got {text!r}"
-            raise argparse.ArgumentTypeError(said) from None
-
-    return checked
-
-
-def _text(argument: str) -> str:
-    """Refuse the lone surrogates that stand for bytes which Python could not decode."""
-    if any("\ud800" <= character <= "\udfff" for character in argument):
-        raise argparse.ArgumentTypeError(f"{argument!r} is not valid text in this locale")
-    return argument
-
-
-def _rows(argument: str) -> list[Row]:
-    try:
-        rows = select(argument)
-    except re.error as error:
-        raise argparse.ArgumentTypeError(
-            f"it must be a regular expression, got {argument!r}: {error}"
-        ) from None
-    if not rows:
-        raise argparse.ArgumentTypeError(f"no row has a match of {argument!r}")
-    return rows
-
-
-def _peers(argument: str) -> list[str]:
-    names = [name.strip() for name in argument.split(",") if name.strip()]
-    unknown = [name for name in names if name not in PEERS]
-    if unknown:
-        raise argparse.ArgumentTypeError(
-            f"they must be among {', '.join(PEERS)}, got {', '.join(map(repr, unknown))}"
-        )
-    return list(dict.fromkeys(names))
-
-
-def _file(*endings: str) -> Callable[[str], str]:
-    """Return what reads an option's value as the name of a file with one of these endings."""
-
-    def read(argument: str) -> str:
-        if argument in ("", "-") or not argument.lower().endswith(endings or ""):
-            expected = f"a file that ends in {' or '.join(endings)}" if endings else "a file"
-            raise argparse.ArgumentTypeError(f"it must be the name of {expected}, got {argument!r}")
-        return argument
-
-    return read
-
-
-def _output(argument: str) -> str:
-    if argument in ("", "-"):
-        raise argparse.ArgumentTypeError(
-            f"a model is saved to a file, whose name was expected, got {argument!r}"
-        )
-    return argument
 
 
 def _take_defaults(
@@ -431,14 +444,24 @@ def _add_weights(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_unknown(parser: argparse.ArgumentParser) -> None:
+def _add_unknown(parser: argparse._ActionsContainer, what: str = "") -> None:
     parser.add_argument(
         "--unknown",
-        type=_text,
-        default="error",
-        metavar="CHAR",
-        help="a character the model knows, to stand in for each one that it does not",
+        type=values.policy,
+        metavar="POLICY",
+        help=what
+        or "what becomes of characters that the model does not know, if not as it was "
+        "trained: 'error', 'skip' to leave them out, or a character that it reads instead",
     )
+
+
+def take_files_among_options(arguments: argparse.Namespace, extra: list[str]) -> None:
+    """Add the files that came after an option, which argparse leaves over; refuse all else."""
+    unknown = any(argument.startswith("-") and argument != "-" for argument in extra)
+    if "files" in arguments and not unknown:
+        arguments.files = [*arguments.files, *extra]
+    elif extra:
+        arguments.parser.error(f"unrecognized arguments: {' '.join(extra)}")
 
 
 def with_names(line: str, parser: argparse.ArgumentParser) -> str:

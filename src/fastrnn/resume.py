@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fastrnn import _check, checkpoint
+from fastrnn.corpus import Corpus
 from fastrnn.errors import ModelFileError
 from fastrnn.records import Recorder
 from fastrnn.train import Training
@@ -22,28 +23,26 @@ from fastrnn.train import Training
 _PREFIX = "training."
 _ENTRY = "training"
 
-# Characters hashed at a time, so that a long text is not copied as a whole.
-_HASHED = 2**20
-
 _DEFAULT_MINUTES = 1.0
 
 # What the options say of held-out text that is not a share of the other: its hash says the rest.
 A_TEXT = "a text"
 
 
-def fingerprint(text: str | None) -> dict[str, Any] | None:
-    """Return the length and the SHA-256 of a text, None for none.
+def fingerprint(text: Corpus | None) -> dict[str, Any] | None:
+    """Return the length of a text and the SHA-256 of its UTF-8, None for none.
 
     Examples
     --------
-    >>> fingerprint("to be")["characters"], fingerprint("to be")["sha256"][:8]
+    >>> found = fingerprint(Corpus.from_text("to be"))
+    >>> found["characters"], found["sha256"][:8]
     (5, '0af1207e')
     """
     if text is None:
         return None
     digest = hashlib.sha256()
-    for start in range(0, len(text), _HASHED):
-        digest.update(text[start : start + _HASHED].encode("utf-8", "surrogatepass"))
+    for piece in text._strings():
+        digest.update(piece.encode("utf-8", "surrogatepass"))
     return {"characters": len(text), "sha256": digest.hexdigest()}
 
 

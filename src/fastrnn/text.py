@@ -1,10 +1,9 @@
-"""Character models: learn to continue a text, one Unicode character after another."""
+"""Character models: learn to continue a text, one character or one byte after another."""
 
 from __future__ import annotations
 
 import math
 import os
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,28 +12,36 @@ import numpy as np
 from fastrnn import _check, checkpoint
 from fastrnn._version import __version__
 from fastrnn.cells import CELLS, make_layer, make_network
-from fastrnn.errors import ModelFileError, NonFiniteLossError
+from fastrnn.corpus import Corpus
+from fastrnn.errors import ModelFileError
 from fastrnn.fitting import PathLike, Surroundings, TrainingStep, fit
+from fastrnn.language import LanguageModel
 from fastrnn.network import Network
 from fastrnn.resume import model_layout
-from fastrnn.sampling import generate_ids
 from fastrnn.train import Options
-from fastrnn.vocabulary import Vocabulary, check_text
+from fastrnn.vocabulary import (
+    ERROR,
+    SYMBOLS,
+    Bytes,
+    Symbols,
+    Vocabulary,
+    check_policy,
+    check_text,
+    described,
+    replacement,
+)
 
 _KIND = "CharRNN"
 
-# Evaluation walks a text in chunks of this many characters: the loss does not depend on it,
-# the memory that the logits take does.
-_EVALUATION_CHUNK = 1024
-
-_LARGEST_EXPONENT = math.log(sys.float_info.max)
+# What a model's configuration has gained since files were first written, and what it was before.
+_ADDED = {"symbols": "chars", "unknown": ERROR}
 
 
-class CharRNN:
-    """A recurrent network that models text character by character.
+class CharRNN(LanguageModel):
+    r"""A recurrent network that models text character by character.
 
-    The characters of the vocabulary enter as ids, pass one recurrent layer, and a linear
-    readout followed by a softmax gives the probability of every character to come next.
+    The characters of the vocabulary (or the bytes of UTF-8) enter as ids, pass one recurrent layer,
+    and a linear readout followed by a softmax gives the probability of every one to come next.
 
     Parameters
     ----------
@@ -51,14 +58,26 @@ class CharRNN:
         model bit for bit, whatever the number of threads.
     vocabulary : str, optional
         A text that holds every character the model shall know. Without it these are the
-        characters of the text that :meth:`fit` first gets.
+        characters of the text that :meth:`fit` first gets. :meth:`fastrnn.Corpus.characters`
+        gives one without the rare characters of a text.
+    symbols : {"chars", "bytes"}
+        What the model reads and writes one of at a time. With ``"bytes"`` these are the 256 bytes,
+        of which UTF-8 makes every character: nothing is unknown, and one character of most scripts
+        is two or three steps. Lengths and losses are then those of bytes.
+    unknown : str
+        What becomes of a character that is not in the vocabulary, wherever text goes in:
+        ``"error"``, an :class:`UnknownCharacterError`; ``"skip"``, the text is read as if without
+        it; or a single character, which is read in its place and is part of the vocabulary
+        whatever the text. ``"\ufffd"``, Unicode's own for this, so becomes a symbol that the
+        model learns for all it does not know. It is saved with the model.
 
     Attributes
     ----------
     network : Network or None
         The layer and the readout; None as long as the vocabulary is unknown.
     vocabulary : str
-        The distinct characters the model knows, in code point order; empty at first.
+        The distinct characters the model knows, in code point order; empty at first, and in a
+        model of bytes.
     history : list of dict
         One record for each training step: its number ``step`` from 1, the mean ``loss`` over
         the step's characters before the update in nats, ``chars``, the number of characters
@@ -87,6 +106,8 @@ class CharRNN:
         dtype: Any = np.float32,
         seed: int = 0,
         vocabulary: str | None = None,
+        symbols: str = "chars",
+        unknown: str = ERROR,
     ) -> None:
         self.cell = _check.choice("cell", cell, tuple(CELLS))
         self.hidden_size = _check.integer("hidden_size", hidden_size)
@@ -95,29 +116,40 @@ class CharRNN:
         self.seed = _check.integer("seed", seed, 0, _check.MAX_SEED)
         self.network: Network | None = None
         self.history: list[dict[str, Any]] = []
-        self._vocabulary: Vocabulary | None = None
-        if vocabulary is None:
+        self.symbols = _check.choice("symbols", symbols, SYMBOLS)
+        check_policy("unknown", unknown)
+        self.unknown = unknown
+        self._vocabulary: Symbols | None = None
+        if symbols == Bytes.name:
+            if vocabulary is not None:
+                raise ValueError(
+                    f"vocabulary must not be given with symbols='bytes', which are always the "
+                    f"same 256, got {_check.describe(vocabulary)}"
+                )
+            self._build(Bytes())
+        elif vocabulary is None:
             # The layer is built when the text is known; its options are checked now.
             make_layer(cell, 1, 1, nonlinearity=nonlinearity, dtype=self.dtype, seed=0)
         else:
             check_text("vocabulary", vocabulary, 1)
-            self._build(Vocabulary(vocabulary))
+            self._build(Vocabulary(vocabulary + replacement(unknown)))
 
     @property
     def vocabulary(self) -> str:
-        """The distinct characters the model knows, in code point order."""
+        """The distinct characters the model knows, in code point order; empty for bytes."""
         return "" if self._vocabulary is None else self._vocabulary.characters
 
     def __repr__(self) -> str:
+        of_bytes = self.symbols == Bytes.name
+        known = "256 bytes" if of_bytes else f"vocabulary of {len(self.vocabulary)}"
         return (
             f"CharRNN(cell={self.cell!r}, hidden_size={self.hidden_size}, "
-            f"nonlinearity={self.nonlinearity!r}, dtype={self.dtype.name!r}, "
-            f"vocabulary of {len(self.vocabulary)})"
+            f"nonlinearity={self.nonlinearity!r}, dtype={self.dtype.name!r}, {known})"
         )
 
     def fit(
         self,
-        text: str,
+        text: str | Corpus,
         *,
         epochs: int | None = None,
         steps: int | None = None,
@@ -134,8 +166,9 @@ class CharRNN:
         weight_decay: float | None = None,
         clip_norm: float | None = 5.0,
         clip_value: float | None = None,
+        unknown: str | None = None,
         grow_vocabulary: bool = False,
-        validation: str | float | None = None,
+        validation: str | Corpus | float | None = None,
         evaluate_every: int | None = None,
         patience: int | None = None,
         checkpoint: PathLike | None = None,
@@ -167,8 +200,9 @@ class CharRNN:
 
         Parameters
         ----------
-        text : str
-            At least ``seq_len`` + 1 characters.
+        text : str or Corpus
+            At least ``seq_len`` + 1 characters. A corpus may be larger than memory; both give the
+            same model, bit for bit.
         epochs : int, optional
             Passes over the text; 1 if neither ``steps`` nor ``minutes`` is given.
         steps : int, optional
@@ -208,13 +242,18 @@ class CharRNN:
             Largest Euclidean norm of the gradient as a whole; None does not clip.
         clip_value : float or None
             Largest absolute value of any gradient entry, applied before ``clip_norm``.
+        unknown : str, optional
+            What becomes of characters that are not in the vocabulary, in the held-out text too; as
+            the model has it unless given.
         grow_vocabulary : bool
             Learn characters too that the model does not know, instead of refusing them. Its
             network is then a new one, in which the known characters have the logits they had, and
-            a new one begins as the mean of them.
-        validation : str or float, optional
+            a new one begins as the mean of them. Not for bytes, of which all are known, and not
+            with an ``unknown`` other than ``"error"``.
+        validation : str, Corpus or float, optional
             Held-out text: of its own, or the share of the text at its end, in (0, 1). It is cut
-            into 32 streams, fewer if they were shorter than 1,024 characters.
+            into 32 streams, fewer if they were shorter than 1,024 characters. A new model knows
+            the characters of a text of its own too, unless ``unknown`` says what becomes of them.
         evaluate_every : int, optional
             Steps between evaluations of the held-out text; as many as a pass over the text has,
             but 50 to 1,000, unless given. The last step is followed by one in any case.
@@ -290,6 +329,7 @@ class CharRNN:
             num_threads=num_threads,
         )
         around = Surroundings(
+            unknown=self._policy(unknown),
             validation=validation,
             grow_vocabulary=grow_vocabulary,
             checkpoint=checkpoint,
@@ -302,154 +342,6 @@ class CharRNN:
         )
         fit(self, text, options, around)
         return self
-
-    def generate(
-        self,
-        prompt: str = "",
-        length: int = 500,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        seed: int = 0,
-        num_samples: int = 1,
-        unknown: str = "error",
-        weights: str | None = None,
-    ) -> str | list[str]:
-        """Continue a prompt with characters drawn one by one from the model's prediction.
-
-        Parameters
-        ----------
-        prompt : str
-            The text to continue. The model starts an empty prompt as if after a newline, or
-            after the first character of its vocabulary if that has no newline.
-        length : int
-            Number of characters to generate, not counting the prompt.
-        temperature : float
-            Divides the logits: below 1 is more cautious, above 1 more daring; 0 always takes
-            the most likely character.
-        top_k : int, optional
-            Draw from the ``top_k`` most likely characters only.
-        top_p : float, optional
-            Draw from the fewest most likely characters whose probabilities sum to ``top_p``,
-            in (0, 1], only. Applied after ``top_k``.
-        seed : int
-            Seed of the draws. The same seed gives the same text.
-        num_samples : int
-            Number of texts to generate.
-        unknown : str
-            ``"error"``, or a character of the vocabulary to stand in for each character of the
-            prompt that the model does not know.
-        weights : {"float32", "bfloat16", "int8"}, optional
-            What the weights that every character needs are stored as, those of a float32 model:
-            smaller ones are faster from a hidden_size of about 256 on, and change the
-            predictions a little. :meth:`evaluate` measures how much.
-
-        Returns
-        -------
-        str or list of str
-            The prompt as given followed by ``length`` characters; a list of such texts if
-            ``num_samples`` is above 1.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If an argument has the wrong type or value.
-        UnknownCharacterError
-            If the prompt holds a character the model does not know.
-        RuntimeError
-            If the model has no vocabulary yet.
-        """
-        network, vocabulary = self._ready()
-        start = prompt if prompt != "" else self._start_character()
-        prompt_ids = vocabulary.encode(start, name="prompt", unknown=unknown)
-        samples = generate_ids(
-            network,
-            prompt_ids,
-            length,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            seed=_check.integer("seed", seed, 0, _check.MAX_SEED),
-            num_samples=num_samples,
-            weights=weights,
-        )
-        texts = [prompt + vocabulary.decode(ids) for ids in samples]
-        return texts[0] if num_samples == 1 else texts
-
-    def evaluate(
-        self,
-        text: str,
-        *,
-        unknown: str = "error",
-        num_threads: int | None = None,
-        weights: str | None = None,
-    ) -> dict[str, float]:
-        """Measure how well the model predicts a text, reading it from beginning to end.
-
-        Every character but the first is predicted from all those before it.
-
-        Parameters
-        ----------
-        text : str
-            At least two characters.
-        unknown : str
-            ``"error"``, or a character of the vocabulary to stand in for each unknown one.
-        num_threads : int, optional
-            Threads to use, :func:`fastrnn.get_num_threads` by default.
-        weights : {"float32", "bfloat16", "int8"}, optional
-            Measure the model as :meth:`generate` runs it with these weights, one character after
-            the other.
-
-        Returns
-        -------
-        dict
-            ``loss``: mean negative log-likelihood of a character, in nats;
-            ``bits_per_char``: the same in bits, loss / ln 2;
-            ``perplexity``: e to the loss, the number of characters an equally uncertain
-            uniform guess would choose among.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If an argument has the wrong type or value.
-        UnknownCharacterError
-            If the text holds a character the model does not know.
-        NonFiniteLossError
-            If the loss is too large for the model's dtype.
-        RuntimeError
-            If the model has no vocabulary yet.
-        """
-        network, vocabulary = self._ready()
-        check_text("text", text, 2)
-        stored = _check.weights("weights", weights, self.dtype)
-        stream = network.layer._stream(1, stored) if stored else None
-        ids = vocabulary.encode(text, unknown=unknown)[:, np.newaxis]
-        total, state = 0.0, None
-        for start in range(0, len(ids) - 1, _EVALUATION_CHUNK):
-            stop = min(start + _EVALUATION_CHUNK, len(ids) - 1)
-            if stream is not None:
-                read, targets = ids[start:stop, 0], ids[start + 1 : stop + 1, 0]
-                total += network._loss_of_steps(stream, read, targets, stored)
-                continue
-            chunk_loss, state = network.loss(
-                ids[start:stop],
-                ids[start + 1 : stop + 1],
-                state,
-                reduction="sum",
-                num_threads=num_threads,
-            )
-            total += chunk_loss
-        loss = total / (len(ids) - 1)
-        if not math.isfinite(loss):
-            raise NonFiniteLossError(
-                f"the loss over text is {loss}: the model's outputs exceed the range of "
-                f"{self.dtype.name}; train it again with a lower learning rate"
-            )
-        return {
-            "loss": loss,
-            "bits_per_char": loss / math.log(2.0),
-            "perplexity": math.exp(loss) if loss < _LARGEST_EXPONENT else math.inf,
-        }
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write weights, configuration and vocabulary to one safetensors file.
@@ -510,11 +402,13 @@ class CharRNN:
                 "nonlinearity": self.nonlinearity,
                 "dtype": self.dtype.name,
                 "seed": self.seed,
+                "symbols": self.symbols,
+                "unknown": self.unknown,
             },
-            "vocabulary": self.vocabulary,
+            "vocabulary": self.vocabulary or None,
         }
 
-    def _build(self, vocabulary: Vocabulary) -> None:
+    def _build(self, vocabulary: Symbols) -> None:
         self.network = make_network(
             self.cell,
             len(vocabulary),
@@ -526,15 +420,19 @@ class CharRNN:
         )
         self._vocabulary = vocabulary
 
-    def _ready(self) -> tuple[Network, Vocabulary]:
+    def _policy(self, unknown: str | None) -> str:
+        """Return what becomes of unknown characters: as asked for, or as the model has it."""
+        if unknown is None:
+            return self.unknown
+        check_policy("unknown", unknown)
+        return unknown
+
+    def _ready(self) -> tuple[Network, Symbols]:
         if self.network is None or self._vocabulary is None:
             raise RuntimeError(
                 "this CharRNN has no vocabulary yet; call fit(text) first, or fastrnn.load(path)"
             )
         return self.network, self._vocabulary
-
-    def _start_character(self) -> str:
-        return "\n" if "\n" in self.vocabulary else self.vocabulary[0]
 
 
 def load(path: str | os.PathLike[str]) -> CharRNN:
@@ -547,20 +445,22 @@ def _settings(description: dict[str, Any], layout: checkpoint.Layout) -> dict[st
     _check.choice("its kind", description.get("kind"), (_KIND,))
     config: Any = description.get("config")
     vocabulary: Any = description.get("vocabulary")
-    check_text("its vocabulary", vocabulary, 1)
-    if vocabulary != Vocabulary(vocabulary).characters:
-        raise ValueError("its vocabulary is not a sorted set of distinct characters")
-    expected = {"cell", "hidden_size", "nonlinearity", "dtype", "seed"}
-    if not isinstance(config, dict) or set(config) != expected:
-        raise ValueError(f"its config must hold exactly {', '.join(sorted(expected))}")
+    required = {"cell", "hidden_size", "nonlinearity", "dtype", "seed"}
+    if not isinstance(config, dict) or set(config) - set(_ADDED) != required:
+        raise ValueError(
+            f"its config must hold exactly {', '.join(sorted(required))}; {', '.join(_ADDED)} "
+            f"may be missing"
+        )
+    config = {**_ADDED, **config}
+    size = len(described(config["symbols"], vocabulary, config["unknown"]))
     hidden_size = _check.integer("hidden_size", config["hidden_size"])
     dtype = _check.float_dtype("dtype", config["dtype"])
     sizes = [math.prod(shape) for _, shape in layout.values()]
     largest = max(sizes, default=0)
-    if hidden_size * max(hidden_size, len(vocabulary)) > largest:
+    if hidden_size * max(hidden_size, size) > largest:
         raise ValueError(
             f"its largest tensor has {largest:,} numbers, too few for hidden_size {hidden_size:,} "
-            f"and {len(vocabulary):,} characters"
+            f"and {size:,} {config['symbols']}"
         )
     _check.memory("its tensors, the model and gradients", sum(sizes), 3 * dtype.itemsize)
     return {**config, "vocabulary": vocabulary}

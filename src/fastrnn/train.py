@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from fastrnn import _check
 from fastrnn import history as curve
 from fastrnn.errors import StopTraining
 from fastrnn.network import Network
+from fastrnn.streams import Ids, Streams
 from fastrnn.updates import Settings, Updates, progress_bar
 from fastrnn.validation import Validation
 
@@ -70,58 +71,7 @@ class Options(Settings):
         super().__post_init__()
 
 
-@dataclass(frozen=True)
-class Streams:
-    """Token ids and the ids that follow them, as parallel streams.
-
-    Attributes
-    ----------
-    inputs, targets : ndarray of int64, shape (stream_len, batch_size)
-        ``targets[t, b]`` is the id that follows ``inputs[t, b]``.
-    """
-
-    inputs: np.ndarray
-    targets: np.ndarray
-
-    @classmethod
-    def split(cls, ids: np.ndarray, batch_size: int, seq_len: int) -> Streams:
-        """Cut ``ids``, shape (n,) with n > ``seq_len``, into contiguous streams of equal length.
-
-        There are ``batch_size`` streams, or as many as hold ``seq_len`` ids and a target each
-        if those are fewer. Fewer than one stream's number of ids are left over at the end.
-        """
-        batch_size = stream_count(len(ids), batch_size, seq_len)
-        stream_len = (len(ids) - 1) // batch_size
-        used = batch_size * stream_len
-        shape = (batch_size, stream_len)
-        return cls(ids[:used].reshape(shape).T, ids[1 : used + 1].reshape(shape).T)
-
-    def walk(
-        self, seq_len: int, first_step: int = 0
-    ) -> Iterator[tuple[np.ndarray, np.ndarray, bool]]:
-        """Yield (inputs, targets, first) of the next ``seq_len`` steps, over and over.
-
-        It begins as if ``first_step`` chunks had been yielded already. ``first`` is true at the
-        beginning of each pass; the last chunk of a pass may be shorter.
-        """
-        begin = first_step % self.chunk_count(seq_len) * seq_len
-        while True:
-            for start in range(begin, len(self.inputs), seq_len):
-                chunk = slice(start, start + seq_len)
-                yield self.inputs[chunk], self.targets[chunk], start == 0
-            begin = 0
-
-    def chunk_count(self, seq_len: int) -> int:
-        """Return the number of chunks in one pass."""
-        return math.ceil(len(self.inputs) / seq_len)
-
-    def target_count(self, steps: int, seq_len: int) -> int:
-        """Return the number of targets in the first ``steps`` chunks."""
-        passes, rest = divmod(steps, self.chunk_count(seq_len))
-        return self.inputs.size * passes + self.inputs[: rest * seq_len].size
-
-
-def held_out_streams(ids: np.ndarray) -> Streams:
+def held_out_streams(ids: Ids) -> Streams:
     """Cut two or more held-out ids into streams to evaluate side by side.
 
     One after another they would take several times as long. There are fewer than 32 streams if
@@ -129,17 +79,6 @@ def held_out_streams(ids: np.ndarray) -> Streams:
     before them, do not count.
     """
     return Streams.split(ids, _HELD_OUT_STREAMS, min(_SHORTEST_HELD_OUT, len(ids) - 1))
-
-
-def stream_count(length: int, batch_size: int, seq_len: int) -> int:
-    """Return into how many streams ``length`` ids are cut, ``batch_size`` at most.
-
-    Examples
-    --------
-    >>> stream_count(1000, batch_size=4, seq_len=64), stream_count(200, batch_size=4, seq_len=64)
-    (4, 3)
-    """
-    return min(batch_size, (length - 1) // seq_len)
 
 
 @dataclass(frozen=True)

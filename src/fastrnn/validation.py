@@ -4,62 +4,89 @@ from __future__ import annotations
 
 import math
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from fastrnn import _check
+from fastrnn.corpus import Corpus, as_corpus
 from fastrnn.network import Network
-
-if TYPE_CHECKING:
-    from fastrnn.train import Streams
+from fastrnn.streams import Streams, check_window
+from fastrnn.vocabulary import check_length
 
 # Steps evaluated at a time: the loss does not depend on it, the memory of the logits does.
 _CHUNK = 64
 
 
-def split(text: str, validation: Any, seq_len: int) -> tuple[str, str | None]:
+def split(text: Corpus, validation: Any) -> tuple[Corpus, Corpus | None]:
     """Return what to learn from and what is held out, by fit's argument ``validation``.
 
     Raises
     ------
     TypeError, ValueError
-        If ``validation`` is neither a text of two characters, nor a share in (0, 1) that leaves
-        two characters to it and ``seq_len`` + 1 to learn from, nor None.
+        If ``validation`` is neither a text nor a share in (0, 1) nor None.
 
     Examples
     --------
-    >>> split("to be or not to be", 0.3, seq_len=4)
+    >>> learned, held_out = split(Corpus.from_text("to be or not to be"), 0.3)
+    >>> learned.text(), held_out.text()
     ('to be or not ', 'to be')
     """
     if validation is None:
         return text, None
-    if isinstance(validation, str):
-        if len(validation) < 2:
-            raise ValueError(
-                f"validation has {len(validation)} character{'s' * (len(validation) != 1)}, at "
-                f"least 2 are expected"
-            )
-        return text, validation
+    if is_text(validation):
+        return text, as_corpus("validation", validation)
     try:
         share = _check.number("validation", validation, above=0, below=1)
     except TypeError:
         raise TypeError(
-            f"validation must be a share of the text or a text, got {_check.describe(validation)}"
+            f"validation must be a share of the text, a str or a Corpus, "
+            f"got {_check.describe(validation)}"
         ) from None
-    held_out = int(share * len(text))
+    cut = len(text) - int(share * len(text))
+    return text[:cut], text[cut:]
+
+
+def is_text(validation: Any) -> bool:
+    """Return whether fit's argument ``validation`` is a text of its own."""
+    return isinstance(validation, (str, Corpus))
+
+
+def check_lengths(
+    learned: int, held_out: int | None, validation: Any, unit: str, seq_len: int
+) -> None:
+    """Require a window to learn from, and two symbols to evaluate.
+
+    Parameters
+    ----------
+    learned, held_out : int
+        Numbers of symbols of what :func:`split` returned, None for None.
+    validation : str, Corpus, float or None
+        What it was given.
+    unit : str
+        What to call a symbol.
+    seq_len : int
+
+    Raises
+    ------
+    ValueError
+        If there are too few.
+    """
+    if held_out is None or is_text(validation):
+        check_window(learned, unit, seq_len)
+        if held_out is not None:
+            check_length("validation", held_out, 2, unit)
+        return
     if held_out < 2:
         raise ValueError(
-            f"validation={share:g} of {len(text):,} characters are {held_out}, at least 2 are "
-            f"expected; use a larger share"
+            f"validation={validation:g} of {learned + held_out:,} {unit}s are {held_out}, at least "
+            f"2 are expected; use a larger share"
         )
-    cut = len(text) - held_out
-    if cut <= seq_len:
+    if learned <= seq_len:
         raise ValueError(
-            f"validation={share:g} leaves {cut:,} characters to learn from, fewer than one window "
-            f"of seq_len + 1 = {seq_len + 1:,}; use a smaller share or a longer text"
+            f"validation={validation:g} leaves {learned:,} {unit}s to learn from, fewer than one "
+            f"window of seq_len + 1 = {seq_len + 1:,}; use a smaller share or a longer text"
         )
-    return text[:cut], text[cut:]
 
 
 class Validation:

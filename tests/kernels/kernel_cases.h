@@ -71,9 +71,72 @@ static void NAME(gemm_tn_case)(const char *isa, const TABLE *k, ptrdiff_t m, ptr
 
 #include "cell_cases.h"
 
+/* What is drawn from a copy of the logits. */
+static double NAME(drawn)(const TABLE *k, const REAL *logits, const int32_t *seen, ptrdiff_t n,
+                          fr_sampling options, double uniform_number) {
+    REAL *row = NAME(copy)(logits, n), *scratch = NAME(make)(n);
+    const ptrdiff_t index = k->sample(row, scratch, seen, n, &options, uniform_number);
+    free(row), free(scratch);
+    return (double)index;
+}
+
+static void NAME(sample_cases)(const char *isa, const TABLE *k, const REAL *logits,
+                               const REAL *probabilities, ptrdiff_t n) {
+    const fr_sampling plain = {.repetition_penalty = 1, .temperature = 1, .top_k = n, .top_p = 1};
+    fr_sampling greedy = plain, one = plain, few = plain, likely = plain;
+    greedy.temperature = 0, one.top_k = 1, few.top_p = 1e-6, likely.min_p = 1;
+    ptrdiff_t best = 0;
+    for (ptrdiff_t j = 1; j < n; j++)
+        if (logits[j] > logits[best]) best = j;
+    check(isa, "sample, greedy", 1, n, NAME(drawn)(k, logits, NULL, n, greedy, 0.99), best, 0);
+    check(isa, "sample, top_k", 1, n, NAME(drawn)(k, logits, NULL, n, one, 0.99), best, 0);
+    check(isa, "sample, top_p", 1, n, NAME(drawn)(k, logits, NULL, n, few, 0.99), best, 0);
+    check(isa, "sample, min_p", 1, n, NAME(drawn)(k, logits, NULL, n, likely, 0.99), best, 0);
+
+    /* The middle of each slice of the cumulative distribution gives its index. */
+    double below = 0;
+    for (ptrdiff_t j = 0; j < n; j++) {
+        const double p = probabilities[j];
+        check(isa, "sample", 1, n, NAME(drawn)(k, logits, NULL, n, plain, below + p / 2), j, 0);
+        below += p;
+    }
+
+    /* A min_p just below a token's share of the largest probability keeps that token. */
+    for (ptrdiff_t last = 0; last < n; last++) {
+        const double least = 0.999 * (double)probabilities[last];
+        likely.min_p = least / (double)probabilities[best];
+        ptrdiff_t first_kept = -1, last_kept = -1;
+        for (ptrdiff_t j = 0; j < n; j++) {
+            if ((double)probabilities[j] < least) continue;
+            if (first_kept < 0) first_kept = j;
+            last_kept = j;
+        }
+        check(isa, "sample, min_p, first", 1, n, NAME(drawn)(k, logits, NULL, n, likely, 0),
+              first_kept, 0);
+        check(isa, "sample, min_p, last", 1, n, NAME(drawn)(k, logits, NULL, n, likely, 0.999999),
+              last_kept, 0);
+    }
+
+    /* A penalty takes from what was seen, whatever its sign, and from nothing else. */
+    int32_t *seen = malloc((size_t)n * sizeof(int32_t));
+    for (ptrdiff_t j = 0; j < n; j++) seen[j] = j % 3 == 0 ? (int32_t)j + 1 : 0;
+    greedy.repetition_penalty = 3;
+    ptrdiff_t expected = 0;
+    double most = -HUGE_VAL;
+    for (ptrdiff_t j = 0; j < n; j++) {
+        double x = logits[j];
+        if (seen[j]) x = x > 0 ? x / 3 : x * 3;
+        if (x > most) most = x, expected = j;
+    }
+    check(isa, "sample, penalty", 1, n, NAME(drawn)(k, logits, seen, n, greedy, 0), expected, 0);
+    greedy.repetition_penalty = 1;
+    check(isa, "sample, penalty of 1", 1, n, NAME(drawn)(k, logits, seen, n, greedy, 0), best, 0);
+    free(seen);
+}
+
 static void NAME(row_cases)(const char *isa, const TABLE *k, ptrdiff_t m, ptrdiff_t n) {
     REAL *logits = NAME(make)(m * n), *probabilities = NAME(copy)(logits, m * n);
-    REAL *grad = NAME(copy)(logits, m * n), *scratch = NAME(make)(n);
+    REAL *grad = NAME(copy)(logits, m * n);
     REAL *table = NAME(make)(m * n), *before = NAME(copy)(table, m * n);
     int64_t *targets = malloc((size_t)m * sizeof(int64_t));
     int64_t *rows = malloc((size_t)m * sizeof(int64_t));
@@ -99,26 +162,9 @@ static void NAME(row_cases)(const char *isa, const TABLE *k, ptrdiff_t m, ptrdif
     check(isa, "cross_entropy", m, n, loss, expected_loss, TOLERANCE);
     check(isa, "cross_entropy_grad, loss", m, n, loss_again, expected_loss, TOLERANCE);
 
-    /* Greedy takes the largest; top_k = 1 and a tiny top_p do too, wherever uniform falls. */
-    ptrdiff_t best = 0;
-    for (ptrdiff_t j = 1; j < n; j++)
-        if (logits[j] > logits[best]) best = j;
-    REAL *row = NAME(copy)(logits, n);
-    check(isa, "sample, greedy", 1, n, k->sample(row, scratch, n, 0, n, 1, 0.99), best, 0);
-    memcpy(row, logits, (size_t)n * sizeof(REAL));
-    check(isa, "sample, top_k", 1, n, k->sample(row, scratch, n, 1, 1, 1, 0.99), best, 0);
-    memcpy(row, logits, (size_t)n * sizeof(REAL));
-    check(isa, "sample, top_p", 1, n, k->sample(row, scratch, n, 1, n, 1e-6, 0.99), best, 0);
-    /* The middle of each slice of the cumulative distribution gives its index. */
-    double below = 0;
-    for (ptrdiff_t j = 0; j < n; j++) {
-        const double p = probabilities[j];
-        memcpy(row, logits, (size_t)n * sizeof(REAL));
-        check(isa, "sample", 1, n, k->sample(row, scratch, n, 1, n, 1, below + p / 2), j, 0);
-        below += p;
-    }
-    free(logits), free(probabilities), free(grad), free(scratch), free(table), free(before);
-    free(targets), free(rows), free(row);
+    NAME(sample_cases)(isa, k, logits, probabilities, n);
+    free(logits), free(probabilities), free(grad), free(table), free(before);
+    free(targets), free(rows);
 }
 
 static void NAME(sweep_cases)(const char *isa, const TABLE *k, ptrdiff_t size) {

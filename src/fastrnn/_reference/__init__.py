@@ -5,8 +5,8 @@ equation. Tests compare the two; nothing in fastrnn ever calls this package in p
 compiled code, and this package imports nothing else of fastrnn.
 
 Read `projection` and `rnn` first (the cell and backpropagation through time), then `lstm` and `gru`
-(cells with gates), `linear` and `losses` (the readout and what it is trained for), `optim` (one
-step of training) and `sampling` (writing text).
+(cells with gates), `stack` (layers, directions, lengths), `linear` and `losses` (the readout and
+what it is trained for), `optim` (one step of training) and `sampling` (writing text).
 
 Every function of a cell takes one time step, or one sequence, of a whole batch at once. Sizes are
 T steps, B sequences, I input features and H hidden units.
@@ -29,8 +29,10 @@ from fastrnn._reference.optim import (
 from fastrnn._reference.projection import input_projection
 from fastrnn._reference.rnn import rnn_backward, rnn_forward, rnn_step
 from fastrnn._reference.sampling import sample
+from fastrnn._reference.stack import Stack, stack_forward
 
 __all__ = [
+    "Stack",
     "adam_step",
     "adamw_step",
     "clip_norm",
@@ -54,4 +56,5 @@ __all__ = [
     "sample",
     "sgd_step",
     "softmax",
+    "stack_forward",
 ]

@@ -25,11 +25,33 @@ class GRU(Recurrent):
         Features of one step, or number of different tokens.
     hidden_size : int
         Hidden units.
+    num_layers : int
+        Layers, each but the first reading the states of the one before.
+    bias : bool
+        Whether there are b_ih and b_hh.
+    batch_first : bool
+        Whether batches are (batch, seq_len, features) in place of (seq_len, batch, features);
+        states are as they are.
+    dropout : float
+        In [0, 1): the share of each layer's outputs that the next one does not see in training mode
+        (see ``train``), the rest being scaled up.
+    bidirectional : bool
+        Whether each layer has a second direction, which reads sequences from their end; outputs
+        are both states beside each other.
+    recurrent_dropout : float
+        In [0, 1): the share of the state that W_hh does not see in training mode, the same for all
+        steps of a sequence (Y. Gal and Z. Ghahramani, arXiv:1512.05287).
+    layer_norm : bool
+        Whether W_ih x and W_hh h are normalised before biases are added
+        (J. Ba, J. Kiros and G. Hinton, arXiv:1607.06450), with gains ``weight_norm_ih_l0`` and
+        ``weight_norm_hh_l0``.
+    init : {"uniform", "glorot", "orthogonal", "identity"}
+        Initial parameters: all U(-1/sqrt(hidden_size), 1/sqrt(hidden_size)); or W_ih Glorot-uniform
+        gate by gate, zero biases, and each gate of W_hh Glorot-uniform, orthogonal or the identity.
     dtype : {numpy.float32, numpy.float64}
         Of parameters, states and gradients.
     seed : int, optional
-        Makes the initial parameters reproducible. They are drawn from
-        U(-1/sqrt(hidden_size), 1/sqrt(hidden_size)).
+        Makes initial parameters and dropout reproducible.
 
     Attributes
     ----------
@@ -67,12 +89,28 @@ class GRU(Recurrent):
     _hidden_blocks = ((1, 0, 3),)
 
     def __init__(
-        self, input_size: int, hidden_size: int, *, dtype: Any = np.float32, seed: Any = None
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        *,
+        recurrent_dropout: float = 0.0,
+        layer_norm: bool = False,
+        init: str = "uniform",
+        dtype: Any = np.float32,
+        seed: Any = None,
     ) -> None:
-        super().__init__(input_size, hidden_size, dtype=dtype, seed=seed)
+        super().__init__(
+            input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional,
+            recurrent_dropout=recurrent_dropout, layer_norm=layer_norm, init=init, dtype=dtype,
+            seed=seed,
+        )  # fmt: skip
 
-    def _bias_row(self) -> np.ndarray:
-        of_input, of_state = self._views["bias_ih_l0"], self._views["bias_hh_l0"]
+    def _bias_row(self, of_input: np.ndarray, of_state: np.ndarray) -> np.ndarray:
         n = 2 * self.hidden_size
         return np.concatenate([of_input[n:], of_input[:n] + of_state[:n], of_state[n:]])
 
@@ -81,8 +119,14 @@ class GRU(Recurrent):
         return (grad_h_0,)
 
     def __call__(
-        self, x: Any, h_0: Any = None, *, num_threads: int | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self,
+        x: Any,
+        h_0: Any = None,
+        *,
+        lengths: Any = None,
+        reset_mask: Any = None,
+        num_threads: int | None = None,
+    ) -> tuple[Any, np.ndarray]:
         """Run the layer over whole sequences.
 
         Parameters
@@ -92,6 +136,13 @@ class GRU(Recurrent):
         h_0 : array_like, optional
             The initial state, shape (1, batch, hidden_size), or (1, hidden_size) when x has no
             batch dimension. Zero unless given.
+        lengths : array_like of int, optional
+            How many steps each sequence has, (batch,), in any order and 0 if it likes: what stands
+            beyond is never read, its output is zero, and a final state is that after the
+            sequence's own last step.
+        reset_mask : array_like of bool, optional
+            Where a state starts from zero, before the step: (seq_len, batch) or (seq_len,), laid
+            out as x. The other direction of a bidirectional layer starts afresh at the step before.
         num_threads : int, optional
             Threads for this call, at most; default :func:`fastrnn.get_num_threads`.
 
@@ -112,11 +163,11 @@ class GRU(Recurrent):
         MemoryError
             If the result would not fit into the machine's memory.
         """
-        return self._call(x, h_0, num_threads)
+        return self._call(x, h_0, lengths, reset_mask, num_threads)
 
     def backward(
         self, grad_output: Any = None, grad_h_n: Any = None, *, num_threads: int | None = None
-    ) -> tuple[np.ndarray | None, np.ndarray]:
+    ) -> tuple[Any, np.ndarray]:
         r"""Backpropagate through time from the last call; adds to ``self.grad``.
 
         With dh_t all that reaches h_t, and m_t = W_hn h_{t-1} + b_hn,

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from fastrnn import _check
 from fastrnn.layers.recurrent import Recurrent
 
 State = tuple[np.ndarray, np.ndarray]
@@ -29,11 +30,39 @@ class LSTM(Recurrent):
         Features of one step, or number of different tokens.
     hidden_size : int
         Hidden units.
+    num_layers : int
+        Layers, each but the first reading the states of the one before.
+    bias : bool
+        Whether there are b_ih and b_hh.
+    batch_first : bool
+        Whether batches are (batch, seq_len, features) in place of (seq_len, batch, features);
+        states are as they are.
+    dropout : float
+        In [0, 1): the share of each layer's outputs that the next one does not see in training mode
+        (see ``train``), the rest being scaled up.
+    bidirectional : bool
+        Whether each layer has a second direction, which reads sequences from their end; outputs
+        are both states beside each other.
+    proj_size : int
+        If not 0, the states that are put out and fed back are h_t = W_hr (o_t * tanh(c_t)), of this
+        size, below hidden_size (H. Sak et al., arXiv:1402.1128).
+    recurrent_dropout : float
+        In [0, 1): the share of the state that W_hh does not see in training mode, the same for all
+        steps of a sequence (Y. Gal and Z. Ghahramani, arXiv:1512.05287).
+    layer_norm : bool
+        Whether W_ih x and W_hh h are normalised before biases are added, and c before it is shown
+        (J. Ba, J. Kiros and G. Hinton, arXiv:1607.06450), with gains ``weight_norm_ih_l0`` and
+        ``weight_norm_hh_l0``, and ``weight_norm_c_l0`` and ``bias_norm_c_l0`` of c.
+    init : {"uniform", "glorot", "orthogonal", "identity"}
+        Initial parameters: all U(-1/sqrt(hidden_size), 1/sqrt(hidden_size)); or W_ih Glorot-uniform
+        gate by gate, zero biases, and each gate of W_hh Glorot-uniform, orthogonal or the identity.
+    forget_bias : float, optional
+        Value of b_if + b_hf at first; 1 lets the cell keep what it holds (R. Jozefowicz et al.,
+        ICML 2015).
     dtype : {numpy.float32, numpy.float64}
         Of parameters, states and gradients.
     seed : int, optional
-        Makes the initial parameters reproducible. They are drawn from
-        U(-1/sqrt(hidden_size), 1/sqrt(hidden_size)).
+        Makes initial parameters and dropout reproducible.
 
     Attributes
     ----------
@@ -66,25 +95,76 @@ class LSTM(Recurrent):
     ((7, 2, 5), (1, 2, 5), (1, 2, 5))
     """
 
+    options: ClassVar[tuple[str, ...]] = ("proj_size", "forget_bias")
     state_names: ClassVar[tuple[str, ...]] = ("h_0", "c_0")
+    _fixed: ClassVar[frozenset[str]] = Recurrent._fixed | {"forget_bias", "proj_size"}
 
     _cell, _gates, _row_gates = 1, 4, 4
     _input_blocks = _hidden_blocks = ((0, 0, 4),)
 
     def __init__(
-        self, input_size: int, hidden_size: int, *, dtype: Any = np.float32, seed: Any = None
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        *,
+        recurrent_dropout: float = 0.0,
+        layer_norm: bool = False,
+        init: str = "uniform",
+        forget_bias: float | None = None,
+        dtype: Any = np.float32,
+        seed: Any = None,
     ) -> None:
-        super().__init__(input_size, hidden_size, dtype=dtype, seed=seed)
+        self.forget_bias = (
+            None if forget_bias is None else _check.number("forget_bias", forget_bias)
+        )
+        self.proj_size = _check.integer("proj_size", proj_size, 0)
+        if self.proj_size >= _check.integer("hidden_size", hidden_size):
+            raise ValueError(
+                f"proj_size must be below hidden_size = {hidden_size}, got {self.proj_size}"
+            )
+        self._projects = self.proj_size > 0
+        super().__init__(
+            input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional,
+            recurrent_dropout=recurrent_dropout, layer_norm=layer_norm, init=init, dtype=dtype,
+            seed=seed,
+        )  # fmt: skip
+        if self.forget_bias is not None:
+            self._set_forget_bias(self.forget_bias)
 
-    def _bias_row(self) -> np.ndarray:
-        return self._views["bias_ih_l0"] + self._views["bias_hh_l0"]
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        """The last dimensions of h and c."""
+        return self.proj_size or self.hidden_size, self.hidden_size
+
+    def _set_forget_bias(self, value: float) -> None:
+        if not self.bias:
+            raise ValueError(f"forget_bias needs bias=True, got forget_bias={value:g}")
+        gate = slice(self.hidden_size, 2 * self.hidden_size)
+        for sweep in self._sweeps:
+            self._views["bias_ih" + sweep.suffix][gate] = value
+            self._views["bias_hh" + sweep.suffix][gate] = 0
+
+    def _bias_row(self, of_input: np.ndarray, of_state: np.ndarray) -> np.ndarray:
+        return of_input + of_state
 
     def _grad_states(self, grad_h_0: np.ndarray, carry: Any) -> tuple[np.ndarray, ...]:
         return grad_h_0, carry
 
     def __call__(
-        self, x: Any, state: Any = None, *, num_threads: int | None = None
-    ) -> tuple[np.ndarray, State]:
+        self,
+        x: Any,
+        state: Any = None,
+        *,
+        lengths: Any = None,
+        reset_mask: Any = None,
+        num_threads: int | None = None,
+    ) -> tuple[Any, State]:
         """Run the layer over whole sequences.
 
         Parameters
@@ -94,6 +174,13 @@ class LSTM(Recurrent):
         state : tuple of two array_like, optional
             The initial state (h_0, c_0), each of shape (1, batch, hidden_size), or
             (1, hidden_size) when x has no batch dimension. Zero unless given.
+        lengths : array_like of int, optional
+            How many steps each sequence has, (batch,), in any order and 0 if it likes: what stands
+            beyond is never read, its output is zero, and a final state is that after the
+            sequence's own last step.
+        reset_mask : array_like of bool, optional
+            Where a state starts from zero, before the step: (seq_len, batch) or (seq_len,), laid
+            out as x. The other direction of a bidirectional layer starts afresh at the step before.
         num_threads : int, optional
             Threads for this call, at most; default :func:`fastrnn.get_num_threads`.
 
@@ -114,7 +201,7 @@ class LSTM(Recurrent):
         MemoryError
             If the result would not fit into the machine's memory.
         """
-        return self._call(x, state, num_threads)
+        return self._call(x, state, lengths, reset_mask, num_threads)
 
     def backward(
         self,
@@ -123,7 +210,7 @@ class LSTM(Recurrent):
         grad_c_n: Any = None,
         *,
         num_threads: int | None = None,
-    ) -> tuple[np.ndarray | None, State]:
+    ) -> tuple[Any, State]:
         r"""Backpropagate through time from the last call; adds to ``self.grad``.
 
         With dh_t and dc_t all that reaches h_t and c_t,

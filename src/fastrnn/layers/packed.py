@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -30,26 +30,34 @@ class Packed:
 
     Parameters
     ----------
-    parameters : mapping of str to ndarray
-        A layer's.
+    weight_ih, weight_hh : ndarray
+        A layer's, of one direction.
     input_blocks : Blocks
         Which gates the input projection has, in the order of a row.
     row : ndarray
         The biases as a row of pre-activations has them before any product, (width,).
+    gates : int
+        Of W_hh.
     """
 
     def __init__(
-        self, parameters: Mapping[str, np.ndarray], input_blocks: Blocks, row: np.ndarray
+        self,
+        weight_ih: np.ndarray,
+        weight_hh: np.ndarray,
+        input_blocks: Blocks,
+        row: np.ndarray,
+        gates: int,
     ) -> None:
-        self._weight_ih, self._weight_hh = parameters["weight_ih_l0"], parameters["weight_hh_l0"]
-        self._gates = len(self._weight_hh) // self._weight_hh.shape[1]
+        self._weight_ih, self._weight_hh = weight_ih, weight_hh
+        self.weight_out: np.ndarray | None = None  # what the state is projected with
+        self._gates = gates
         self._input_blocks = input_blocks
         self._small: dict[tuple[str, int], np.ndarray] = {}
         self.bias = row
 
-    def _ordered_ih(self) -> np.ndarray:
+    def ordered_ih(self) -> np.ndarray:
         """W_ih, its gates in the order of a row."""
-        hidden = self._weight_hh.shape[1]
+        hidden = len(self._weight_hh) // self._gates
         if len(self._input_blocks) == 1:
             return self._weight_ih
         parts = sorted(self._input_blocks)
@@ -60,7 +68,7 @@ class Packed:
     @_Lazy
     def ih(self) -> np.ndarray:
         """For x W_ih^T of many steps at once."""
-        return _ops.pack(self._ordered_ih().T)
+        return _ops.pack(self.ordered_ih().T)
 
     @_Lazy
     def ih_gates(self) -> np.ndarray:
@@ -77,7 +85,7 @@ class Packed:
         if stored == 0:
             return self.ih
         if ("ih", stored) not in self._small:
-            self._small["ih", stored] = _ops.pack_small(self._ordered_ih(), 1, stored)
+            self._small["ih", stored] = _ops.pack_small(self.ordered_ih(), 1, stored)
         return self._small["ih", stored]
 
     def hh_stored(self, stored: int) -> np.ndarray:
@@ -91,7 +99,7 @@ class Packed:
     @_Lazy
     def ih_back(self) -> np.ndarray:
         """For dz W_ih."""
-        return _ops.pack(self._ordered_ih())
+        return _ops.pack(self.ordered_ih())
 
     @_Lazy
     def hh_back(self) -> np.ndarray:
@@ -99,11 +107,31 @@ class Packed:
         return _ops.pack(self._weight_hh)
 
     @_Lazy
+    def hh_whole(self) -> np.ndarray:
+        """For h W_hh^T apart from the cell."""
+        return _ops.pack(self._weight_hh.T)
+
+    @_Lazy
+    def out(self) -> np.ndarray:
+        """For the projection of the state."""
+        return _ops.pack(_there(self.weight_out).T)
+
+    @_Lazy
+    def out_back(self) -> np.ndarray:
+        """For the gradient of what is projected."""
+        return _ops.pack(_there(self.weight_out))
+
+    @_Lazy
     def token_rows(self) -> np.ndarray:
         """Row v is what token v and the biases give: the input projection of a one-hot vector."""
-        weight_ih = self._ordered_ih()
+        weight_ih = self.ordered_ih()
         projected = len(weight_ih)
         rows = _ops.empty((weight_ih.shape[1], len(self.bias)), weight_ih.dtype)
         _ops.add_transposed(rows[:, :projected], self.bias[None, :projected], weight_ih)
         rows[:, projected:] = self.bias[projected:]
         return rows
+
+
+def _there(weight: np.ndarray | None) -> np.ndarray:
+    assert weight is not None
+    return weight

@@ -1,41 +1,43 @@
-"""What all recurrent layers share: buffers, threads, and the gradients that are products.
+"""What all recurrent layers share: a stack of sweeps, their states, and how they are called.
 
-A layer checks its input, owns parameters and packed weights, allocates results, and calls the
-compiled loops, whose work threads share: rows of the batch, or units of a single sequence. A cell
-adds its equations' names, how a row of its pre-activations is laid out, and its call.
+A layer checks its input, owns parameters and packed weights, and runs the sweeps of its
+directions, one layer after the other. A cell adds its equations' names, how a row of its
+pre-activations is laid out, and its call.
 """
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Iterable
-from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from fastrnn import _check, _loops, _ops, _step, _team, _threads
+from fastrnn import _check, _threads
+from fastrnn._generate import Decoder
 from fastrnn._step import Stream
-from fastrnn.layers.module import Module, product
+from fastrnn.layers import initial, inputs
+from fastrnn.layers.composed import ComposedSweep, dropped_out
+from fastrnn.layers.inputs import Form
+from fastrnn.layers.module import Module
 from fastrnn.layers.packed import Blocks, Packed
+from fastrnn.layers.rows import Rows, joined
+from fastrnn.layers.sweep import Saved, Sweep
 from fastrnn.layers.workspace import FRESH, Workspace
 
 
-class Saved(NamedTuple):
-    """What backward needs of a call: the inputs, all states, and gates if the cell has them."""
+class Run(NamedTuple):
+    """What a call computed, and what backward needs of it."""
 
-    x: np.ndarray  # (T, B, I), or token ids (T, B)
-    h: np.ndarray  # (T + 1, B, H)
-    c: np.ndarray | None  # (T + 1, B, H)
-    gates: np.ndarray | None  # (T, B, 4 H)
-    batched: bool
+    rows: Rows
+    form: Form
+    sweeps: list[Saved]
+    seed: int | None  # of the dropout between layers
 
-    @property
-    def final(self) -> tuple[np.ndarray, ...]:
-        """Copies of the final states, (1, B, H) each, or (1, H) of an unbatched call."""
-        states = [self.h] if self.c is None else [self.h, self.c]
-        return tuple((s[-1:] if self.batched else s[-1:, 0]).copy() for s in states)
+    def features(self, backwards: list[bool]) -> np.ndarray:
+        """Return the outputs of the last layer, whose directions are ``backwards``, as rows."""
+        last = zip(self.sweeps[-len(backwards) :], backwards, strict=True)
+        return joined([_forwards(self.rows, saved, turn) for saved, turn in last])
 
 
 class Recurrent(Module):
@@ -43,9 +45,13 @@ class Recurrent(Module):
 
     Attributes
     ----------
-    input_size, hidden_size : int
+    input_size, hidden_size, num_layers : int
+    bias, batch_first, bidirectional : bool
+    dropout : float
+    output_size : int
+        Features of the output.
     options : tuple of str
-        Names of the keyword arguments that this cell takes beside ``dtype`` and ``seed``.
+        Names of the keyword arguments that this cell takes beside those of all.
     state_names : tuple of str
         Names of the parts of the initial state.
     """
@@ -54,7 +60,19 @@ class Recurrent(Module):
     hidden_size: int
     options: ClassVar[tuple[str, ...]] = ()
     state_names: ClassVar[tuple[str, ...]] = ("h_0",)
-    _fixed = Module._fixed | {"input_size", "hidden_size"}
+    _fixed: ClassVar[frozenset[str]] = Module._fixed | {
+        "input_size",
+        "hidden_size",
+        "num_layers",
+        "bias",
+        "batch_first",
+        "bidirectional",
+        "dropout",
+        "recurrent_dropout",
+        "layer_norm",
+        "init",
+        "output_size",
+    }
 
     _cell: ClassVar[int]
     _gates: ClassVar[int]  # of W_hh, in units of hidden_size
@@ -62,44 +80,134 @@ class Recurrent(Module):
     _input_blocks: ClassVar[Blocks]  # where the gates of W_ih stand in such a row
     _hidden_blocks: ClassVar[Blocks]  # and those of W_hh
     _f = 0
+    _projects = False  # whether the state is what a projection makes of what the cell gives
+    _output_f = 0  # the projection's nonlinearity
+    _out = "hr"  # and what its parameters are called
+    _out_bias = False  # and whether it has a bias
 
-    def __init__(self, input_size: int, hidden_size: int, *, dtype: Any, seed: Any) -> None:
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int,
+        bias: bool,
+        batch_first: bool,
+        dropout: float,
+        bidirectional: bool,
+        *,
+        recurrent_dropout: float,
+        layer_norm: bool,
+        init: str,
+        dtype: Any,
+        seed: Any,
+    ) -> None:
         self.input_size = _check.integer("input_size", input_size)
         self.hidden_size = _check.integer("hidden_size", hidden_size)
-        rows = self._gates * self.hidden_size
-        self._make_arena(
-            {
-                "weight_ih_l0": (rows, self.input_size),
-                "weight_hh_l0": (rows, self.hidden_size),
-                "bias_ih_l0": (rows,),
-                "bias_hh_l0": (rows,),
-            },
-            _check.float_dtype("dtype", dtype),
+        self.num_layers = _check.integer("num_layers", num_layers)
+        self.bias = _check.flag("bias", bias)
+        self.batch_first = _check.flag("batch_first", batch_first)
+        self.dropout = _check.number("dropout", dropout, minimum=0, below=1)
+        if self.dropout > 0 and self.num_layers == 1:
+            raise ValueError(
+                f"dropout is between layers and needs num_layers above 1, got dropout="
+                f"{self.dropout:g} with num_layers=1"
+            )
+        self.bidirectional = _check.flag("bidirectional", bidirectional)
+        self.recurrent_dropout = _check.number(
+            "recurrent_dropout", recurrent_dropout, minimum=0, below=1
         )
-        self._init_uniform(1 / math.sqrt(self.hidden_size), seed)
+        self.layer_norm = _check.flag("layer_norm", layer_norm)
+        self.init = _check.choice("init", init, initial.SCHEMES)
+        self._directions = [False, True] if self.bidirectional else [False]
+        self.output_size = len(self._directions) * self.state_sizes[0]
+        composed = self.layer_norm or self.recurrent_dropout > 0 or self._projects
+        kind = ComposedSweep if composed else Sweep
+        self._sweeps = [
+            kind(self, k, backwards, self.output_size if k else self.input_size)
+            for k in range(self.num_layers)
+            for backwards in self._directions
+        ]
+        shapes = {name: shape for sweep in self._sweeps for name, shape in sweep.shapes.items()}
+        self._make_arena(shapes, _check.float_dtype("dtype", dtype))
+        rng = np.random.default_rng(_check.seed("seed", seed))
+        initial.fill(self._views, self.init, self.hidden_size, rng)
+        self._drop_seeds = np.random.default_rng(rng.integers(2**63))
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.input_size}, {self.hidden_size}, dtype={self.dtype})"
+        parts = [str(self.input_size), str(self.hidden_size)]
+        parts += [f"{name}={value!r}" for name, value in self._changed_options().items()]
+        return f"{type(self).__name__}({', '.join(parts)}, dtype={self.dtype})"
+
+    def _changed_options(self) -> dict[str, Any]:
+        """Return the options that are not what they are unless given, and the cell's own."""
+        usual = {
+            "num_layers": 1,
+            "bias": True,
+            "batch_first": False,
+            "dropout": 0.0,
+            "bidirectional": False,
+            "recurrent_dropout": 0.0,
+            "layer_norm": False,
+            "init": "uniform",
+        }
+        changed = {name: getattr(self, name) for name in usual}
+        changed = {name: value for name, value in changed.items() if value != usual[name]}
+        own = {name: getattr(self, name) for name in self.options}
+        return {name: value for name, value in own.items() if value} | changed
+
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        """The last dimensions of the parts of a state."""
+        return (self.hidden_size,) * len(self.state_names)
 
     @abstractmethod
-    def _bias_row(self) -> np.ndarray:
+    def _bias_row(self, of_input: np.ndarray, of_state: np.ndarray) -> np.ndarray:
         """Return the biases as a row of pre-activations has them before any product."""
 
-    def _pack(self) -> Packed:
-        return Packed(self._views, self._input_blocks, self._bias_row())
+    def _pack(self) -> list[Packed]:
+        return [sweep.pack() for sweep in self._sweeps]
 
-    def _call(self, x: Any, state: Any, num_threads: int | None) -> tuple[np.ndarray, Any]:
+    def _call(
+        self, x: Any, state: Any, lengths: Any, reset_mask: Any, num_threads: int | None
+    ) -> tuple[Any, Any]:
+        seed = None
+        if self.training and (self.dropout > 0 or self.recurrent_dropout > 0):
+            seed = int(self._drop_seeds.integers(2**63))
         with _threads.call:
-            saved = self._forward(x, state, num_threads, keep=self.training)
-        self._keep(saved)
-        output = saved.h[1:]
+            run = self._forward(
+                x, state, num_threads, keep=self.training, lengths=lengths, reset_mask=reset_mask,
+                seed=seed,
+            )  # fmt: skip
+        self._keep(run)
+        output = run.rows.spread(self._features(run))
         if self.training:
             output.flags.writeable = False
-        return output if saved.batched else output[:, 0], self._state_of(saved.final)
+        return run.form.given(output), self._state_of(self._final(run))
 
     def _state_of(self, parts: tuple[np.ndarray, ...]) -> Any:
         """Return a state in the form in which the layer takes it."""
         return parts if len(self.state_names) > 1 else parts[0]
+
+    def _features(self, run: Run) -> np.ndarray:
+        """Return the output as rows (N, output_size)."""
+        return run.features(self._directions)
+
+    def _final(self, run: Run) -> tuple[np.ndarray, ...]:
+        """Return copies of the final states' parts, (D * L, B, H) each, or (D * L, H)."""
+        parts = []
+        for name in ("h", "c")[: len(self.state_names)]:
+            states = [
+                run.rows.final(getattr(saved, name), sweep.backwards)
+                for sweep, saved in zip(self._sweeps, run.sweeps, strict=True)
+            ]
+            final = np.array(states)
+            parts.append(final if run.form.batched else final[:, 0])
+        return tuple(parts)
+
+    def _last_features(self, run: Run) -> np.ndarray:
+        """Return the last layer's final state, directions beside each other: (B, output_size)."""
+        last = zip(run.sweeps[-len(self._directions) :], self._directions, strict=True)
+        return joined([np.ascontiguousarray(run.rows.final(saved.h, turn)) for saved, turn in last])
 
     def _forward(
         self,
@@ -109,50 +217,46 @@ class Recurrent(Module):
         *,
         keep: bool,
         workspace: Workspace = FRESH,
-    ) -> Saved:
-        """Check x and the state, run over all steps; ``keep`` what backward needs."""
-        x, batched = self._checked_input(x)
-        steps, batch = x.shape[:2]
-        hidden, width = self.hidden_size, self._row_gates * self.hidden_size
+        lengths: Any = None,
+        reset_mask: Any = None,
+        seed: int | None = None,
+    ) -> Run:
+        """Check x and the state, run over all steps; ``keep`` what backward needs.
+
+        With a ``seed``, the inputs of all layers but the first are dropped out.
+        """
+        values, rows, form = inputs.checked(
+            x, lengths, reset_mask, self.input_size, self.dtype, self.batch_first
+        )
         kept = len(self.state_names) + (self._row_gates if self._has_gates and keep else 0)
-        _check.memory("the output", steps + 1, batch, kept * hidden, self.dtype.itemsize)
-        initial = self._checked_states(state, batch, batched)
-        is_dense, columns = x.ndim == 3, self._gates * hidden
-        step_work = batch * columns * (hidden + (x.shape[2] if is_dense else 0))
-        parts = self._step_parts(batch)
-        threads = _threads.threads_for(steps * step_work, parts, num_threads)
-
-        h = workspace.take("h", (steps + 1, batch, hidden), self.dtype)
-        h[0] = initial[0]
-        c = gates = projection = None
-        if self._has_gates and keep:
-            gates = workspace.take("gates", (steps, batch, width), self.dtype)
-        if len(self.state_names) > 1:
-            c = workspace.take("c", (steps + 1 if keep else 1, batch, hidden), self.dtype)
-            c[0] = initial[1]
-        together = _loops.projection_steps(steps, batch, width * self.dtype.itemsize, threads)
-        if is_dense and together:
-            projection = _ops.empty((together, batch, width), self.dtype)
-
+        each = kept * self.hidden_size * len(self._sweeps)
+        _check.memory("the output", form.steps + 1, form.batch, each, self.dtype.itemsize)
+        states = self._checked_states(state, form)
         packed = self._packed()
-        loop = partial(
-            _loops.forward, self._cell, self._f, h, c, gates,
-            x if is_dense else None,
-            None if is_dense else x,
-            packed.ih if projection is not None else None,
-            packed.ih_gates if is_dense and projection is None else None,
-            packed.bias,
-            None if is_dense else packed.token_rows,
-            packed.hh, projection, columns,
-        )  # fmt: skip
-        for segment in _threads.segments(steps, step_work):
-            loop(*segment, threads)
-        return Saved(x, h, c, gates, batched)
+        run = Run(rows, form, [], seed)
+        for k, sweep in enumerate(self._sweeps):
+            if k > 0 and not sweep.backwards:
+                values = self._dropped(self._features(run), run.seed, sweep)
+            begin = [part if part is None else part[k] for part in states]
+            run.sweeps.append(
+                sweep.forward(
+                    packed[k],
+                    rows,
+                    rows.turned(values) if sweep.backwards else values,
+                    [0 if part is None else part for part in begin],
+                    keep,
+                    num_threads,
+                    workspace,
+                    run.seed,
+                )
+            )
+        return run
 
-    def _step_parts(self, batch: int) -> int:
-        """Return in how many parts a step can be shared by threads."""
-        work = self._gates * self.hidden_size**2
-        return _threads.step_parts(batch, work, _ops.unit_blocks(self.hidden_size, self.dtype))
+    def _dropped(self, rows: np.ndarray, seed: int | None, sweep: Sweep) -> np.ndarray:
+        """Return what a layer takes, or what reaches it back, of what the one before gives."""
+        if seed is None or self.dropout == 0:
+            return rows
+        return dropped_out(rows, self.dropout, seed + self._sweeps.index(sweep))
 
     @property
     def _has_gates(self) -> bool:
@@ -161,12 +265,13 @@ class Recurrent(Module):
 
     def _backpropagate(
         self, grad_output: Any, grad_states: tuple[Any, ...], num_threads: int | None
-    ) -> tuple[np.ndarray | None, tuple[np.ndarray, ...]]:
+    ) -> tuple[Any, tuple[np.ndarray, ...]]:
         """Backpropagate from the last call; return the gradients of x and of the state's parts.
 
         ``grad_states`` are the gradients with respect to the final state's parts.
         """
-        saved: Saved = self._kept()
+        run: Run = self._kept()
+        rows, form = run.rows, run.form
         names = ["grad_" + name.replace("_0", "_n") for name in self.state_names]
         if grad_output is None and all(grad is None for grad in grad_states):
             listed, all_of = (
@@ -174,29 +279,24 @@ class Recurrent(Module):
                 "both" if len(names) == 1 else "all",
             )
             raise ValueError(f"{listed} and {names[-1]} are {all_of} None, expected at least one")
-        h, batched = saved.h, saved.batched
         if grad_output is not None:
-            expected = h[1:].shape if batched else h[1:, 0].shape
+            grad_output = form.padded("grad_output", grad_output, (self.output_size,))
             grad_output = _check.floats("grad_output", grad_output, self.dtype)
-            _check.shape("grad_output", grad_output, expected)
-            grad_output = grad_output.reshape(h[1:].shape)
+            _check.shape("grad_output", grad_output, form.shape(self.output_size))
+            grad_output = np.ascontiguousarray(rows.gather(form.taken(grad_output)))
         grads = [
-            None if grad is None else self._checked_state(name, grad, h.shape[1], batched)
-            for name, grad in zip(names, grad_states, strict=True)
+            None if grad is None else self._checked_state(name, grad, form, size)
+            for name, grad, size in zip(names, grad_states, self.state_sizes, strict=True)
         ]
-        hidden, grad_x = self.hidden_size, None
+        has_x = run.sweeps[0].x.ndim == 2
         with _threads.call:
-            dz, carry = self._backward(saved, grad_output, *grads, num_threads=num_threads)
-            packed = self._packed()
-            grad_h_0 = _ops.empty(h.shape[1:], self.dtype)
-            product(grad_h_0, dz[0][:, -self._gates * hidden :], packed.hh_back, num_threads)
-            if saved.x.ndim == 3:
-                grad_x = _ops.empty(saved.x.shape, self.dtype)
-                product(grad_x, dz[..., : self._gates * hidden], packed.ih_back, num_threads)
-        grad_parts = self._grad_states(grad_h_0, carry)
-        if batched:
-            return grad_x, tuple(grad[None] for grad in grad_parts)
-        return None if grad_x is None else grad_x[:, 0], grad_parts
+            grad_x, grad_initial = self._backward(
+                run, grad_output, grads, num_threads=num_threads, with_x=has_x, with_state=True
+            )
+        if grad_x is not None:
+            grad_x = form.given(rows.spread(grad_x))
+        parts = [np.array(part) for part in zip(*grad_initial, strict=True)]
+        return grad_x, tuple(part if form.batched else part[:, 0] for part in parts)
 
     def _grad_states(self, grad_h_0: np.ndarray, carry: Any) -> tuple[np.ndarray, ...]:
         """Return the gradients of the initial state's parts.
@@ -207,131 +307,104 @@ class Recurrent(Module):
 
     def _backward(
         self,
-        saved: Saved,
+        run: Run,
         grad_output: np.ndarray | None,
-        grad_h_n: np.ndarray | None,
-        grad_c_n: np.ndarray | None = None,
+        grad_final: list[np.ndarray | None],
         *,
         num_threads: int | None,
         workspace: Workspace = FRESH,
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Add to the gradients of the parameters; return dz (T, B, width) and the carry.
+        with_x: bool = False,
+        with_state: bool = False,
+    ) -> tuple[np.ndarray | None, list[list[np.ndarray]]]:
+        """Add to the gradients of the parameters; return those of x and of the initial states.
 
-        grad_output is (T, B, H), the others (B, H), contiguous. In a workspace that is not FRESH,
-        dz takes the place of the gates in ``saved``.
+        grad_output are rows (N, output_size), grad_final the parts of the final state's, (D * L, B,
+        H) each. Those of the initial states are a list of parts for each sweep, computed
+        ``with_state``; that of x is rows, computed ``with_x``.
         """
-        dz, carry = self._dz(saved, grad_output, grad_h_n, grad_c_n, num_threads, workspace)
-        self._parameter_grads(saved.x, saved.h, dz, num_threads)
-        return dz, carry
+        rows, packed, grad = run.rows, self._packed(), grad_output
+        grad_initial: list[list[np.ndarray]] = []
+        below: list[np.ndarray] = []
+        for k in reversed(range(len(self._sweeps))):
+            sweep, saved = self._sweeps[k], run.sweeps[k]
+            final = [None if part is None else part[k] for part in grad_final]
+            own = grad if grad is None else self._share(rows, grad, sweep)
+            reached = sweep.backward(packed[k], rows, saved, own, final, num_threads, workspace)
+            if with_state:
+                grad_initial.insert(
+                    0, sweep.grad_initial(packed[k], rows, saved, reached, num_threads)
+                )
+            if with_x or k >= len(self._directions):
+                grad_x = sweep.grad_x(packed[k], reached, num_threads)
+                below.append(rows.turned(grad_x) if sweep.backwards else grad_x)
+            if saved.gates is None:
+                workspace.give(**{"dz" + sweep.suffix: reached.dz})
+            if not sweep.backwards and below:
+                grad = below[0] if len(below) == 1 else below[0] + below[1]
+                below = []
+                if k > 0:
+                    grad = self._dropped(grad, run.seed, sweep)
+        return grad if with_x else None, grad_initial
 
-    def _dz(
+    def _backward_of(
         self,
-        saved: Saved,
-        grad_output: np.ndarray | None,
-        grad_h_n: np.ndarray | None,
-        grad_c_n: np.ndarray | None,
+        run: Run,
+        grad: np.ndarray | None,
+        over_time: bool,
         num_threads: int | None,
         workspace: Workspace,
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return the gradients of all pre-activations, and the carry: the loop over time."""
-        h, gates = saved.h, saved.gates
-        steps, batch, hidden = h.shape[0] - 1, h.shape[1], h.shape[2]
-        width = self._row_gates * hidden
-        dz = None if workspace is FRESH else gates
-        if dz is None:
-            dz = workspace.take("dz", (steps, batch, width), self.dtype)
-        carry = None
-        if self._has_gates:
-            carry = _ops.empty((batch, hidden), self.dtype)
-            carry[...] = 0 if grad_c_n is None else grad_c_n
-        if grad_output is None:
-            grad_last = grad_h_n
-        elif grad_h_n is None:
-            grad_last = grad_output[-1]
-        else:
-            grad_last = grad_output[-1] + grad_h_n
-        loop = partial(
-            _loops.backward, self._cell, self._f, dz, carry, h, saved.c, gates, grad_output,
-            grad_last, self._packed().hh_back,
-        )  # fmt: skip
-        step_work = batch * self._gates * hidden * hidden
-        parts = self._step_parts(batch)
-        threads = _threads.threads_for(steps * step_work, parts, num_threads)
-        for segment in reversed(_threads.segments(steps, step_work)):
-            loop(*segment, threads)
-        return dz, carry
-
-    def _parameter_grads(
-        self, x: np.ndarray, h: np.ndarray, dz: np.ndarray, num_threads: int | None
     ) -> None:
-        """Add the products over all steps to the gradients, units of dz shared by threads."""
-        steps, batch, width = dz.shape
-        hidden, grad = self.hidden_size, self.grad
-        columns = self._gates * hidden
-        sums = np.zeros(width, self.dtype)
-        token_grads = None if x.ndim == 3 else np.zeros((self.input_size, columns), self.dtype)
+        """Add to the gradients from that of `_features`, or else of `_last_features`."""
+        final: list[np.ndarray | None] = [None] * len(self.state_names)
+        if not over_time and grad is not None:
+            every = np.zeros((len(self._sweeps), run.form.batch, self.state_sizes[0]), self.dtype)
+            for i, part in enumerate(np.split(grad, len(self._directions), axis=1)):
+                every[i - len(self._directions)] = part
+            final[0] = every
+        self._backward(
+            run, grad if over_time else None, final, num_threads=num_threads, workspace=workspace
+        )
 
-        loop = partial(
-            _loops.parameter_grads, sums, token_grads, grad["weight_ih_l0"], grad["weight_hh_l0"],
-            dz, x if token_grads is None else None, None if token_grads is None else x, h,
-            self._input_blocks, self._hidden_blocks,
-        )  # fmt: skip
-        step_work = batch * columns * (hidden + (x.shape[2] if x.ndim == 3 else 0))
-        threads = _threads.threads_for(steps * step_work, _team.stripe_count(hidden), num_threads)
-        for segment in _threads.segments(steps, step_work):
-            loop(*segment, threads)
-        for name, blocks in ("ih", self._input_blocks), ("hh", self._hidden_blocks):
-            for row, block, n in blocks:
-                rows, at = slice(row * hidden, (row + n) * hidden), block * hidden
-                grad[f"bias_{name}_l0"][at : at + n * hidden] += sums[rows]
-                if name == "ih" and token_grads is not None:
-                    part = grad["weight_ih_l0"][at : at + n * hidden]
-                    _ops.add_transposed(part, part, token_grads[:, rows])
+    def _share(self, rows: Rows, grad: np.ndarray, sweep: Sweep) -> np.ndarray:
+        """Return what of a gradient of a layer's output reaches one of its directions."""
+        if not self.bidirectional:
+            return grad
+        size = self.state_sizes[0]
+        if sweep.backwards:
+            return rows.turned(grad[:, size:])
+        return np.ascontiguousarray(grad[:, :size])
 
-    def _generate(
+    def _give_back(self, run: Run, workspace: Workspace) -> None:
+        """Let a workspace have what a call has taken."""
+        for sweep, saved in zip(self._sweeps, run.sweeps, strict=True):
+            taken = {"h": saved.h, "c": saved.c, "gates": saved.gates}
+            workspace.give(**{name + sweep.suffix: array for name, array in taken.items()})
+
+    def _decoder(
         self,
         prompt: np.ndarray,
+        rows: int,
         packed_out: np.ndarray,
         bias_out: np.ndarray,
-        tokens: np.ndarray,
-        generators: list[np.random.Generator],
-        temperature: float,
-        top_k: int,
-        top_p: float,
         stored: int,
-    ) -> None:
-        """Fill tokens (length, samples) with what follows the prompt, ids (prompt_len,)."""
-        samples, classes, packed = len(generators), len(bias_out), self._packed()
-        states = [_ops.empty((samples, self.hidden_size), self.dtype) for _ in self.state_names]
-        for state, part in zip(states, self._state_after(prompt[:-1], stored), strict=True):
-            state[...] = part
-        _step.generate(
-            self._cell,
-            self._f,
-            stored,
-            states[0],
-            _ops.empty(states[0].shape, self.dtype),
-            states[1] if len(states) > 1 else None,
-            packed.token_rows,
-            packed.hh_stored(stored),
-            packed_out,
-            bias_out,
-            _ops.empty((samples, classes), self.dtype),
-            _ops.empty(classes, self.dtype),
-            tokens,
-            np.full(samples, prompt[-1], np.int64),
-            generators,
-            temperature,
-            top_k,
-            top_p,
-        )
+    ) -> Decoder:
+        """Return what reads and continues rows of tokens, all after the prompt but its last token.
+
+        ``prompt`` are ids (prompt_len,); the read-out's weight is packed and stored as W_hh is.
+        """
+        packed = self._packed()[0]
+        return Decoder(
+            self._cell, self._f, stored, tuple(self._state_after(prompt[:-1], stored)),
+            packed.token_rows, packed.hh_stored(stored), packed_out, bias_out, self.hidden_size,
+            rows,
+        )  # fmt: skip
 
     def _state_after(self, ids: np.ndarray, stored: int) -> Iterable[Any]:
         """Return the parts of the state after ids (T,), which may be none."""
         if len(ids) == 0:
             return [0.0] * len(self.state_names)
         if not stored:
-            return [part[0] for part in self._forward(ids, None, None, keep=False).final]
+            return [part[0] for part in self._final(self._forward(ids, None, None, keep=False))]
         stream = self._stream(1, stored)
         for token in ids:
             stream.step(token)
@@ -380,48 +453,33 @@ class Recurrent(Module):
         return self._stream(batch_size, _check.weights("weights", weights, self.dtype))
 
     def _stream(self, batch_size: int, stored: int) -> Stream:
-        packed = self._packed()
+        packed = self._packed()[0]
         return Stream(
             self._cell, self._f, stored, packed.ih_stored(stored), packed.bias,
             packed.hh_stored(stored), packed.token_rows, self._gates * self.hidden_size,
             self.hidden_size, batch_size,
         )  # fmt: skip
 
-    def _checked_input(self, x: Any) -> tuple[np.ndarray, bool]:
-        """Return x as (T, B, I) floats or (T, B) ids, and whether it had a batch dimension."""
-        array = _check.as_array("x", x)
-        if array.dtype.kind in "iu" and array.ndim in (1, 2):
-            ids = _check.token_ids("x", array, self.input_size)
-            _check.not_empty("x", ids)
-            return ids.reshape(len(ids), -1), array.ndim == 2
-        if array.ndim not in (2, 3):
-            raise ValueError(
-                f"x has shape {array.shape}, expected (seq_len, batch, {self.input_size}) or "
-                f"(seq_len, {self.input_size}), or integer ids (seq_len, batch) or (seq_len,)"
-            )
-        array = _check.floats("x", x, self.dtype)
-        if array.shape[-1] != self.input_size:
-            raise ValueError(
-                f"x has {array.shape[-1]} features (shape {array.shape}), "
-                f"expected input_size = {self.input_size}"
-            )
-        _check.not_empty("x", array)
-        batched = array.ndim == 3
-        return array if batched else array[:, None], batched
-
-    def _checked_states(self, value: Any, batch: int, batched: bool) -> list[Any]:
-        """Return the parts of an initial state as (B, H), or zeros."""
+    def _checked_states(self, value: Any, form: Form) -> list[np.ndarray | None]:
+        """Return the parts of an initial state as (D * L, B, H), or None for zeros."""
         parts = _check.state("state", value, self.state_names)
         if parts is None:
-            return [0] * len(self.state_names)
+            return [None] * len(self.state_names)
         return [
-            self._checked_state(name, part, batch, batched)
-            for name, part in zip(self.state_names, parts, strict=True)
+            self._checked_state(name, part, form, size)
+            for name, part, size in zip(self.state_names, parts, self.state_sizes, strict=True)
         ]
 
-    def _checked_state(self, name: str, value: Any, batch: int, batched: bool) -> np.ndarray:
-        """Return a state given as (1, B, H), or (1, H) unbatched, as (B, H)."""
+    def _checked_state(self, name: str, value: Any, form: Form, size: int) -> np.ndarray:
+        """Return a state given as (D * L, B, size), or unbatched (D * L, size), with a batch."""
         array = _check.floats(name, value, self.dtype)
-        hidden = self.hidden_size
-        _check.shape(name, array, (1, batch, hidden) if batched else (1, hidden))
-        return array.reshape(batch, hidden)
+        sweeps = len(self._sweeps)
+        expected = (sweeps, form.batch, size) if form.batched else (sweeps, size)
+        _check.shape(name, array, expected)
+        return array.reshape(sweeps, form.batch, size)
+
+
+def _forwards(rows: Rows, saved: Saved, backwards: bool) -> np.ndarray:
+    """Return a sweep's states after each step, as rows in the order of the sequences."""
+    after = saved.h[rows.batch :]
+    return rows.turned(after) if backwards else after

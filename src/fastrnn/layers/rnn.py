@@ -22,13 +22,35 @@ class RNN(Recurrent):
         Features of one step, or number of different tokens.
     hidden_size : int
         Hidden units.
+    num_layers : int
+        Layers, each but the first reading the states of the one before.
     nonlinearity : {"tanh", "relu", "sigmoid", "linear"}
         f. ``"linear"`` is the identity, in which small whole numbers give exact results.
+    bias : bool
+        Whether there are b_ih and b_hh.
+    batch_first : bool
+        Whether batches are (batch, seq_len, features) in place of (seq_len, batch, features);
+        states are as they are.
+    dropout : float
+        In [0, 1): the share of each layer's outputs that the next one does not see in training mode
+        (see ``train``), the rest being scaled up.
+    bidirectional : bool
+        Whether each layer has a second direction, which reads sequences from their end; outputs
+        are both states beside each other.
+    recurrent_dropout : float
+        In [0, 1): the share of the state that W_hh does not see in training mode, the same for all
+        steps of a sequence (Y. Gal and Z. Ghahramani, arXiv:1512.05287).
+    layer_norm : bool
+        Whether W_ih x and W_hh h are normalised before biases are added
+        (J. Ba, J. Kiros and G. Hinton, arXiv:1607.06450), with gains ``weight_norm_ih_l0`` and
+        ``weight_norm_hh_l0``.
+    init : {"uniform", "glorot", "orthogonal", "identity"}
+        Initial parameters: all U(-1/sqrt(hidden_size), 1/sqrt(hidden_size)); or W_ih Glorot-uniform
+        gate by gate, zero biases, and each gate of W_hh Glorot-uniform, orthogonal or the identity.
     dtype : {numpy.float32, numpy.float64}
         Of parameters, states and gradients.
     seed : int, optional
-        Makes the initial parameters reproducible. They are drawn from
-        U(-1/sqrt(hidden_size), 1/sqrt(hidden_size)).
+        Makes initial parameters and dropout reproducible.
 
     Attributes
     ----------
@@ -67,27 +89,39 @@ class RNN(Recurrent):
         self,
         input_size: int,
         hidden_size: int,
-        *,
+        num_layers: int = 1,
         nonlinearity: str = "tanh",
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        *,
+        recurrent_dropout: float = 0.0,
+        layer_norm: bool = False,
+        init: str = "uniform",
         dtype: Any = np.float32,
         seed: Any = None,
     ) -> None:
         self.nonlinearity = _check.choice("nonlinearity", nonlinearity, tuple(_ops.NONLINEARITIES))
         self._f = _ops.NONLINEARITIES[self.nonlinearity]
-        super().__init__(input_size, hidden_size, dtype=dtype, seed=seed)
+        super().__init__(
+            input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional,
+            recurrent_dropout=recurrent_dropout, layer_norm=layer_norm, init=init, dtype=dtype,
+            seed=seed,
+        )  # fmt: skip
 
-    def __repr__(self) -> str:
-        return (
-            f"RNN({self.input_size}, {self.hidden_size}, nonlinearity={self.nonlinearity!r}, "
-            f"dtype={self.dtype})"
-        )
-
-    def _bias_row(self) -> np.ndarray:
-        return self._views["bias_ih_l0"] + self._views["bias_hh_l0"]
+    def _bias_row(self, of_input: np.ndarray, of_state: np.ndarray) -> np.ndarray:
+        return of_input + of_state
 
     def __call__(
-        self, x: Any, h_0: Any = None, *, num_threads: int | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self,
+        x: Any,
+        h_0: Any = None,
+        *,
+        lengths: Any = None,
+        reset_mask: Any = None,
+        num_threads: int | None = None,
+    ) -> tuple[Any, np.ndarray]:
         """Run the layer over whole sequences.
 
         Parameters
@@ -95,11 +129,20 @@ class RNN(Recurrent):
         x : array_like
             Floats of shape (seq_len, batch, input_size), or unbatched (seq_len, input_size);
             or token ids, integers of shape (seq_len, batch) or (seq_len,), which stand for
-            one-hot rows. NaN and infinity spread as IEEE arithmetic has it. It must not be
+            one-hot rows; or a list of arrays, one for each sequence, (seq_len, input_size) or
+            (seq_len,), which may differ in length. With ``batch_first`` batches are (batch,
+            seq_len, …). NaN and infinity spread as IEEE arithmetic has it. It must not be
             changed between the call and ``backward``, which reads it again.
         h_0 : array_like, optional
             The initial state, shape (1, batch, hidden_size), or (1, hidden_size) when x has no
             batch dimension. Zero unless given.
+        lengths : array_like of int, optional
+            How many steps each sequence has, (batch,), in any order and 0 if it likes: what stands
+            beyond is never read, its output is zero, and a final state is that after the
+            sequence's own last step.
+        reset_mask : array_like of bool, optional
+            Where a state starts from zero, before the step: (seq_len, batch) or (seq_len,), laid
+            out as x. The other direction of a bidirectional layer starts afresh at the step before.
         num_threads : int, optional
             Threads for this call, at most; default :func:`fastrnn.get_num_threads`.
 
@@ -120,11 +163,11 @@ class RNN(Recurrent):
         MemoryError
             If the result would not fit into the machine's memory.
         """
-        return self._call(x, h_0, num_threads)
+        return self._call(x, h_0, lengths, reset_mask, num_threads)
 
     def backward(
         self, grad_output: Any = None, grad_h_n: Any = None, *, num_threads: int | None = None
-    ) -> tuple[np.ndarray | None, np.ndarray]:
+    ) -> tuple[Any, np.ndarray]:
         r"""Backpropagate through time from the last call; adds to ``self.grad``.
 
         With dh_t the gradient that reaches the output of step t,
@@ -202,18 +245,20 @@ class RNN(Recurrent):
                 f"x has shape {array.shape}; a trace follows one sequence, of shape "
                 f"(seq_len, {self.input_size}), or (seq_len,) if it holds token ids"
             )
-        h = self._forward(x, h_0, None, keep=False).h
+        if len(self._sweeps) > 1:
+            raise ValueError(f"a trace follows one layer in one direction, not those of {self!r}")
+        h = self._forward(x, h_0, None, keep=False).sweeps[0].h
         # From each previous state one step of a twin without f: T sequences of length one.
         twin = RNN(
-            self.input_size, self.hidden_size, nonlinearity="linear", dtype=self.dtype, seed=0
-        )
+            self.input_size, self.hidden_size, nonlinearity="linear", bias=self.bias,
+            dtype=self.dtype, seed=0,
+        )  # fmt: skip
         twin.load_state_dict(self.state_dict())
         array = array if is_ids else _check.floats("x", x, self.dtype)
-        pre_activations = twin._forward(array[None], np.swapaxes(h[:-1], 0, 1), None, keep=False).h[
-            1
-        ]
+        run = twin._forward(array[None], h[None, :-1], None, keep=False)
+        pre_activations = twin._features(run)
         inputs = [int(token) for token in array] if is_ids else array.copy()
         return Trace(
-            map(Step, inputs, h[:-1, 0], pre_activations, h[1:, 0]),
+            map(Step, inputs, h[:-1], pre_activations, h[1:]),
             name=f"RNN({self.input_size}, {self.hidden_size}), {self.nonlinearity}",
         )

@@ -1,0 +1,428 @@
+"""Text from a network, one token after another: drawing, ends, beams, and its log-probability."""
+
+import numpy as np
+
+cimport cython
+cimport numpy as cnp
+from cpython.exc cimport PyErr_CheckSignals
+from cpython.pycapsule cimport PyCapsule_GetPointer
+from cython cimport floating
+from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.string cimport memcpy
+from numpy.random cimport bitgen_t
+
+from fastrnn import _ops, _threads
+from fastrnn._dispatch cimport Cell, cell_step, k_cross_entropy, k_gemm_stored, k_sample
+from fastrnn._kernels cimport (
+    fr_fpmode_flush,
+    fr_fpmode_restore,
+    fr_nonlinearity,
+    fr_sampling,
+    fr_stored,
+)
+
+cnp.import_array()
+
+
+@cython.final
+cdef class Decoder:
+    """A layer and its read-out: fed a token for each row, it has the logits of the next ones.
+
+    What the loops below know of a layer is all in here. It has the weights of when it was made:
+    later changes do not reach it.
+    """
+
+    cdef readonly Py_ssize_t capacity, classes
+    cdef Py_ssize_t rows, _hidden, _width
+    cdef Cell _cell
+    cdef fr_nonlinearity _nonlinearity
+    cdef fr_stored _stored
+    cdef bint _is_float
+    cdef int _now
+    cdef tuple _owned
+    cdef const void *_token_rows
+    cdef const void *_packed_hh
+    cdef const void *_packed_out
+    cdef const void *_bias_out
+    cdef void *_h[2]
+    cdef void *_c[2]
+    cdef void *_logits
+    cdef void *_scratch
+
+    def __init__(self, int cell, int nonlinearity, int stored, tuple states, token_rows,
+                 packed_hh, packed_out, bias_out, Py_ssize_t hidden_size, Py_ssize_t rows):
+        """``states`` are the parts of the state that all rows start from, (H,) each."""
+        dtype = token_rows.dtype
+        self.capacity = self.rows = rows
+        self.classes, self._width = len(bias_out), token_rows.shape[1]
+        self._hidden, self._is_float = hidden_size, dtype == np.float32
+        self._cell, self._nonlinearity = <Cell>cell, <fr_nonlinearity>nonlinearity
+        self._stored = <fr_stored>stored
+        shape = (rows, hidden_size)
+        h, h_next = _ops.empty(shape, dtype), _ops.empty(shape, dtype)
+        logits, scratch = _ops.empty((rows, self.classes), dtype), _ops.empty(self.classes, dtype)
+        h[...] = states[0]
+        bias_out = bias_out.copy()
+        self._owned = token_rows, packed_hh, packed_out, bias_out, h, h_next, logits, scratch
+        self._h[0], self._h[1] = cnp.PyArray_DATA(h), cnp.PyArray_DATA(h_next)
+        self._c[0] = self._c[1] = NULL
+        if len(states) > 1:
+            c, c_next = _ops.empty(shape, dtype), _ops.empty(shape, dtype)
+            c[...] = states[1]
+            self._owned += c, c_next
+            self._c[0], self._c[1] = cnp.PyArray_DATA(c), cnp.PyArray_DATA(c_next)
+        self._logits, self._scratch = cnp.PyArray_DATA(logits), cnp.PyArray_DATA(scratch)
+        self._token_rows = cnp.PyArray_DATA(token_rows)
+        self._packed_hh = cnp.PyArray_DATA(packed_hh)
+        self._packed_out = cnp.PyArray_DATA(packed_out)
+        self._bias_out = cnp.PyArray_DATA(bias_out)
+        self._now = 0
+
+    @property
+    def row_work(self):
+        """The multiply-adds of a row's step."""
+        return self._hidden * (self._width + self.classes)
+
+    cdef void step(self, const int64_t *ids) noexcept nogil:
+        """Feed each row its token."""
+        if self._is_float:
+            self._step_typed(<float *>NULL, ids)
+        else:
+            self._step_typed(<double *>NULL, ids)
+        self._now = 1 - self._now
+
+    cdef void _step_typed(self, floating *tag, const int64_t *ids) noexcept nogil:
+        cdef floating *new = <floating *>self._h[1 - self._now]
+        cell_step(self._cell, self._nonlinearity, self._stored, new, <floating *>self._c[0],
+                  <const floating *>self._token_rows, self._width, ids,
+                  <const floating *>self._h[self._now], <const floating *>self._packed_hh,
+                  self.rows, self._hidden, self._now)
+        k_gemm_stored(self._stored, <floating *>self._logits, self.classes,
+                      <const floating *>new, self._hidden, <const floating *>self._packed_out,
+                      <const floating *>self._bias_out, self.rows, self.classes, self._hidden)
+
+    cdef void select(self, const Py_ssize_t *parents, Py_ssize_t rows) noexcept nogil:
+        """Go on with copies of these rows, in this order; the logits are lost."""
+        cdef Py_ssize_t size = self._hidden * (4 if self._is_float else 8), r
+        for r in range(rows):
+            memcpy(<char *>self._h[1 - self._now] + r * size,
+                   <const char *>self._h[self._now] + parents[r] * size, size)
+            if self._c[0] != NULL:
+                memcpy(<char *>self._c[1] + r * size,
+                       <const char *>self._c[0] + parents[r] * size, size)
+        self._now = 1 - self._now
+        self._c[0], self._c[1] = self._c[1], self._c[0]
+        self.rows = rows
+
+    cdef Py_ssize_t sample(self, Py_ssize_t row, const int32_t *seen, const fr_sampling *options,
+                           double uniform) noexcept nogil:
+        """Draw a row's next token; its logits are lost."""
+        if self._is_float:
+            return k_sample(&(<float *>self._logits)[row * self.classes],
+                            <float *>self._scratch, seen, self.classes, options, uniform)
+        return k_sample(&(<double *>self._logits)[row * self.classes], <double *>self._scratch,
+                        seen, self.classes, options, uniform)
+
+    cdef double logit(self, Py_ssize_t row, Py_ssize_t token) noexcept nogil:
+        cdef Py_ssize_t i = row * self.classes + token
+        return (<float *>self._logits)[i] if self._is_float else (<double *>self._logits)[i]
+
+    cdef double log_prob(self, Py_ssize_t row, int64_t token) noexcept nogil:
+        if self._is_float:
+            return -k_cross_entropy(&(<const float *>self._logits)[row * self.classes], &token, 1,
+                                    self.classes)
+        return -k_cross_entropy(&(<const double *>self._logits)[row * self.classes], &token, 1,
+                                self.classes)
+
+    def log_probs(self, const int64_t[::1] ids, const int64_t[::1] targets):
+        """Feed ids (T,) to the only row; return the log-probability of each target after its id."""
+        result = np.empty(ids.shape[0])
+        cdef double[::1] out = result
+        cdef Py_ssize_t t, start, stop
+        cdef uint64_t mode
+        for start, stop in _threads.segments(ids.shape[0], self.row_work):
+            PyErr_CheckSignals()
+            with nogil:
+                mode = fr_fpmode_flush()
+                for t in range(start, stop):
+                    self.step(&ids[t])
+                    out[t] = self.log_prob(0, targets[t])
+                fr_fpmode_restore(mode)
+        return result
+
+
+@cython.final
+cdef class Ends:
+    """Sequences of tokens that end a text, found as it grows (Knuth, Morris and Pratt).
+
+    Of a text, no more is remembered than how much of each sequence it ends with.
+    """
+
+    cdef readonly Py_ssize_t count
+    cdef int64_t[::1] _tokens
+    cdef Py_ssize_t[::1] _starts, _borders
+
+    def __init__(self, list sequences):
+        cdef Py_ssize_t i, k, matched
+        self.count = len(sequences)
+        lengths = [len(sequence) for sequence in sequences]
+        self._starts = np.cumsum([0, *lengths]).astype(np.intp)
+        self._tokens = np.concatenate([np.empty(0, np.int64), *sequences])
+        # Of each beginning of a sequence, the longest shorter beginning that it ends with.
+        self._borders = np.zeros(len(self._tokens), np.intp)
+        for i in range(self.count):
+            matched = 0
+            for k in range(self._starts[i] + 1, self._starts[i + 1]):
+                matched = self._grown(i, matched, self._tokens[k])
+                self._borders[k] = matched
+
+    cdef Py_ssize_t _grown(self, Py_ssize_t i, Py_ssize_t matched, int64_t token) noexcept nogil:
+        """How much of sequence i a text ends with after one more token."""
+        cdef Py_ssize_t first = self._starts[i]
+        while matched > 0 and self._tokens[first + matched] != token:
+            matched = self._borders[first + matched - 1]
+        return matched + (self._tokens[first + matched] == token)
+
+    cdef bint reached(self, Py_ssize_t *matched, int64_t token) noexcept nogil:
+        """Take a text's next token, update ``matched`` (count) and say whether it ends there."""
+        cdef Py_ssize_t i
+        cdef bint ended = False
+        for i in range(self.count):
+            matched[i] = self._grown(i, matched[i], token)
+            ended = ended or matched[i] == self._starts[i + 1] - self._starts[i]
+        return ended
+
+
+@cython.final
+cdef class Sampler:
+    """Continues samples of a text side by side, each until it ends.
+
+    Sample s draws from generators[s], one number a step (none at temperature 0), so that its text
+    does not depend on the samples beside it.
+    """
+
+    cdef Decoder _decoder
+    cdef Ends _ends
+    cdef list _generators
+    cdef fr_sampling _options
+    cdef bint _penalises
+    cdef Py_ssize_t _window, _noted
+    cdef uint64_t[::1] _sources
+    cdef int64_t[::1] _fed  # by row of the decoder, as are the next two
+    cdef Py_ssize_t[::1] _sample_of, _parents
+    cdef Py_ssize_t[:, ::1] _matched  # by sample, as are the next two
+    cdef int32_t[:, ::1] _seen  # how often each token is among the recent ones
+    cdef int64_t[:, ::1] _recent  # a ring, the oldest at _noted % _window; -1 before the first
+
+    def __init__(self, Decoder decoder, const int64_t[::1] prompt, Ends ends, list generators,
+                 double temperature, Py_ssize_t top_k, double top_p, double min_p,
+                 double repetition_penalty, Py_ssize_t repetition_window):
+        """A ``repetition_window`` of 0 has no limit."""
+        cdef Py_ssize_t samples = decoder.capacity, t, s
+        self._decoder, self._ends, self._generators = decoder, ends, generators
+        self._options.temperature, self._options.top_k = temperature, top_k
+        self._options.top_p, self._options.min_p = top_p, min_p
+        self._options.repetition_penalty = repetition_penalty
+        self._penalises = repetition_penalty != 1
+        self._window, self._noted = repetition_window, 0
+        self._sources = np.array([_bitgen_address(one) for one in generators], np.uint64)
+        self._fed = np.full(samples, prompt[prompt.shape[0] - 1], np.int64)
+        self._sample_of, self._parents = np.arange(samples), np.arange(samples)
+        self._matched = np.zeros((samples, ends.count), np.intp)
+        if not self._penalises:
+            return
+        self._seen = np.zeros((samples, decoder.classes), np.int32)
+        self._recent = np.full((samples, repetition_window), -1, np.int64)
+        with nogil:
+            for t in range(prompt.shape[0]):
+                for s in range(samples):
+                    self._note(s, prompt[t])
+                self._noted += 1
+
+    @property
+    def step_work(self):
+        """The multiply-adds of a step of all samples that have not ended."""
+        return self._decoder.rows * self._decoder.row_work
+
+    def draw(self, int64_t[:, ::1] tokens):
+        """Fill tokens (steps, samples) with the next ones, -1 after a sample's end.
+
+        Returns how many steps were made: fewer than asked for once all samples have ended.
+        """
+        cdef Py_ssize_t t, start, stop, made = 0
+        cdef uint64_t mode
+        for start, stop in _threads.segments(tokens.shape[0], self.step_work):
+            PyErr_CheckSignals()
+            with nogil:
+                mode = fr_fpmode_flush()
+                for t in range(start, stop):
+                    if self._decoder.rows == 0:
+                        break
+                    self._decoder.step(&self._fed[0])
+                    self._draw_each(&tokens[t, 0], tokens.shape[1])
+                    made += 1
+                fr_fpmode_restore(mode)
+        return made
+
+    cdef void _draw_each(self, int64_t *tokens, Py_ssize_t samples) noexcept nogil:
+        cdef Py_ssize_t r, s, kept = 0
+        cdef int64_t token
+        cdef double uniform = 0
+        cdef bitgen_t *source
+        for s in range(samples):
+            tokens[s] = -1
+        for r in range(self._decoder.rows):
+            s = self._sample_of[r]
+            if self._options.temperature != 0:
+                source = <bitgen_t *>self._sources[s]
+                uniform = source.next_double(source.state)
+            token = self._decoder.sample(r, &self._seen[s, 0] if self._penalises else NULL,
+                                         &self._options, uniform)
+            tokens[s] = token
+            if self._penalises:
+                self._note(s, token)
+            if not self._ends.reached(&self._matched[s, 0], token):
+                self._parents[kept], self._sample_of[kept], self._fed[kept] = r, s, token
+                kept += 1
+        self._noted += 1
+        if kept < self._decoder.rows:
+            self._decoder.select(&self._parents[0], kept)
+
+    cdef void _note(self, Py_ssize_t s, int64_t token) noexcept nogil:
+        """Count a sample's newest token, and no longer the one that leaves the window."""
+        cdef Py_ssize_t at
+        cdef int64_t oldest
+        if self._window == 0:
+            self._seen[s, token] = 1
+            return
+        at = self._noted % self._window
+        oldest = self._recent[s, at]
+        if oldest >= 0:
+            self._seen[s, oldest] -= 1
+        self._recent[s, at] = token
+        self._seen[s, token] += 1
+
+
+cdef uint64_t _bitgen_address(generator) except 0:
+    return <uint64_t>PyCapsule_GetPointer(generator.bit_generator.capsule, "BitGenerator")
+
+
+@cython.final
+cdef class Beams:
+    """The most probable continuations so far, the best first.
+
+    A text that has ended keeps its place as it is, as long as it is among the best.
+    """
+
+    cdef Decoder _decoder
+    cdef Ends _ends
+    cdef Py_ssize_t _width, _count, _found, _steps
+    cdef int _now
+    cdef double[:, ::1] _log_probs  # of both sets (now and next), by place
+    cdef Py_ssize_t[:, ::1] _rows  # likewise, in the decoder; -1: ended
+    cdef Py_ssize_t[:, :, ::1] _matched
+    cdef int64_t[:, ::1] _tokens, _parents  # by step and place; token -1: had ended before
+    cdef Py_ssize_t[::1] _selected
+    cdef int64_t[::1] _fed
+
+    def __init__(self, Decoder decoder, int64_t last_of_prompt, Ends ends, Py_ssize_t length):
+        """The decoder has as many rows as there shall be beams."""
+        cdef Py_ssize_t width = decoder.capacity
+        self._decoder, self._ends, self._width = decoder, ends, width
+        self._count, self._now, self._steps = 1, 0, 0
+        self._log_probs = np.zeros((2, width))
+        self._rows = np.zeros((2, width), np.intp)
+        self._matched = np.zeros((2, width, ends.count), np.intp)
+        self._tokens = np.empty((length, width), np.int64)
+        self._parents = np.empty((length, width), np.int64)
+        self._selected = np.zeros(width, np.intp)
+        self._fed = np.full(width, last_of_prompt, np.int64)
+        decoder.select(&self._selected[0], 1)
+
+    def search(self):
+        """Return tokens (texts, steps), -1 after an end, and log-probabilities (texts,)."""
+        cdef Py_ssize_t t, start, stop, length = self._tokens.shape[0]
+        cdef uint64_t mode
+        # A candidate costs as much as some 20 multiply-adds; one that is kept moves others.
+        work = self._width * (
+            self._decoder.row_work + 20 * self._decoder.classes + 50 * self._width
+        )
+        for start, stop in _threads.segments(length, work):
+            PyErr_CheckSignals()
+            with nogil:
+                mode = fr_fpmode_flush()
+                for t in range(start, stop):
+                    if self._decoder.rows == 0:
+                        break
+                    self._decoder.step(&self._fed[0])
+                    self._find(t)
+                    self._go_on_with_found(t)
+                    self._steps += 1
+                fr_fpmode_restore(mode)
+        return self._traced(), np.array(self._log_probs[self._now, :self._count])
+
+    cdef void _find(self, Py_ssize_t t) noexcept nogil:
+        """Find the best among the texts that ended and all texts that are a token longer."""
+        cdef Py_ssize_t place, row, token
+        cdef int64_t best
+        cdef double before, largest, log_total
+        self._found = 0
+        for place in range(self._count):
+            row, before = self._rows[self._now, place], self._log_probs[self._now, place]
+            if row < 0:
+                self._offer(t, before, place, -1)
+                continue
+            best = 0
+            for token in range(self._decoder.classes):
+                if self._decoder.logit(row, token) > self._decoder.logit(row, best):
+                    best = token
+            largest, log_total = self._decoder.logit(row, best), -self._decoder.log_prob(row, best)
+            for token in range(self._decoder.classes):
+                self._offer(t, before + (self._decoder.logit(row, token) - largest - log_total),
+                            place, token)
+
+    cdef void _offer(self, Py_ssize_t t, double log_prob, Py_ssize_t parent,
+                     int64_t token) noexcept nogil:
+        """Insert a candidate where it belongs among the best; the first of equal ones stays."""
+        cdef double *found = &self._log_probs[1 - self._now, 0]
+        cdef Py_ssize_t i = self._found
+        if log_prob != log_prob or i == self._width and not log_prob > found[i - 1]:
+            return
+        if i == self._width:
+            i -= 1
+        else:
+            self._found += 1
+        while i > 0 and log_prob > found[i - 1]:
+            found[i] = found[i - 1]
+            self._tokens[t, i] = self._tokens[t, i - 1]
+            self._parents[t, i] = self._parents[t, i - 1]
+            i -= 1
+        found[i], self._tokens[t, i], self._parents[t, i] = log_prob, token, parent
+
+    cdef void _go_on_with_found(self, Py_ssize_t t) noexcept nogil:
+        cdef int new = 1 - self._now
+        cdef Py_ssize_t place, parent, i, alive = 0
+        cdef int64_t token
+        for place in range(self._found):
+            parent, token = self._parents[t, place], self._tokens[t, place]
+            for i in range(self._ends.count):
+                self._matched[new, place, i] = self._matched[self._now, parent, i]
+            self._rows[new, place] = -1
+            if token < 0 or self._ends.reached(&self._matched[new, place, 0], token):
+                continue
+            self._selected[alive], self._fed[alive] = self._rows[self._now, parent], token
+            self._rows[new, place] = alive
+            alive += 1
+        self._decoder.select(&self._selected[0], alive)
+        self._now, self._count = new, self._found
+
+    cdef _traced(self):
+        """Follow each text from its place at the end back to its first token."""
+        tokens = np.empty((self._count, self._steps), np.int64)
+        cdef int64_t[:, ::1] out = tokens
+        cdef Py_ssize_t i, place, t
+        for i in range(self._count):
+            place = i
+            for t in range(self._steps - 1, -1, -1):
+                out[i, t], place = self._tokens[t, place], self._parents[t, place]
+        return tokens

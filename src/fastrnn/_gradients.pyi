@@ -1,0 +1,6 @@
+"""Compiled; see _gradients.pyx."""
+
+from typing import Any
+
+def weight_sums(*arguments: Any) -> None: ...
+def share_sums(*arguments: Any) -> None: ...

@@ -1,0 +1,52 @@
+# How the rows of several sequences lie over time; layers/rows.py has the same in Python.
+
+from libc.stdint cimport int64_t
+
+
+# Where the rows of each step begin (NULL: everywhere a row for each of the batch), and how many
+# rows the sequences before one have in all.
+cdef struct Rows:
+    const int64_t *starts
+    const int64_t *before
+    Py_ssize_t batch
+
+
+cdef inline Rows rows_of(Py_ssize_t batch, const int64_t[::1] starts, const int64_t[::1] before):
+    cdef Rows rows
+    rows.starts, rows.before, rows.batch = NULL, NULL, batch
+    if starts is not None:
+        rows.starts, rows.before = &starts[0], &before[0]
+    return rows
+
+
+cdef inline Py_ssize_t first_row(const Rows *rows, Py_ssize_t t) noexcept nogil:
+    return t * rows.batch if rows.starts == NULL else rows.starts[t]
+
+
+cdef inline Py_ssize_t row_before(const Rows *rows, Py_ssize_t t) noexcept nogil:
+    """The row of h and c at which the states begin that step t starts from."""
+    return 0 if t == 0 else rows.batch + first_row(rows, t - 1)
+
+
+cdef inline Py_ssize_t sequences(const Rows *rows, Py_ssize_t t) noexcept nogil:
+    """How many sequences have step t."""
+    return first_row(rows, t + 1) - first_row(rows, t)
+
+
+cdef inline Py_ssize_t sequence_at(const Rows *rows, Py_ssize_t work) noexcept nogil:
+    """The first sequence that has so much work, counted in rows, before it."""
+    cdef Py_ssize_t low = 0, high = rows.batch, middle
+    if rows.before == NULL:
+        return work
+    while low < high:
+        middle = (low + high) // 2
+        if rows.before[middle] < work:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+cdef inline Py_ssize_t work_of(const Rows *rows) noexcept nogil:
+    """What is split over threads: rows where sequences differ in length, else sequences."""
+    return rows.batch if rows.before == NULL else rows.before[rows.batch]

@@ -1,0 +1,274 @@
+"""A sweep of cells that are more than one product and the cell itself.
+
+Recurrent dropout: W_hh sees the state times a mask, the same for all steps. Layer normalisation:
+W_ih x and W_hh h, and the c that an LSTM shows, are normalised. Projection: the state that is put
+out and fed back is f(W h + b) of what the cell gives.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastrnn import _gradients, _ops, _team, _threads
+from fastrnn._composed import Loop
+from fastrnn.layers.packed import Packed
+from fastrnn.layers.rows import Rows
+from fastrnn.layers.sweep import Reached, Saved, Sweep
+from fastrnn.layers.workspace import Workspace
+
+# Whether a number is dropped is decided by 16 random bits.
+DROPOUT_STEPS = 1 << 16
+
+# Between the seeds of what is dropped within sweeps and those of what is between layers.
+_WITHIN = 1 << 32
+
+
+def dropped_out(rows: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Return rows with a share of them zero, the rest scaled up."""
+    out = _ops.empty(rows.shape, rows.dtype)
+    if rows.size:
+        _ops.dropout(out, rows, seed % 2**64, dropout_threshold(share))
+    return out
+
+
+def dropout_threshold(share: float) -> int:
+    """Return how many of DROPOUT_STEPS mean that a number is dropped."""
+    return min(round(share * DROPOUT_STEPS), DROPOUT_STEPS - 1)
+
+
+class ComposedSweep(Sweep):
+    """A sweep whose layer has recurrent dropout, layer normalisation or a projection."""
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of its parameters by name."""
+        layer, suffix, hidden = self._layer, self.suffix, self._layer.hidden_size
+        shapes = super().shapes
+        if layer._projects:
+            shapes[f"weight_{layer._out}{suffix}"] = (self._fed_back, hidden)
+            if layer._out_bias:
+                shapes[f"bias_{layer._out}{suffix}"] = (self._fed_back,)
+        if layer.layer_norm:
+            for name in ("ih", "hh"):
+                shapes[f"weight_norm_{name}{suffix}"] = (self._columns,)
+            if self._has_c:
+                shapes[f"weight_norm_c{suffix}"] = shapes[f"bias_norm_c{suffix}"] = (hidden,)
+        return shapes
+
+    @property
+    def _has_c(self) -> bool:
+        return len(self._layer.state_names) > 1
+
+    def _view(self, name: str) -> np.ndarray | None:
+        return self._layer._views.get(name + self.suffix)
+
+    def _grad(self, name: str) -> np.ndarray:
+        return self._layer.grad[name + self.suffix]
+
+    def pack(self) -> Packed:
+        """Return packed copies of its weights."""
+        packed = super().pack()
+        packed.weight_out = self._view(f"weight_{self._layer._out}")
+        return packed
+
+    def forward(
+        self,
+        packed: Packed,
+        rows: Rows,
+        x: np.ndarray,
+        initial: list[Any],
+        keep: bool,
+        num_threads: int | None,
+        workspace: Workspace,
+        seed: int | None,
+    ) -> Saved:
+        """Run over all steps; see `Sweep.forward`."""
+        layer, hidden, size = self._layer, self._layer.hidden_size, self._fed_back
+        batch, count, columns = rows.batch, rows.count, self._columns
+        buffers: dict[str, Any] = {
+            "states": self._empty(batch + count, size),
+            "passed": self._empty(count, size),
+            "row": self._empty(batch, self._width),
+            "product": self._empty(batch, columns),
+            "packed_hh": packed.hh_whole,
+            "bias": packed.bias,
+        }
+        rows.begin(buffers["states"], initial[0], self.backwards)
+        if self._has_c:
+            buffers["c"] = self._empty(batch + count, hidden)
+            rows.begin(buffers["c"], initial[1], self.backwards)
+        if layer._has_gates:
+            buffers["gates"] = self._empty(count, self._width)
+        if seed is not None and layer.recurrent_dropout > 0:
+            ones = np.ones((batch, size), layer.dtype)
+            mask_seed = seed + _WITHIN + layer._sweeps.index(self)
+            buffers["mask"] = dropped_out(ones, layer.recurrent_dropout, mask_seed)
+        if layer._projects:
+            buffers["inner"] = self._empty(count, hidden)
+            buffers["packed_out"] = packed.out
+            buffers["bias_out"] = self._view(f"bias_{layer._out}")
+        if layer.layer_norm:
+            buffers |= self._norms(count)
+        if x.ndim == 2:
+            buffers |= {"x": x, "packed_ih": packed.ih}
+        else:
+            buffers |= {"ids": x} | self._token_rows(packed)
+        loop = Loop(
+            layer.dtype == np.float32, layer._cell, layer._f, layer._output_f, batch, rows.starts,
+            rows.before, rows.steps, hidden, size, self.input_size, self._width, columns,
+        )  # fmt: skip
+        loop.take(**{name: array for name, array in buffers.items() if name != "normal_tokens"})
+        self._run(loop.forward, rows, num_threads, backwards=False)
+        more = (loop, buffers)
+        return Saved(x, buffers["states"], buffers.get("c"), buffers.get("gates"), more)
+
+    def _empty(self, *shape: int) -> np.ndarray:
+        return _ops.empty(shape, self._layer.dtype)
+
+    def _in_row_order(self, parameter: np.ndarray) -> np.ndarray:
+        """Return the gates of a parameter of W_ih's in the order of a row."""
+        hidden = self._layer.hidden_size
+        parts = sorted(self._layer._input_blocks)
+        return np.concatenate(
+            [parameter[gate * hidden : (gate + n) * hidden] for _, gate, n in parts]
+        )
+
+    def _norms(self, count: int) -> dict[str, Any]:
+        hidden, gain_ih = self._layer.hidden_size, self._view("weight_norm_ih")
+        assert gain_ih is not None
+        norms: dict[str, Any] = {"gain_ih": self._in_row_order(gain_ih)}
+        norms["gain_hh"] = self._view("weight_norm_hh")
+        for name in ("ih", "hh"):
+            norms[f"normal_{name}"] = self._empty(count, self._columns)
+            norms[f"spread_{name}"] = self._empty(count)
+        if self._has_c:
+            norms |= {"gain_c": self._view("weight_norm_c"), "bias_c": self._view("bias_norm_c")}
+            norms |= {"normal_c": self._empty(count, hidden), "spread_c": self._empty(count)}
+        return norms
+
+    def _token_rows(self, packed: Packed) -> dict[str, Any]:
+        """Return what each token and the biases give, and the norms of it."""
+        gain = self._view("weight_norm_ih")
+        if gain is None:
+            return {"token_rows": packed.token_rows}
+        of_tokens = np.ascontiguousarray(packed.ordered_ih().T)
+        normal, spread = self._empty(*of_tokens.shape), self._empty(len(of_tokens))
+        _ops.normalise(normal, spread, of_tokens)
+        rows = self._empty(len(of_tokens), self._width)
+        rows[...] = packed.bias
+        rows[:, : self._columns] += self._in_row_order(gain) * normal
+        return {"token_rows": rows, "normal_tokens": (normal, spread)}
+
+    def backward(
+        self,
+        packed: Packed,
+        rows: Rows,
+        saved: Saved,
+        grad_output: np.ndarray | None,
+        grad_final: list[np.ndarray | None],
+        num_threads: int | None,
+        workspace: Workspace,
+    ) -> Reached:
+        """Add to the parameters' gradients; see `Sweep.backward`."""
+        layer, hidden, count = self._layer, self._layer.hidden_size, rows.count
+        loop, buffers = saved.more
+        carry = self._carry(rows, grad_final)
+        grad_last = rows.grad_last(grad_output, grad_final[0], self.backwards)
+        back = {
+            "dz": self._empty(count, self._width),
+            "dy": self._empty(count, self._fed_back),
+            "carry": carry,
+            "grad_output": grad_output,
+            "grad_last": grad_last if grad_last is None else np.ascontiguousarray(grad_last),
+            "packed_hh": packed.hh_back,
+        }
+        if layer._projects:
+            back |= {"d_inner": self._empty(rows.batch, hidden), "packed_out": packed.out_back}
+        if layer.layer_norm:
+            back["dz_hh"] = self._empty(count, self._columns)
+            if self._has_c:
+                back["d_normal_c"] = self._empty(count, hidden)
+        loop.take(**back)
+        self._run(loop.backward, rows, num_threads, backwards=True)
+        dz: Any = back["dz"]
+        columns = self._columns
+        if not layer.layer_norm:
+            if count:
+                self._parameter_grads(saved.x, buffers["passed"], dz, num_threads)
+            reached = Reached(dz, dz[:, :columns], dz[:, -columns:], carry, grad_last)
+        else:
+            dz_hh: Any = back["dz_hh"]
+            dz_ih = self._normed_grads(saved.x, buffers, back, num_threads)
+            reached = Reached(dz, dz_ih, dz_hh, carry, grad_last)
+        if layer._projects and count:
+            self._add_product(self._grad(f"weight_{layer._out}"), back["dy"], buffers["inner"])
+            if layer._out_bias:
+                _ops.column_sums(self._grad(f"bias_{layer._out}"), back["dy"])
+        return reached
+
+    def _run(self, loop: Any, rows: Rows, num_threads: int | None, *, backwards: bool) -> None:
+        row_work = self._columns * (self.input_size + self._fed_back)
+        threads = _threads.threads_for(rows.count * row_work, rows.batch, num_threads)
+        if rows.count:
+            segments = _threads.segments(rows.steps, rows.batch * row_work)
+            for segment in reversed(segments) if backwards else segments:
+                loop(*segment, threads)
+
+    def _add_product(self, grad: np.ndarray, a: Any, b: np.ndarray) -> None:
+        """Add a^T b to a gradient."""
+        row_work = grad.size
+        for start, stop in _threads.segments(len(b), row_work):
+            stripes = _team.stripe_count(len(grad))
+            threads = _threads.threads_for((stop - start) * row_work, stripes, None)
+            _ops.gemm_tn(grad, a[start:stop], b[start:stop], threads)
+
+    def _normed_grads(
+        self, x: np.ndarray, buffers: dict[str, Any], back: dict[str, Any], num_threads: int | None
+    ) -> np.ndarray:
+        """Add to the gradients of a layer with normalisation; return that of W_ih x."""
+        layer, columns, dz = self._layer, self._columns, back["dz"]
+        blocks = layer._input_blocks, layer._hidden_blocks
+        hidden, grad = layer.hidden_size, self._grad
+        if not len(dz):
+            return dz[:, :columns]
+        of_ih, of_hh = dz[:, :columns], dz[:, -columns:]
+        grad("weight_norm_hh")[...] += (of_hh * buffers["normal_hh"]).sum(axis=0)
+        self._add_product(grad("weight_hh"), back["dz_hh"], buffers["passed"])
+        if self._has_c:
+            shown = back["d_normal_c"]
+            grad("weight_norm_c")[...] += (shown * buffers["normal_c"]).sum(axis=0)
+            grad("bias_norm_c")[...] += shown.sum(axis=0)
+        sums = np.zeros(self._width, dz.dtype)
+        _ops.column_sums(sums, dz)
+        gain, dz_ih = buffers["gain_ih"], np.empty((len(dz), 0), dz.dtype)
+        if x.ndim == 1:
+            normal, spread = buffers["normal_tokens"]
+            of_tokens = np.zeros((self.input_size, columns), dz.dtype)
+            np.add.at(of_tokens, x, of_ih)
+            gain_sums = (of_tokens * normal).sum(axis=0)
+            per_token = self._empty(*of_tokens.shape)
+            _ops.normalise_back(per_token, normal, spread, of_tokens, gain)
+            token_grads = per_token
+        else:
+            token_grads = None
+            gain_sums = (of_ih * buffers["normal_ih"]).sum(axis=0)
+            dz_ih = self._empty(len(dz), columns)
+            _ops.normalise_back(dz_ih, buffers["normal_ih"], buffers["spread_ih"], of_ih, gain)
+        for row, gate, n in layer._input_blocks:
+            at = slice(gate * hidden, (gate + n) * hidden)
+            of = slice(row * hidden, (row + n) * hidden)
+            grad("weight_norm_ih")[at] += gain_sums[of]
+            if token_grads is None:
+                self._add_product(grad("weight_ih")[at], np.ascontiguousarray(dz_ih[:, of]), x)
+        _gradients.share_sums(
+            sums, token_grads, grad("weight_ih"), grad("bias_ih") if layer.bias else None,
+            grad("bias_hh") if layer.bias else None, hidden, *blocks,
+        )  # fmt: skip
+        return dz_ih
+
+    def _through_mask(self, saved: Saved, grad: np.ndarray) -> None:
+        mask = saved.more[1].get("mask")
+        if mask is not None:
+            grad *= mask[: len(grad)]

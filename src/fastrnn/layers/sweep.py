@@ -1,0 +1,262 @@
+"""One layer in one direction: its loops over time, and the gradients that are products."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from fastrnn import _gradients, _loops, _ops, _team, _threads
+from fastrnn.layers.module import product
+from fastrnn.layers.packed import Packed
+from fastrnn.layers.rows import Rows
+from fastrnn.layers.workspace import FRESH, Workspace
+
+if TYPE_CHECKING:
+    from fastrnn.layers.recurrent import Recurrent
+
+
+class Saved(NamedTuple):
+    """What the way back needs of the way there, in rows."""
+
+    x: np.ndarray  # (N, I), or token ids (N,)
+    h: np.ndarray  # (B + N, R), the states that are fed back
+    c: np.ndarray | None  # (B + N, H)
+    gates: np.ndarray | None  # (N, width)
+    more: Any = None  # of a composed cell
+
+
+class Reached(NamedTuple):
+    """What the loop back leaves, in rows."""
+
+    dz: np.ndarray  # (N, width), of the pre-activations
+    dz_ih: np.ndarray  # (N, G H), of what W_ih gives
+    dz_hh: np.ndarray  # (N, G H), of what W_hh gives
+    carry: np.ndarray | None  # (B, H), what reaches the initial states past the weights
+    grad_last: np.ndarray | None  # (B, R), what reaches the final ones
+
+
+class Sweep:
+    """One direction of one layer of a recurrent network.
+
+    It sees rows from the first step to the last; for the direction that reads sequences from their
+    end, the caller turns them.
+
+    Parameters
+    ----------
+    layer : Recurrent
+        Whose parameters it uses, those that end in ``suffix``.
+    number : int
+        Which layer it is, from 0.
+    backwards : bool
+        Whether it reads sequences from their end.
+    input_size : int
+    """
+
+    def __init__(self, layer: Recurrent, number: int, backwards: bool, input_size: int) -> None:
+        self.suffix = f"_l{number}" + ("_reverse" if backwards else "")
+        self.backwards, self.input_size = backwards, input_size
+        self._layer = layer
+        self._width = layer._row_gates * layer.hidden_size
+        self._columns = layer._gates * layer.hidden_size
+        self._fed_back = layer.state_sizes[0]
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of its parameters by name."""
+        rows = self._columns
+        shapes: dict[str, tuple[int, ...]] = {
+            f"weight_ih{self.suffix}": (rows, self.input_size),
+            f"weight_hh{self.suffix}": (rows, self._fed_back),
+        }
+        if self._layer.bias:
+            shapes |= {f"bias_ih{self.suffix}": (rows,), f"bias_hh{self.suffix}": (rows,)}
+        return shapes
+
+    def pack(self) -> Packed:
+        """Return packed copies of its weights."""
+        layer, views = self._layer, self._layer._views
+        if layer.bias:
+            row = layer._bias_row(views["bias_ih" + self.suffix], views["bias_hh" + self.suffix])
+        else:
+            row = np.zeros(self._width, layer.dtype)
+        return Packed(
+            views["weight_ih" + self.suffix],
+            views["weight_hh" + self.suffix],
+            layer._input_blocks,
+            row,
+            layer._gates,
+        )
+
+    def forward(
+        self,
+        packed: Packed,
+        rows: Rows,
+        x: np.ndarray,
+        initial: list[Any],
+        keep: bool,
+        num_threads: int | None,
+        workspace: Workspace,
+        seed: int | None,
+    ) -> Saved:
+        """Run over all steps from the initial states (B, H), or 0.
+
+        Kept is what backward needs, or nothing. The seed is of what is dropped within, if any is.
+        """
+        layer, width, batch = self._layer, self._width, rows.batch
+        hidden, dtype, is_dense = layer.hidden_size, layer.dtype, x.ndim == 2
+        row_work = self._columns * (hidden + (self.input_size if is_dense else 0))
+        threads = self._threads(rows, row_work, num_threads)
+        h = workspace.take("h" + self.suffix, (batch + rows.count, hidden), dtype)
+        rows.begin(h, initial[0], self.backwards)
+        c = gates = projection = None
+        if keep and layer._has_gates:
+            gates = workspace.take("gates" + self.suffix, (rows.count, width), dtype)
+        if len(initial) > 1:
+            count = batch + rows.count if keep else batch
+            c = workspace.take("c" + self.suffix, (count, hidden), dtype)
+            rows.begin(c, initial[1], self.backwards)
+        together = 0
+        if is_dense:
+            together = _loops.projection_steps(rows.steps, batch, width * dtype.itemsize, threads)
+        if together:
+            projection = _ops.empty((together * batch, width), dtype)
+        loop = partial(
+            _loops.forward, layer._cell, layer._f, batch, rows.starts, rows.before, h, c, gates,
+            x if is_dense else None,
+            None if is_dense else x,
+            packed.ih if projection is not None else None,
+            packed.ih_gates if is_dense and projection is None else None,
+            packed.bias,
+            None if is_dense else packed.token_rows,
+            packed.hh, projection, together, self._columns,
+        )  # fmt: skip
+        if rows.count:
+            for segment in _threads.segments(rows.steps, batch * row_work):
+                loop(*segment, threads)
+        return Saved(x, h, c, gates)
+
+    def backward(
+        self,
+        packed: Packed,
+        rows: Rows,
+        saved: Saved,
+        grad_output: np.ndarray | None,
+        grad_final: list[np.ndarray | None],
+        num_threads: int | None,
+        workspace: Workspace,
+    ) -> Reached:
+        """Add to the parameters' gradients.
+
+        grad_output is of all states, (N, R), contiguous; grad_final of the parts of the final
+        state, (B, …) each. In a workspace that is not FRESH, dz takes the place of the gates.
+        """
+        dz = None if workspace is FRESH else saved.gates
+        if dz is None:
+            dz = workspace.take("dz" + self.suffix, (rows.count, self._width), self._layer.dtype)
+        carry = self._carry(rows, grad_final)
+        grad_last = rows.grad_last(grad_output, grad_final[0], self.backwards)
+        if rows.count:
+            self._dz(packed, rows, saved, dz, carry, grad_output, grad_last, num_threads)
+            self._parameter_grads(saved.x, rows.previous(saved.h), dz, num_threads)
+        columns = self._columns
+        return Reached(dz, dz[:, :columns], dz[:, -columns:], carry, grad_last)
+
+    def _carry(self, rows: Rows, grad_final: list[np.ndarray | None]) -> np.ndarray | None:
+        """Return what reaches the final states of a cell with gates past its weights."""
+        if not self._layer._has_gates:
+            return None
+        carry = _ops.empty((rows.batch, self._layer.hidden_size), self._layer.dtype)
+        grad_c = grad_final[1] if len(grad_final) > 1 else None
+        carry[...] = 0 if grad_c is None else rows.spread_final(grad_c, self.backwards)
+        return carry
+
+    def _dz(
+        self,
+        packed: Packed,
+        rows: Rows,
+        saved: Saved,
+        dz: np.ndarray,
+        carry: np.ndarray | None,
+        grad_output: np.ndarray | None,
+        grad_last: np.ndarray | None,
+        num_threads: int | None,
+    ) -> None:
+        """Set dz: the loop over time."""
+        layer, row_work = self._layer, self._columns * self._layer.hidden_size
+        loop = partial(
+            _loops.backward, layer._cell, layer._f, rows.batch, rows.starts, rows.before,
+            rows.steps, dz, carry, saved.h, saved.c, saved.gates, grad_output, grad_last,
+            packed.hh_back,
+        )  # fmt: skip
+        threads = self._threads(rows, row_work, num_threads)
+        for segment in reversed(_threads.segments(rows.steps, rows.batch * row_work)):
+            loop(*segment, threads)
+
+    def _parameter_grads(
+        self, x: np.ndarray, previous: np.ndarray, dz: np.ndarray, num_threads: int | None
+    ) -> None:
+        """Add the products over all rows to the gradients, units of dz shared by threads."""
+        layer, grad, suffix = self._layer, self._layer.grad, self.suffix
+        hidden, is_dense = layer.hidden_size, x.ndim == 2
+        blocks = layer._input_blocks, layer._hidden_blocks
+        sums = np.zeros(self._width, dz.dtype)
+        token_grads = None
+        if not is_dense:
+            token_grads = np.zeros((self.input_size, self._columns), dz.dtype)
+        loop = partial(
+            _gradients.weight_sums, sums, token_grads, grad["weight_ih" + suffix],
+            grad["weight_hh" + suffix], dz, x if is_dense else None, None if is_dense else x,
+            previous, hidden, *blocks,
+        )  # fmt: skip
+        row_work = self._columns * (hidden + (self.input_size if is_dense else 0))
+        threads = _threads.threads_for(len(dz) * row_work, _team.stripe_count(hidden), num_threads)
+        for segment in _threads.segments(len(dz), row_work):
+            loop(*segment, threads)
+        _gradients.share_sums(
+            sums, token_grads, grad["weight_ih" + suffix],
+            grad["bias_ih" + suffix] if layer.bias else None,
+            grad["bias_hh" + suffix] if layer.bias else None,
+            hidden, *blocks,
+        )  # fmt: skip
+
+    def grad_x(self, packed: Packed, reached: Reached, num_threads: int | None) -> np.ndarray:
+        """Return the gradient of x, (N, I)."""
+        grad = _ops.empty((len(reached.dz), self.input_size), self._layer.dtype)
+        if len(grad):
+            product(grad, reached.dz_ih, packed.ih_back, num_threads)
+        return grad
+
+    def grad_initial(
+        self,
+        packed: Packed,
+        rows: Rows,
+        saved: Saved,
+        reached: Reached,
+        num_threads: int | None,
+    ) -> list[np.ndarray]:
+        """Return the gradients of the parts of the initial state, (B, …) each."""
+        begun, last = rows.first_step, reached.grad_last
+        grad_h = _ops.empty((rows.batch, self._fed_back), self._layer.dtype)
+        if begun:
+            product(grad_h[:begun], reached.dz_hh[:begun], packed.hh_back, num_threads)
+            self._through_mask(saved, grad_h[:begun])
+        if begun < rows.batch:  # a sequence without steps ends in what it begins with
+            grad_h[begun:] = 0 if last is None else last[begun:]
+        parts = self._layer._grad_states(grad_h, reached.carry)
+        return [rows.grad_initial(part, self.backwards) for part in parts]
+
+    def _through_mask(self, saved: Saved, grad: np.ndarray) -> None:
+        """Let a gradient of what W_hh is multiplied with become that of the states."""
+
+    def _threads(self, rows: Rows, row_work: int, num_threads: int | None) -> int:
+        """Return how many threads to use for all rows: they share sequences, or units of one."""
+        parts = rows.batch
+        if parts == 1:
+            layer = self._layer
+            step_work = self._columns * layer.hidden_size
+            parts = _threads.unit_parts(step_work)
+            if parts > 1:
+                parts = min(parts, _ops.unit_blocks(layer.hidden_size, layer.dtype))
+        return _threads.threads_for(rows.count * row_work, parts, num_threads)

@@ -1,0 +1,287 @@
+"""Layers, directions, lengths, fresh starts and all other options agree with the reference.
+
+Every two values of any two options meet in one of the cases, forward and backward; gradients are
+held against central differences of the reference along random directions.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from oracles.options import Combination, all_pairs, pairs
+from tolerances import FINITE_DIFFERENCES, assert_within, rounding
+
+import fastrnn
+from fastrnn import _reference as reference
+from fastrnn.layers.composed import dropped_out
+
+LAYERS = {"rnn": fastrnn.RNN, "lstm": fastrnn.LSTM, "gru": fastrnn.GRU}
+# An Elman cell is named by its nonlinearity, a Jordan cell by both of its.
+JORDAN = {"jordan_tanh_linear", "jordan_sigmoid_tanh", "jordan_linear_sigmoid", "jordan_tanh_relu"}
+KINDS = ("tanh", "relu", "sigmoid", "linear", "lstm", "gru", *sorted(JORDAN))
+
+OPTIONS: dict[str, tuple[Any, ...]] = {
+    "kind": KINDS,
+    "num_layers": (1, 2, 3),
+    "bidirectional": (False, True),
+    "bias": (True, False),
+    "batch_first": (False, True),
+    "lengths": (None, "unsorted", "with_zero", "list"),
+    "reset_mask": (None, "some", "all", "none"),
+    "input": ("floats", "ids", "one_sequence"),
+    "state": (True, False),
+    "dtype": (np.float64, np.float32),
+    "num_threads": (1, 3),
+    "dropout": (0.0, 0.4),
+    "recurrent_dropout": (0.0, 0.3),
+    "layer_norm": (False, True),
+    "proj_size": (0, 2),
+    "init": ("uniform", "glorot", "orthogonal", "identity"),
+}
+
+SEQ_LEN, BATCH, INPUTS, HIDDEN, CONTEXT = 6, 5, 3, 4, 2
+
+
+def allowed(c: Combination) -> bool:
+    return (
+        (c["input"] != "one_sequence" or (not c["batch_first"] and c["lengths"] is None))
+        and (c["dropout"] == 0 or c["num_layers"] > 1)
+        and (c["proj_size"] == 0 or c["kind"] == "lstm")
+        and (c["kind"] not in JORDAN or (c["num_layers"] == 1 and not c["bidirectional"]))
+        # Without biases, a ReLU of nothing but dropped inputs stands at its kink.
+        and ("relu" not in c["kind"] or c["bias"] or c["dropout"] == c["recurrent_dropout"] == 0)
+        # A mask belongs to what a fresh start cuts off: here it is of whole sequences.
+        and (c["recurrent_dropout"] == 0 or c["reset_mask"] in (None, "none"))
+    )
+
+
+# What all other options can be combined with.
+SIMPLE = {name: values[0] for name, values in OPTIONS.items()} | {"kind": "lstm", "num_layers": 2}
+
+TABLE = all_pairs(OPTIONS, allowed)
+
+
+def name_of(c: Combination) -> str:
+    return "-".join(str(getattr(value, "__name__", value)) for value in c.values())
+
+
+def make_layer(options: Combination) -> Any:
+    kind = options["kind"]
+    given = {"dtype": options["dtype"], "seed": 1} | {
+        name: options[name]
+        for name in ("bias", "batch_first", "recurrent_dropout", "layer_norm", "init")
+    }
+    if kind in JORDAN:
+        _, given["nonlinearity"], given["output"] = kind.split("_")
+        return fastrnn.Jordan(INPUTS, HIDDEN, CONTEXT, **given)
+    given |= {name: options[name] for name in ("num_layers", "bidirectional", "dropout")}
+    if kind == "lstm":
+        given["proj_size"] = options["proj_size"]
+    elif kind != "gru":
+        given["nonlinearity"] = kind
+    return LAYERS.get(kind, fastrnn.RNN)(INPUTS, HIDDEN, **given)
+
+
+class Case:
+    """Arguments of a call under some options, as a layer and as the reference takes them."""
+
+    def __init__(self, options: Combination, seed: int = 0) -> None:
+        rng = np.random.default_rng(seed)
+        self.options, dtype = options, options["dtype"]
+        kind = options["kind"]
+        self.cell = kind if kind in LAYERS else "rnn"
+        self.layer = make_layer(options)
+        for name, value in self.layer.state_dict().items():
+            if "_norm_" in name or name.startswith("bias"):  # not what they begin as
+                setattr(self.layer, name, value + 0.3 * self.normal(rng, *value.shape))
+        self.batch = 1 if options["input"] == "one_sequence" else BATCH
+        shape = (SEQ_LEN, self.batch)
+        is_ids = options["input"] == "ids"
+        self.x = rng.integers(INPUTS, size=shape) if is_ids else self.normal(rng, *shape, INPUTS)
+        self.lengths = {
+            None: None,
+            "unsorted": np.array([2, 6, 1, 4, 4]),
+            "with_zero": np.array([0, 5, 3, 0, 6]),
+            "list": np.array([3, 1, 6, 2, 2]),
+        }[options["lengths"]]
+        self.reset_mask = {
+            None: None,
+            "some": rng.random(shape) < 0.3,
+            "all": np.ones(shape, bool),
+            "none": np.zeros(shape, bool),
+        }[options["reset_mask"]]
+        sweeps = options["num_layers"] * (1 + options["bidirectional"])
+        parts = ("h", "c") if self.cell == "lstm" else ("h",)
+        shapes = [(sweeps, self.batch, size) for size in self.layer.state_sizes]
+        assert len(shapes) == len(parts)
+        self.initial = tuple(
+            self.normal(rng, *shape) if options["state"] else np.zeros(shape, dtype)
+            for shape in shapes
+        )
+        self.grad_output = self.normal(rng, *shape, self.layer.output_size)
+        self.grad_final = tuple(self.normal(rng, *part.shape) for part in self.initial)
+
+    def normal(self, rng: np.random.Generator, *shape: int) -> np.ndarray:
+        return rng.standard_normal(shape).astype(self.options["dtype"])
+
+    def as_given(self, array: np.ndarray) -> Any:
+        """An array over all steps in the form in which the layer is called."""
+        if self.options["lengths"] == "list":
+            assert self.lengths is not None
+            return [array[:n, b].copy() for b, n in enumerate(self.lengths)]
+        if self.options["input"] == "one_sequence":
+            return array[:, 0]
+        return array.swapaxes(0, 1) if self.options["batch_first"] else array
+
+    def of_state(self, parts: tuple[np.ndarray, ...]) -> Any:
+        if self.options["input"] == "one_sequence":
+            parts = tuple(part[:, 0] for part in parts)
+        return parts if len(parts) > 1 else parts[0]
+
+    def mask_as_given(self) -> Any:
+        if self.reset_mask is None or self.options["lengths"] != "list":
+            return None if self.reset_mask is None else self.as_given(self.reset_mask)
+        return self.reset_mask.swapaxes(0, 1) if self.options["batch_first"] else self.reset_mask
+
+    def call(self) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+        """Output (T, B, D * H) and the final state's parts of the layer."""
+        output, state = self.layer(
+            self.as_given(self.x),
+            self.of_state(self.initial) if self.options["state"] else None,
+            lengths=None if self.options["lengths"] == "list" else self.lengths,
+            reset_mask=self.mask_as_given(),
+            num_threads=self.options["num_threads"],
+        )
+        return self.plain(output), self.plain_state(state)
+
+    def plain(self, output: Any) -> np.ndarray:
+        """What the layer returned over all steps, as (T, B, ...)."""
+        if self.options["lengths"] == "list":
+            whole = np.zeros((SEQ_LEN, self.batch, *output[0].shape[1:]), output[0].dtype)
+            for b, array in enumerate(output):
+                whole[: len(array), b] = array
+            return whole
+        if self.options["input"] == "one_sequence":
+            return np.array(output)[:, None]
+        return np.array(output.swapaxes(0, 1) if self.options["batch_first"] else output)
+
+    def plain_state(self, state: Any) -> tuple[np.ndarray, ...]:
+        parts = state if isinstance(state, tuple) else (state,)
+        return tuple(p[:, None] if self.options["input"] == "one_sequence" else p for p in parts)
+
+    def backward(self) -> dict[str, np.ndarray]:
+        """Gradients of x (unless it is ids), of the initial state's parts and of all parameters."""
+        grads = [self.of_state((grad,)) for grad in self.grad_final]
+        grad_x, grad_state = self.layer.backward(self.as_given(self.grad_output), *grads)
+        results = {} if grad_x is None else {"x": self.plain(grad_x)}
+        parts = self.plain_state(grad_state)
+        results |= {f"initial_{i}": part for i, part in enumerate(parts)}
+        return results | {name: np.array(grad) for name, grad in self.layer.grad.items()}
+
+    def arguments(self) -> dict[str, np.ndarray]:
+        """What the gradients are of, under their names, in float64."""
+        named = {} if self.options["input"] == "ids" else {"x": self.x}
+        named |= {f"initial_{i}": part for i, part in enumerate(self.initial)}
+        named |= self.layer.state_dict()
+        return {name: np.asarray(array, np.float64) for name, array in named.items()}
+
+    def reference(self, arguments: dict[str, np.ndarray]) -> tuple[Any, Any]:
+        stack = reference.Stack(
+            self.cell,
+            {n: a for n, a in arguments.items() if n.startswith(("weight", "bias"))},
+            self.options["num_layers"],
+            self.options["bidirectional"],
+            getattr(self.layer, "nonlinearity", ""),
+            self.options["layer_norm"],
+            getattr(self.layer, "output", "linear"),
+            dropped=self.dropped(),
+            masks=self.masks(),
+        )
+        initial = tuple(arguments[f"initial_{i}"] for i in range(len(self.initial)))
+        x = arguments.get("x", self.x)
+        return reference.stack_forward(stack, x, initial, self.lengths, self.reset_mask)
+
+    def dropped(self) -> dict[int, np.ndarray]:
+        """What the last call multiplied each layer's inputs with."""
+        run, share = self.layer._kept(), self.options["dropout"]
+        if share == 0:
+            return {}
+        directions = 1 + self.options["bidirectional"]
+        ones = np.ones((run.rows.count, self.layer.output_size))
+        return {
+            k: run.rows.spread(dropped_out(ones, share, run.seed + k * directions))
+            for k in range(1, self.options["num_layers"])
+        }
+
+    def masks(self) -> dict[str, np.ndarray]:
+        """What the last call multiplied the states of whole sequences with."""
+        if self.options["recurrent_dropout"] == 0:
+            return {}
+        lengths = np.full(self.batch, SEQ_LEN) if self.lengths is None else self.lengths
+        order = np.argsort(-lengths, kind="stable")
+        of = {}
+        for sweep, saved in zip(self.layer._sweeps, self.layer._kept().sweeps, strict=True):
+            of[sweep.suffix] = np.empty((self.batch, self.layer.state_sizes[0]))
+            of[sweep.suffix][order] = saved.more[1]["mask"]
+        return of
+
+    def loss(self, arguments: dict[str, np.ndarray]) -> float:
+        """The sum of what the outputs and final states count, by the reference."""
+        output, final = self.reference(arguments)
+        values = zip([output, *final], [self.grad_output, *self.grad_final], strict=True)
+        return float(sum((value * grad.astype(np.float64)).sum() for value, grad in values))
+
+
+def slope_at_zero(f: Callable[[float], float], layer_norm: bool) -> float:
+    """The derivative by five points, of which the first error is the fifth derivative's.
+
+    A normalised row of zeros bends within 0.003, the root of what is added to its variance, and
+    each step and layer of these multiplies slopes by 300.
+    """
+    step = 1e-7 if layer_norm else 6e-6
+    return (8 * (f(step) - f(-step)) - (f(2 * step) - f(-2 * step))) / (12 * step)
+
+
+def test_every_pair_of_options_is_in_the_table() -> None:
+    held = set().union(*map(pairs, TABLE))
+    for (a, a_values), (b, b_values) in itertools.combinations(OPTIONS.items(), 2):
+        for values in itertools.product(a_values, b_values):
+            pair = dict(zip((a, b), values, strict=True))
+            if allowed(SIMPLE | pair) or allowed(SIMPLE | {"num_layers": 1} | pair):
+                assert frozenset(pair.items()) in held
+
+
+@pytest.mark.parametrize("options", TABLE, ids=name_of)
+def test_outputs_and_final_states_are_those_of_the_reference(options: Combination) -> None:
+    case = Case(options)
+    output, final = case.call()
+    expected, expected_final = case.reference(case.arguments())
+    bound = rounding(options["dtype"])
+    assert_within(output, expected, bound)
+    for part, wanted in zip(final, expected_final, strict=True):
+        assert_within(part, wanted, bound)
+
+
+@pytest.mark.parametrize("options", TABLE, ids=name_of)
+def test_gradients_are_slopes_of_the_reference(options: Combination) -> None:
+    case = Case(options | {"dtype": np.float64})
+    case.call()
+    grads, arguments = case.backward(), case.arguments()
+    assert grads.keys() == arguments.keys()
+    rng = np.random.default_rng(7)
+    for name, value in arguments.items():
+        along = rng.standard_normal(value.shape)
+
+        def loss(
+            s: float, name: str = name, at: np.ndarray = value, to: np.ndarray = along
+        ) -> float:
+            return case.loss(arguments | {name: at + s * to})
+
+        slope = slope_at_zero(loss, options["layer_norm"])
+        got = float((grads[name] * along).sum())
+        size = max(1.0, float(np.abs(grads[name] * along).sum()))
+        assert abs(got - slope) < 100 * FINITE_DIFFERENCES * size, name
