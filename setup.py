@@ -27,6 +27,7 @@ EXTENSIONS = {
     "fastrnn._gradients": False,
     "fastrnn._readout": False,
     "fastrnn._ops": True,
+    "fastrnn._cells": True,
     "fastrnn._step": True,
     "fastrnn._generate": True,
     "fastrnn.bench._probe": False,

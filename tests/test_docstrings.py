@@ -38,6 +38,8 @@ def test_every_public_name_has_a_docstring(name):
         fastrnn.CharRNN,
         fastrnn.Corpus,
         fastrnn.Forecaster,
+        fastrnn.SequenceClassifier,
+        fastrnn.SequenceRegressor,
         fastrnn.optim.SGD,
         fastrnn.optim.RMSprop,
         fastrnn.optim.Adam,

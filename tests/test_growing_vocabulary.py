@@ -27,7 +27,7 @@ def logits(model: CharRNN, text: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", [*CELLS, "jordan"])
 @pytest.mark.parametrize("new", ["!", "zéxyw日", "".join(map(chr, range(200, 400)))])
 def test_known_characters_keep_the_bits_of_their_logits(cell: str, dtype: str, new: str) -> None:
     model = CharRNN(cell, hidden_size=13, dtype=dtype).fit(VERSE, steps=20, lr=0.02)
@@ -48,6 +48,13 @@ def test_a_new_character_begins_as_the_mean_of_the_known_ones(model: CharRNN) ->
         )
     for name in ("rnn.weight_hh_l0", "rnn.bias_ih_l0", "rnn.bias_hh_l0"):
         np.testing.assert_array_equal(after[name], before[name])
+
+
+def test_the_output_of_a_new_character_is_not_fed_back_at_first() -> None:
+    model = CharRNN("jordan", hidden_size=13).fit(VERSE, steps=20, lr=0.02)
+    grow(model, "z")
+    fed_back = model.network.state_dict()["rnn.weight_hh_l0"]
+    assert not fed_back[:, model.vocabulary.index("z")].any()
 
 
 def test_fit_learns_new_characters_where_it_is_told_to(model: CharRNN) -> None:

@@ -41,11 +41,13 @@ def saved(model: CharRNN, path: Path) -> bytes:
 
 @pytest.mark.parametrize("held_out", [{}, HELD_OUT])
 @pytest.mark.parametrize("optimizer", ["adamw", "rmsprop", "sgd"])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", [*CELLS, "jordan"])
 def test_a_training_stopped_anywhere_goes_on_to_the_same_bits(
     tmp_path, cell: str, optimizer: str, held_out: dict
 ) -> None:
     options = {**OPTIONS, **held_out, "optimizer": optimizer, "lr": 0.02}
+    if cell == "jordan":
+        options["dropout"] = 0.0  # it has no read-out, before which to drop
     whole = CharRNN(cell, hidden_size=9, seed=4).fit(VERSE, **options)
     steps = len(whole.history)
     for step in (1, 2, steps // 2, steps - 1, steps):

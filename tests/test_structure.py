@@ -19,19 +19,20 @@ ROWS = [
     ["_check"],
     ["_threads"],
     ["_limits"],
+    ["_cells"],
     ["_step", "_generate"],
     ["trace", "layers"],
     ["network", "losses", "data"],
     ["optim", "sampling", "scoring", "cells", "history", "schedules"],
     ["streams", "codes", "textfiles"],
-    ["updates", "scaling", "vocabulary", "checkpoint", "corpus", "validation"],
+    ["updates", "scaling", "vocabulary", "checkpoint", "corpus", "validation", "dates"],
     ["train", "records", "growth", "language"],
     ["resume"],
     ["fitting"],
-    ["text", "sequence"],
-    ["bench"],
-    ["options", "option_values", "interrupts", "recipe", "saying"],
-    ["train_command"],
+    ["text", "sequence", "tables", "plot"],
+    ["bench", "forecast", "forecast_text"],
+    ["option_values", "interrupts", "recipe", "saying"],
+    ["options", "forecast_options", "train_command"],
     ["cli"],
     ["__main__", "__init__"],
 ]
@@ -109,4 +110,4 @@ def test_importing_the_package_imports_no_benchmark_and_no_other_library() -> No
     code = "import sys, fastrnn; print(*(name for name in sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
     assert "fastrnn.layers" in loaded.split()
-    assert not {"fastrnn.bench", "torch", "jax", "matplotlib"} & set(loaded.split())
+    assert not {"fastrnn.bench", "torch", "jax", "matplotlib", "sklearn"} & set(loaded.split())

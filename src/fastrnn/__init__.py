@@ -4,10 +4,11 @@ Data flows one way::
 
     cli.py  train_command.py            the command; options.py and option_values.py, what it takes;
               |                         saying.py, what it says
-    text.py  sequence.py                models of characters and of series; language.py, what the
+    text.py  sequence/                 models of characters and of series; language.py, what the
               |                         first say; checkpoint.py, vocabulary.py, scaling.py serve
               |                         them; corpus.py, textfiles.py, codes.py, texts larger than
-              |                         memory
+              |                         memory; tables.py, dates.py, forecast.py, plot.py, what
+              |                         the command does with CSV files
     fitting.py  resume.py  records.py   a character model's training: checkpoints to go on from,
               |                         its curve in files; growth.py, new characters
     train.py  validation.py             truncated BPTT; the loss on held-out text and the best
@@ -43,9 +44,9 @@ from fastrnn.errors import (
     UnknownCharacterError,
 )
 from fastrnn.fitting import TrainingStep
-from fastrnn.layers import GRU, LSTM, RNN, Jordan, Linear
+from fastrnn.layers import GRU, LSTM, RNN, Embedding, Jordan, Linear
 from fastrnn.network import Network
-from fastrnn.sequence import Forecaster
+from fastrnn.sequence import Forecaster, SequenceClassifier, SequenceRegressor
 from fastrnn.text import CharRNN, load
 
 _limits.watch()
@@ -56,12 +57,15 @@ __all__ = [
     "RNN",
     "CharRNN",
     "Corpus",
+    "Embedding",
     "Forecaster",
     "Jordan",
     "Linear",
     "ModelFileError",
     "Network",
     "NonFiniteLossError",
+    "SequenceClassifier",
+    "SequenceRegressor",
     "StopTraining",
     "TrainingStep",
     "UnknownCharacterError",

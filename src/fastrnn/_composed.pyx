@@ -29,7 +29,6 @@ from fastrnn._kernels cimport (
     fr_nonlinearity,
 )
 from fastrnn._rows cimport (
-    Rows,
     first_row,
     row_before,
     rows_of,
@@ -39,44 +38,7 @@ from fastrnn._rows cimport (
 )
 from fastrnn._team cimport run_parts
 
-# What a loop is given by name, in this order; `layers/composed.py` says what each is.
-cdef enum:
-    STATES
-    INNER
-    C
-    GATES
-    PASSED
-    NORMAL_IH
-    SPREAD_IH
-    NORMAL_HH
-    SPREAD_HH
-    NORMAL_C
-    SPREAD_C
-    ROW
-    PRODUCT
-    DZ
-    DZ_HH
-    DY
-    D_INNER
-    D_NORMAL_C
-    CARRY
-    X
-    IDS
-    PACKED_IH
-    BIAS
-    TOKEN_ROWS
-    PACKED_HH
-    MASK
-    PACKED_OUT
-    BIAS_OUT
-    GAIN_IH
-    GAIN_HH
-    GAIN_C
-    BIAS_C
-    GRAD_OUTPUT
-    GRAD_LAST
-    BUFFERS
-
+# As the enum in _composed.pxd has them.
 NAMES = (
     "states",
     "inner",
@@ -113,17 +75,6 @@ NAMES = (
     "grad_output",
     "grad_last",
 )
-
-# What both ways share: R is the size of the state that is fed back, ``columns`` the gates of W_hh,
-# which stand at the end of a row of ``width``.
-cdef struct Args:
-    Rows rows
-    bint single
-    Cell cell
-    fr_nonlinearity nonlinearity, output
-    Py_ssize_t steps, hidden, recurrent, inputs, width, columns, t0, t1
-    void *buffers[BUFFERS]
-
 
 cdef inline floating *at(const Args *a, int name, Py_ssize_t row, Py_ssize_t size,
                          floating *tag) noexcept nogil:
@@ -382,45 +333,64 @@ cdef void backward_part(const void *args, Py_ssize_t part, Py_ssize_t start,
 
 
 cdef class Loop:
-    """The buffers of one call, named as in `Args`, and its loops forward and back.
+    """The buffers of one call, and its loops forward and back.
 
     Buffers are given by name, float arrays of one dtype and C-contiguous. The layer makes sure
     that they are, and that they have the shapes that `layers/composed.py` gives them.
     """
 
-    cdef Args _args
-    cdef dict _owned
-
     def __cinit__(self, bint single, int cell, int nonlinearity, int output, Py_ssize_t batch,
                   const int64_t[::1] starts, const int64_t[::1] before, Py_ssize_t steps,
                   Py_ssize_t hidden, Py_ssize_t recurrent, Py_ssize_t inputs, Py_ssize_t width,
                   Py_ssize_t columns):
-        memset(&self._args, 0, sizeof(self._args))
+        memset(&self.args, 0, sizeof(self.args))
         self._owned = {"starts": starts, "before": before}
-        self._args.single = single
-        self._args.cell, self._args.nonlinearity = <Cell>cell, <fr_nonlinearity>nonlinearity
-        self._args.output = <fr_nonlinearity>output
-        self._args.rows = rows_of(batch, starts, before)
-        self._args.steps, self._args.hidden, self._args.recurrent = steps, hidden, recurrent
-        self._args.inputs, self._args.width, self._args.columns = inputs, width, columns
+        self.args.single = single
+        self.args.cell, self.args.nonlinearity = <Cell>cell, <fr_nonlinearity>nonlinearity
+        self.args.output = <fr_nonlinearity>output
+        self.args.rows = rows_of(batch, starts, before)
+        self.args.steps, self.args.hidden, self.args.recurrent = steps, hidden, recurrent
+        self.args.inputs, self.args.width, self.args.columns = inputs, width, columns
 
     def take(self, **arrays):
         """Take buffers by name; those that are None are absent."""
         self._owned.update(arrays)
         for name, array in arrays.items():
-            self._args.buffers[NAMES.index(name)] = address(array)
+            self.args.buffers[NAMES.index(name)] = address(array)
 
     def forward(self, Py_ssize_t t0, Py_ssize_t t1, int threads):
         """Run steps t0 to t1."""
-        self._args.t0, self._args.t1 = t0, t1
+        self.args.t0, self.args.t1 = t0, t1
         with nogil:
-            run_parts(forward_part, &self._args, work_of(&self._args.rows), threads)
+            run_parts(forward_part, &self.args, work_of(&self.args.rows), threads)
 
     def backward(self, Py_ssize_t t0, Py_ssize_t t1, int threads):
         """Run steps t1 - 1 down to t0."""
-        self._args.t0, self._args.t1 = t0, t1
+        self.args.t0, self.args.t1 = t0, t1
         with nogil:
-            run_parts(backward_part, &self._args, work_of(&self._args.rows), threads)
+            run_parts(backward_part, &self.args, work_of(&self.args.rows), threads)
+
+    cdef void step(self, const void *x, const void *ids, Py_ssize_t rows) noexcept nogil:
+        """One step of the first ``rows`` sequences, whose states stay where the initial ones are.
+
+        The loop is of a single step.
+        """
+        cdef Args *a = &self.args
+        cdef Py_ssize_t item = sizeof(float) if a.single else sizeof(double)
+        a.buffers[X], a.buffers[IDS] = <void *>x, <void *>ids
+        if a.single:
+            forward_step(a, <float *>NULL, 0, 0, rows)
+        else:
+            forward_step(a, <double *>NULL, 0, 0, rows)
+        keep(<char *>a.buffers[STATES], a.rows.batch, rows * a.recurrent * item,
+             a.recurrent * item)
+        if a.buffers[C] != NULL:
+            keep(<char *>a.buffers[C], a.rows.batch, rows * a.hidden * item, a.hidden * item)
+
+
+cdef inline void keep(char *states, Py_ssize_t batch, Py_ssize_t size,
+                      Py_ssize_t row) noexcept nogil:
+    memcpy(states, states + batch * row, size)
 
 
 cdef void *address(array):

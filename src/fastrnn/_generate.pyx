@@ -12,11 +12,11 @@ from libc.string cimport memcpy
 from numpy.random cimport bitgen_t
 
 from fastrnn import _ops, _threads
-from fastrnn._dispatch cimport Cell, cell_step, k_cross_entropy, k_gemm_stored, k_sample
+from fastrnn._cells cimport Cells
+from fastrnn._dispatch cimport k_cross_entropy, k_gemm_stored, k_sample
 from fastrnn._kernels cimport (
     fr_fpmode_flush,
     fr_fpmode_restore,
-    fr_nonlinearity,
     fr_sampling,
     fr_stored,
 )
@@ -26,93 +26,64 @@ cnp.import_array()
 
 @cython.final
 cdef class Decoder:
-    """A layer and its read-out: fed a token for each row, it has the logits of the next ones.
+    """Cells and a read-out: fed a token for each row, it has the logits of the next ones.
 
-    What the loops below know of a layer is all in here. It has the weights of when it was made:
+    What the loops below know of a network is all in here. It has the weights of when it was made:
     later changes do not reach it.
     """
 
     cdef readonly Py_ssize_t capacity, classes
-    cdef Py_ssize_t rows, _hidden, _width
-    cdef Cell _cell
-    cdef fr_nonlinearity _nonlinearity
+    cdef Cells _cells
     cdef fr_stored _stored
     cdef bint _is_float
-    cdef int _now
     cdef tuple _owned
-    cdef const void *_token_rows
-    cdef const void *_packed_hh
     cdef const void *_packed_out
     cdef const void *_bias_out
-    cdef void *_h[2]
-    cdef void *_c[2]
     cdef void *_logits
     cdef void *_scratch
 
-    def __init__(self, int cell, int nonlinearity, int stored, tuple states, token_rows,
-                 packed_hh, packed_out, bias_out, Py_ssize_t hidden_size, Py_ssize_t rows):
-        """``states`` are the parts of the state that all rows start from, (H,) each."""
-        dtype = token_rows.dtype
-        self.capacity = self.rows = rows
-        self.classes, self._width = len(bias_out), token_rows.shape[1]
-        self._hidden, self._is_float = hidden_size, dtype == np.float32
-        self._cell, self._nonlinearity = <Cell>cell, <fr_nonlinearity>nonlinearity
-        self._stored = <fr_stored>stored
-        shape = (rows, hidden_size)
-        h, h_next = _ops.empty(shape, dtype), _ops.empty(shape, dtype)
-        logits, scratch = _ops.empty((rows, self.classes), dtype), _ops.empty(self.classes, dtype)
-        h[...] = states[0]
-        bias_out = bias_out.copy()
-        self._owned = token_rows, packed_hh, packed_out, bias_out, h, h_next, logits, scratch
-        self._h[0], self._h[1] = cnp.PyArray_DATA(h), cnp.PyArray_DATA(h_next)
-        self._c[0] = self._c[1] = NULL
-        if len(states) > 1:
-            c, c_next = _ops.empty(shape, dtype), _ops.empty(shape, dtype)
-            c[...] = states[1]
-            self._owned += c, c_next
-            self._c[0], self._c[1] = cnp.PyArray_DATA(c), cnp.PyArray_DATA(c_next)
+    def __init__(self, Cells cells, int stored, packed_out, bias_out):
+        """Without a read-out, what the cells put out are the logits."""
+        self._cells, self.capacity = cells, cells.capacity
+        self.classes = cells.output_size if bias_out is None else len(bias_out)
+        self._is_float, self._stored = cells.is_float, <fr_stored>stored
+        logits = _ops.empty((self.capacity, self.classes), cells.dtype)
+        scratch = _ops.empty(self.classes, cells.dtype)
         self._logits, self._scratch = cnp.PyArray_DATA(logits), cnp.PyArray_DATA(scratch)
-        self._token_rows = cnp.PyArray_DATA(token_rows)
-        self._packed_hh = cnp.PyArray_DATA(packed_hh)
+        self._owned = logits, scratch
+        if packed_out is None:
+            return
+        bias_out = bias_out.copy()
+        self._owned += packed_out, bias_out
         self._packed_out = cnp.PyArray_DATA(packed_out)
         self._bias_out = cnp.PyArray_DATA(bias_out)
-        self._now = 0
 
     @property
     def row_work(self):
         """The multiply-adds of a row's step."""
-        return self._hidden * (self._width + self.classes)
+        return self._cells.work + self._cells.output_size * self.classes
 
     cdef void step(self, const int64_t *ids) noexcept nogil:
         """Feed each row its token."""
+        self._cells.advance(NULL, ids)
         if self._is_float:
-            self._step_typed(<float *>NULL, ids)
+            self._read_out(<float *>self._logits)
         else:
-            self._step_typed(<double *>NULL, ids)
-        self._now = 1 - self._now
+            self._read_out(<double *>self._logits)
 
-    cdef void _step_typed(self, floating *tag, const int64_t *ids) noexcept nogil:
-        cdef floating *new = <floating *>self._h[1 - self._now]
-        cell_step(self._cell, self._nonlinearity, self._stored, new, <floating *>self._c[0],
-                  <const floating *>self._token_rows, self._width, ids,
-                  <const floating *>self._h[self._now], <const floating *>self._packed_hh,
-                  self.rows, self._hidden, self._now)
-        k_gemm_stored(self._stored, <floating *>self._logits, self.classes,
-                      <const floating *>new, self._hidden, <const floating *>self._packed_out,
-                      <const floating *>self._bias_out, self.rows, self.classes, self._hidden)
+    cdef void _read_out(self, floating *logits) noexcept nogil:
+        if self._packed_out == NULL:
+            memcpy(logits, self._cells.output(),
+                   self._cells.rows * self.classes * sizeof(floating))
+            return
+        k_gemm_stored(self._stored, logits, self.classes, <const floating *>self._cells.output(),
+                      self._cells.output_size, <const floating *>self._packed_out,
+                      <const floating *>self._bias_out, self._cells.rows, self.classes,
+                      self._cells.output_size)
 
     cdef void select(self, const Py_ssize_t *parents, Py_ssize_t rows) noexcept nogil:
         """Go on with copies of these rows, in this order; the logits are lost."""
-        cdef Py_ssize_t size = self._hidden * (4 if self._is_float else 8), r
-        for r in range(rows):
-            memcpy(<char *>self._h[1 - self._now] + r * size,
-                   <const char *>self._h[self._now] + parents[r] * size, size)
-            if self._c[0] != NULL:
-                memcpy(<char *>self._c[1] + r * size,
-                       <const char *>self._c[0] + parents[r] * size, size)
-        self._now = 1 - self._now
-        self._c[0], self._c[1] = self._c[1], self._c[0]
-        self.rows = rows
+        self._cells.select(parents, rows)
 
     cdef Py_ssize_t sample(self, Py_ssize_t row, const int32_t *seen, const fr_sampling *options,
                            double uniform) noexcept nogil:
@@ -242,7 +213,7 @@ cdef class Sampler:
     @property
     def step_work(self):
         """The multiply-adds of a step of all samples that have not ended."""
-        return self._decoder.rows * self._decoder.row_work
+        return self._decoder._cells.rows * self._decoder.row_work
 
     def draw(self, int64_t[:, ::1] tokens):
         """Fill tokens (steps, samples) with the next ones, -1 after a sample's end.
@@ -256,7 +227,7 @@ cdef class Sampler:
             with nogil:
                 mode = fr_fpmode_flush()
                 for t in range(start, stop):
-                    if self._decoder.rows == 0:
+                    if self._decoder._cells.rows == 0:
                         break
                     self._decoder.step(&self._fed[0])
                     self._draw_each(&tokens[t, 0], tokens.shape[1])
@@ -271,7 +242,7 @@ cdef class Sampler:
         cdef bitgen_t *source
         for s in range(samples):
             tokens[s] = -1
-        for r in range(self._decoder.rows):
+        for r in range(self._decoder._cells.rows):
             s = self._sample_of[r]
             if self._options.temperature != 0:
                 source = <bitgen_t *>self._sources[s]
@@ -285,7 +256,7 @@ cdef class Sampler:
                 self._parents[kept], self._sample_of[kept], self._fed[kept] = r, s, token
                 kept += 1
         self._noted += 1
-        if kept < self._decoder.rows:
+        if kept < self._decoder._cells.rows:
             self._decoder.select(&self._parents[0], kept)
 
     cdef void _note(self, Py_ssize_t s, int64_t token) noexcept nogil:
@@ -352,7 +323,7 @@ cdef class Beams:
             with nogil:
                 mode = fr_fpmode_flush()
                 for t in range(start, stop):
-                    if self._decoder.rows == 0:
+                    if self._decoder._cells.rows == 0:
                         break
                     self._decoder.step(&self._fed[0])
                     self._find(t)

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from fastrnn import _check
-from fastrnn.layers import GRU, LSTM, RNN, Linear, Recurrent
+from fastrnn.layers import GRU, LSTM, RNN, Embedding, Jordan, Linear, Recurrent
 from fastrnn.network import Network
 
-CELLS: dict[str, type[Recurrent]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
+CELLS: dict[str, type[Recurrent]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU, "jordan": Jordan}
 
 
 def make_layer(
@@ -25,8 +25,19 @@ def make_layer(
     nonlinearity: str,
     dtype: Any,
     seed: int | None,
+    output_size: int | None = None,
+    **options: Any,
 ) -> Recurrent:
     """Return a new recurrent layer of the named cell.
+
+    Parameters
+    ----------
+    cell, input_size, hidden_size, nonlinearity, dtype, seed
+        As the layers take them.
+    output_size : int, optional
+        Of a Jordan layer, what it puts out and feeds back.
+    **options
+        Of the layer; those that are as they are by default may be given to any.
 
     Raises
     ------
@@ -39,12 +50,17 @@ def make_layer(
     (5, 5)
     """
     layer_class = CELLS[_check.choice("cell", cell, tuple(CELLS))]
-    options: dict[str, Any] = {"dtype": dtype, "seed": seed}
+    options |= {"dtype": dtype, "seed": seed}
     if "nonlinearity" in layer_class.options:
         options["nonlinearity"] = nonlinearity
     elif nonlinearity != "tanh":
         raise ValueError(f"cell {cell!r} has a fixed nonlinearity, got {nonlinearity!r}")
-    return layer_class(input_size, hidden_size, **options)
+    if layer_class is not Jordan:
+        return layer_class(input_size, hidden_size, **options)
+    for name, usual in ("num_layers", 1), ("bidirectional", False), ("dropout", 0.0):
+        if options.pop(name, usual) != usual:
+            raise ValueError(f"cell 'jordan' is one layer in one direction, got another {name}")
+    return Jordan(input_size, hidden_size, output_size or hidden_size, **options)
 
 
 def make_network(
@@ -56,21 +72,47 @@ def make_network(
     nonlinearity: str,
     dtype: Any,
     seed: int,
+    embedding_size: int | None = None,
+    tied: bool = False,
+    **options: Any,
 ) -> Network:
-    """Return a new layer of the named cell with a read-out, each with its own stream of ``seed``.
+    """Return a new network, each of its parts with its own stream of ``seed``.
+
+    Parameters
+    ----------
+    cell, hidden_size, nonlinearity, **options
+        Of the layer, as :func:`make_layer` takes them. A Jordan layer puts out the outputs itself.
+    input_size, output_size : int
+        Features or tokens that the network takes, and its outputs.
+    embedding_size : int, optional
+        Features of a token's vector; one-hot vectors unless given.
+    tied : bool
+        Whether the vectors are the rows of the read-out's weight.
 
     Raises
     ------
     ValueError
-        As :func:`make_layer` does.
+        As :func:`make_layer` does, or if parts do not fit together.
 
     Examples
     --------
     >>> make_network("rnn", 3, 5, 2, nonlinearity="tanh", dtype="float32", seed=0).readout
     Linear(5, 2, dtype=float32)
     """
-    layer_seed, readout_seed = np.random.SeedSequence(seed).generate_state(2).tolist()
+    layer_seed, readout_seed, embedding_seed = np.random.SeedSequence(seed).generate_state(3)
+    features = input_size if embedding_size is None else embedding_size
+    if tied and embedding_size is None:
+        features = hidden_size
     layer = make_layer(
-        cell, input_size, hidden_size, nonlinearity=nonlinearity, dtype=dtype, seed=layer_seed
-    )
-    return Network(layer, Linear(hidden_size, output_size, dtype=dtype, seed=readout_seed))
+        cell, features, hidden_size, nonlinearity=nonlinearity, dtype=dtype,
+        seed=int(layer_seed), output_size=output_size, **options,
+    )  # fmt: skip
+    readout = None
+    if not isinstance(layer, Jordan):
+        seed = int(readout_seed)
+        readout = Linear(layer.output_size, output_size, dtype=dtype, seed=seed)
+    embedding: Embedding | str | None = "tied" if tied else None
+    if embedding_size is not None and not tied:
+        seed = int(embedding_seed)
+        embedding = Embedding(input_size, embedding_size, dtype=dtype, seed=seed)
+    return Network(layer, readout, embedding=embedding)

@@ -1,4 +1,4 @@
-"""The command ``fastrnn``: train, use and inspect character models from a shell, and measure."""
+"""The command ``fastrnn``: character models and forecasts from a shell, and measurements."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 import fastrnn
-from fastrnn import options, resume
+from fastrnn import checkpoint, forecast_text, options, resume
+from fastrnn import forecast as forecasting
 from fastrnn.corpus import Corpus
 from fastrnn.errors import ModelFileError, NonFiniteLossError
 from fastrnn.saying import (
@@ -26,6 +27,7 @@ from fastrnn.saying import (
     say,
     say_pieces,
 )
+from fastrnn.tables import read_table
 from fastrnn.text import load
 from fastrnn.train_command import EXIT_INTERRUPTED, EXIT_OK, train
 from fastrnn.vocabulary import Bytes
@@ -149,6 +151,43 @@ def info(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def forecast(arguments: argparse.Namespace) -> int:
+    """``fastrnn forecast``: print how columns of a CSV file go on."""
+    from fastrnn import plot
+
+    if arguments.plot is not None:
+        checkpoint.check_writable(arguments.plot)
+        plot.check_available()
+    table = read_table(
+        arguments.file, delimiter=arguments.delimiter, header=not arguments.no_header
+    )
+    result = forecasting.run(
+        forecasting.choose(table, arguments.column, arguments.date),
+        arguments.steps,
+        window=arguments.window,
+        season=arguments.season,
+        calibration=arguments.calibration,
+        coverage=arguments.coverage,
+        model={
+            name: getattr(arguments, name)
+            for name in ("cell", "hidden_size", "horizon", "scaling", "seed")
+        },
+        training={
+            "epochs": arguments.epochs,
+            "batch_size": arguments.batch_size,
+            "lr": arguments.lr,
+            "schedule": "cosine",
+            "progress": not arguments.quiet,
+            "num_threads": arguments.threads,
+        },
+    )
+    if arguments.plot is not None:
+        plot.draw_forecast(arguments.plot, result)
+    as_asked = forecast_text.as_json if arguments.json else forecast_text.as_text
+    say(forecast_text.as_csv(result) if arguments.csv else as_asked(result))
+    return EXIT_OK
+
+
 def bench(arguments: argparse.Namespace) -> int:
     """``fastrnn bench``: set fastrnn beside other libraries and the machine's limit."""
     from fastrnn.bench import launch
@@ -193,5 +232,6 @@ COMMANDS = {
     "generate": generate,
     "evaluate": evaluate,
     "info": info,
+    "forecast": forecast,
     "bench": bench,
 }

@@ -241,30 +241,33 @@ def counting_windows(starts: Any, window: int) -> tuple[np.ndarray, np.ndarray]:
     return np.ascontiguousarray(counted[:, :-1]), counted[:, -1].copy()
 
 
-def windows(series: Any, window: int) -> tuple[np.ndarray, np.ndarray]:
-    """Cut a series into all its windows and the value that follows each.
+def windows(series: Any, window: int, horizon: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Cut a series into all its windows and the values that follow each.
 
     Parameters
     ----------
     series : array_like, shape (n,)
-        Finite real numbers, more of them than ``window``.
+        Finite real numbers, at least ``window + horizon`` of them.
     window : int
         Values per window, at least 1.
+    horizon : int
+        Values to follow a window, at least 1.
 
     Returns
     -------
     windows : np.ndarray
-        Shape (n - window, window); row i is ``series[i : i + window]``.
+        Shape (N, window) with N = n - window - horizon + 1; row i is ``series[i : i + window]``.
     targets : np.ndarray
-        Shape (n - window,); ``series[i + window]``.
+        Shape (N,); ``series[i + window]``. With a horizon above 1 shape (N, horizon), the values
+        from there on.
 
     Raises
     ------
     TypeError
-        If ``series`` does not hold real numbers or ``window`` is not an integer.
+        If ``series`` does not hold real numbers or ``window`` or ``horizon`` is not an integer.
     ValueError
-        If ``series`` is not one-dimensional, not finite, or too short for one window and the
-        value after it, or ``window`` is below 1.
+        If ``series`` is not one-dimensional, not finite, or too short for one window and what
+        follows it, or ``window`` or ``horizon`` is below 1.
     MemoryError
         If the windows would not fit in the machine's memory.
 
@@ -278,17 +281,26 @@ def windows(series: Any, window: int) -> tuple[np.ndarray, np.ndarray]:
     array([1., 5.])
     """
     window = _check.integer("window", window)
+    horizon = _check.integer("horizon", horizon)
     series = _check.reals("series", series, np.dtype(np.float64))
     if series.ndim != 1:
         raise ValueError(f"series must be one-dimensional, got shape {series.shape}")
-    if series.size <= window:
+    before, after = cut("series", series[:, None], window, horizon)
+    return before[:, :, 0], after[:, 0, 0] if horizon == 1 else after[:, :, 0]
+
+
+def cut(name: str, values: np.ndarray, window: int, horizon: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return all windows (N, window, V) of values (n, V) and what follows, (N, horizon, V)."""
+    if len(values) < window + horizon:
+        follow = "the value" if horizon == 1 else f"the {horizon} values"
         raise ValueError(
-            f"series has {series.size} values, too short for a window of {window} and the value "
-            f"after it; at least {window + 1} are expected"
+            f"{name} has {len(values)} values, too short for a window of {window} and {follow} "
+            f"after it; at least {window + horizon} are expected"
         )
-    count = series.size - window
-    _check.memory("the windows of the series", count, window, 8)
-    return sliding_window_view(series[:-1], window).copy(), series[window:].copy()
+    count = len(values) - window - horizon + 1
+    _check.memory(f"the windows of the {name}", count, (window + horizon) * values.shape[1], 8)
+    parts = np.moveaxis(sliding_window_view(values, window + horizon, axis=0), 1, 2)
+    return parts[:, :window].copy(), parts[:, window:].copy()
 
 
 def _length(n: int) -> int:

@@ -20,7 +20,8 @@ def grown(
     A known character keeps its weights under its new id, so that its logit after a text of known
     characters has the same bits as before. A new one gets the mean of all known ones, where it
     enters and where it is predicted: it starts as an average character (J. Hewitt, "Initializing
-    New Word Embeddings for Pretrained Language Models", 2021).
+    New Word Embeddings for Pretrained Language Models", 2021). Where outputs are fed back, as in a
+    Jordan network, its own enters with zeros, so that it changes no state.
 
     Parameters
     ----------
@@ -45,6 +46,8 @@ def grown(
         axes = [axis for axis in range(weight.ndim) if weight.shape[axis] != shape[axis]]
         for axis in axes:
             mean = weight.mean(axis=axis, keepdims=True, dtype=np.float64).astype(weight.dtype)
+            if "weight_hh" in name:
+                mean[...] = 0
             wider = np.repeat(mean, len(new), axis=axis)
             np.moveaxis(wider, axis, 0)[places] = np.moveaxis(weight, axis, 0)
             weight = wider

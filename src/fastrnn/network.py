@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastrnn import _check, _ops, _readout, _threads, losses
-from fastrnn.layers import Linear, Module, Recurrent
+from fastrnn.layers import Embedding, Linear, Module, Recurrent
 from fastrnn.layers.composed import dropout_threshold
+from fastrnn.layers.embedding import Table
 from fastrnn.layers.recurrent import Run
 from fastrnn.layers.workspace import FRESH, Workspace
 
@@ -49,8 +50,13 @@ class Network:
     ----------
     layer : RNN or another recurrent layer
         Gives the states h_t.
-    readout : Linear
-        W_hy and b_y; ``readout.in_features`` is ``layer.output_size``.
+    readout : Linear, optional
+        W_hy and b_y; ``readout.in_features`` is ``layer.output_size``. Without it the outputs are
+        the layer's own, as a Jordan layer's may be.
+    embedding : Embedding or "tied", optional
+        What token ids stand for: the rows of an embedding, or with ``"tied"`` of the read-out's
+        weight (O. Press and L. Wolf, arXiv:1608.05859), of as many features as the layer takes.
+        One-hot vectors unless given.
     output : {"linear", "softmax"}
         g.
 
@@ -69,24 +75,22 @@ class Network:
     ((3, 1, 4), True)
     """
 
-    def __init__(self, layer: Recurrent, readout: Linear, *, output: str = "linear") -> None:
-        if not isinstance(layer, Recurrent):
-            raise TypeError(f"layer must be a recurrent layer, got {_check.describe(layer)}")
-        if not isinstance(readout, Linear):
-            raise TypeError(f"readout must be a Linear, got {_check.describe(readout)}")
-        if readout.in_features != layer.output_size:
-            raise ValueError(
-                f"readout takes {readout.in_features} features, "
-                f"expected the layer's output_size = {layer.output_size}"
-            )
-        if readout.dtype != layer.dtype:
-            raise TypeError(f"readout has dtype {readout.dtype}, expected {layer.dtype}")
-        self._layer, self._readout = layer, readout
+    def __init__(
+        self,
+        layer: Recurrent,
+        readout: Linear | None = None,
+        *,
+        embedding: Embedding | str | None = None,
+        output: str = "linear",
+    ) -> None:
+        _check_parts(layer, readout, embedding)
+        self._layer, self._readout, self._embedding = layer, readout, embedding
         self._workspace = Workspace()
         self._output = _check.choice("output", output, ("linear", "softmax"))
 
     def __repr__(self) -> str:
-        return f"Network({self.layer!r}, {self.readout!r}, output={self.output!r})"
+        embedding = "" if self.embedding is None else f", embedding={self.embedding!r}"
+        return f"Network({self.layer!r}, {self.readout!r}{embedding}, output={self.output!r})"
 
     @property
     def layer(self) -> Recurrent:
@@ -94,9 +98,35 @@ class Network:
         return self._layer
 
     @property
-    def readout(self) -> Linear:
-        """The read-out."""
+    def readout(self) -> Linear | None:
+        """The read-out, if there is one."""
         return self._readout
+
+    @property
+    def embedding(self) -> Embedding | str | None:
+        """What token ids stand for: an embedding, ``"tied"`` or None."""
+        return self._embedding
+
+    @property
+    def num_tokens(self) -> int:
+        """How many token ids there are."""
+        table = self._table
+        return self.layer.input_size if table is None else len(table.weight)
+
+    @property
+    def out_features(self) -> int:
+        """How many outputs there are at each step."""
+        readout = self._readout
+        return self.layer.output_size if readout is None else readout.out_features
+
+    @property
+    def _table(self) -> Table | None:
+        if isinstance(self._embedding, Embedding):
+            return self._embedding._table
+        readout = self._readout
+        if self._embedding is None or readout is None:
+            return None
+        return Table(readout._views["weight"], readout.grad["weight"], readout._version)
 
     @property
     def output(self) -> str:
@@ -105,8 +135,8 @@ class Network:
 
     @property
     def modules(self) -> tuple[Module, ...]:
-        """The layer and the read-out."""
-        return self.layer, self.readout
+        """The layer, and the read-out and the embedding if there are any."""
+        return tuple(module for _, module in self._named_modules())
 
     @property
     def num_parameters(self) -> int:
@@ -124,7 +154,7 @@ class Network:
             module.invalidate()
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Return copies of all parameters, named ``rnn.…`` and ``readout.…``."""
+        """Return copies of all parameters, named ``rnn.…``, ``readout.…`` and ``embedding.…``."""
         return {
             f"{prefix}.{name}": value
             for prefix, module in self._named_modules()
@@ -157,7 +187,9 @@ class Network:
             module._take(values)
 
     def _named_modules(self) -> tuple[tuple[str, Module], ...]:
-        return ("rnn", self.layer), ("readout", self.readout)
+        parts: list[tuple[str, Any]] = [("rnn", self._layer), ("readout", self._readout)]
+        parts.append(("embedding", self._embedding))
+        return tuple((name, part) for name, part in parts if isinstance(part, Module))
 
     def __call__(
         self,
@@ -196,10 +228,11 @@ class Network:
         layer = self.layer
         with _threads.call:
             run = layer._forward(
-                x, h_0, num_threads, keep=False, lengths=lengths, reset_mask=reset_mask
-            )
+                x, h_0, num_threads, keep=False, lengths=lengths, reset_mask=reset_mask,
+                table=self._table,
+            )  # fmt: skip
             h = layer._features(run) if outputs == "all" else layer._last_features(run)
-            y = self.readout._forward(h, num_threads)
+            y = h if self._readout is None else self._readout._forward(h, num_threads)
         if self.output == "softmax" and len(y):
             _ops.softmax(y)
         final = layer._state_of(layer._final(run))
@@ -257,8 +290,9 @@ class Network:
         how = self._how(loss, reduction, outputs, class_weight, num_threads)
         with _threads.call:
             run = self.layer._forward(
-                x, h_0, num_threads, keep=False, lengths=lengths, reset_mask=reset_mask
-            )
+                x, h_0, num_threads, keep=False, lengths=lengths, reset_mask=reset_mask,
+                table=self._table,
+            )  # fmt: skip
             value, _ = self._loss(run, target, how, FRESH, with_grad=False)
         return value, self.layer._state_of(self.layer._final(run))
 
@@ -289,7 +323,8 @@ class Network:
             As for :meth:`loss`.
         dropout : float
             In [0, 1): the share of the states that is dropped before the read-out, the rest being
-            scaled up by 1 / (1 - dropout); of cross-entropy only.
+            scaled up by 1 / (1 - dropout), and that between layers unless the layer has its own;
+            of cross-entropy only.
         seed : int
             Of the choice what to drop, there and between layers; the same for any number of
             threads.
@@ -304,14 +339,17 @@ class Network:
         """
         dropout = _check.number("dropout", dropout, minimum=0, below=1)
         seed = _check.integer("seed", seed, 0, _check.MAX_SEED)
-        if dropout > 0 and loss != "cross_entropy":
-            raise ValueError(f'dropout needs loss "cross_entropy", got loss {loss!r}')
+        if dropout > 0 and (loss != "cross_entropy" or self._readout is None):
+            raise ValueError(
+                f'dropout needs loss "cross_entropy" and a read-out, got loss {loss!r} '
+                f"with {self!r}"
+            )
         how = self._how(loss, reduction, outputs, class_weight, num_threads, dropout, seed)
         layer, workspace = self.layer, self._workspace
         with _threads.call:
             run = layer._forward(
                 x, h_0, num_threads, keep=True, workspace=workspace, lengths=lengths,
-                reset_mask=reset_mask, seed=seed,
+                reset_mask=reset_mask, seed=seed, dropout=dropout, table=self._table,
             )  # fmt: skip
             value, grad = self._loss(run, target, how, workspace, with_grad=True)
             final = layer._final(run)
@@ -338,7 +376,9 @@ class Network:
         if class_weight is not None:
             if loss != "cross_entropy":
                 raise ValueError(f'class_weight needs loss "cross_entropy", got loss {loss!r}')
-            class_weight = losses.class_weights(class_weight, self.readout.out_features)
+            if self._readout is None:
+                raise ValueError(f"class_weight needs a read-out, got {self!r}")
+            class_weight = losses.class_weights(class_weight, self.out_features)
         return _How(loss, reduction, outputs, class_weight, num_threads, dropout, seed)
 
     def _loss(
@@ -348,15 +388,20 @@ class Network:
         over_time = how.outputs == "all"
         h = self.layer._features(run) if over_time else self.layer._last_features(run)
         target = self._checked_target(target, run, how)
+        readout = self._readout
+        if readout is None:
+            of_outputs = losses.cross_entropy if how.loss == "cross_entropy" else losses.mse
+            value, grad_y = of_outputs(h, target, how.reduction)
+            return value, grad_y
         if how.loss == "cross_entropy":
-            return self._cross_entropy(h, target, how, workspace, with_grad)
-        y = self.readout._forward(h, how.num_threads)
+            return self._cross_entropy(readout, h, target, how, workspace, with_grad)
+        y = readout._forward(h, how.num_threads)
         value, grad_y = losses.mse(y, target, how.reduction)
-        return value, self.readout._backward(h, grad_y, how.num_threads) if with_grad else None
+        return value, readout._backward(h, grad_y, how.num_threads) if with_grad else None
 
     def _checked_target(self, target: Any, run: Run, how: _How) -> np.ndarray:
         """Return the targets of the rows that the read-out reads, ids (N,) or floats (N, O)."""
-        form, size = run.form, self.readout.out_features
+        form, size = run.form, self.out_features
         rest = () if how.loss == "cross_entropy" else (size,)
         if how.outputs == "all":
             target, shape = form.padded("target", target, rest), form.shape(*rest)
@@ -375,6 +420,7 @@ class Network:
 
     def _cross_entropy(
         self,
+        readout: Linear,
         h: np.ndarray,
         target: np.ndarray,
         how: _How,
@@ -382,9 +428,9 @@ class Network:
         with_grad: bool,
     ) -> tuple[float, np.ndarray | None]:
         """Read-out, softmax, loss and their gradients, block by block of rows."""
-        rows, hidden, classes = len(target), h.shape[1], self.readout.out_features
+        rows, hidden, classes = len(target), h.shape[1], readout.out_features
         grad_h = workspace.take("grad_h", h.shape, h.dtype) if with_grad else None
-        bias, (packed, packed_back) = self.readout._views["bias"], self.readout._packed()
+        bias, (packed, packed_back) = readout._views["bias"], readout._packed()
         counts: float = rows
         if how.class_weight is not None:
             counts = float(how.class_weight[target].sum())
@@ -396,7 +442,7 @@ class Network:
         slice_rows = -(-rows // slices)
         most = max(1, min(_BLOCK_ROWS, _BLOCK_NUMBERS // max(hidden, classes)))
         block = -(-slice_rows // -(-slice_rows // most))
-        grad_w, grad_b = self._slice_grads(slices) if with_grad else (None, None)
+        grad_w, grad_b = _slice_grads(readout, slices) if with_grad else (None, None)
         row_work = hidden * classes
         threads = _threads.threads_for(
             rows * row_work * (3 if with_grad else 1), slices, how.num_threads
@@ -413,19 +459,52 @@ class Network:
             for one in values.tolist():
                 value += one
         if grad_w is not None and grad_b is not None and slices > 1:
-            _ops.column_sums(self.readout.grad["weight"].reshape(-1), grad_w.reshape(slices, -1))
-            _ops.column_sums(self.readout.grad["bias"], grad_b)
+            _ops.column_sums(readout.grad["weight"].reshape(-1), grad_w.reshape(slices, -1))
+            _ops.column_sums(readout.grad["bias"], grad_b)
         return value * scale, grad_h
 
-    def _slice_grads(self, slices: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return where each slice adds its gradients; a single one adds to the module's own."""
-        grad_w, grad_b = self.readout.grad["weight"], self.readout.grad["bias"]
-        if slices == 1:
-            return grad_w[None], grad_b[None]
-        return (
-            _ops.empty((slices, *grad_w.shape), grad_w.dtype),
-            _ops.empty((slices, *grad_b.shape), grad_b.dtype),
+
+def _check_parts(layer: Any, readout: Any, embedding: Any) -> None:
+    """Require parts of a network that fit together."""
+    if not isinstance(layer, Recurrent):
+        raise TypeError(f"layer must be a recurrent layer, got {_check.describe(layer)}")
+    if readout is not None and not isinstance(readout, Linear):
+        raise TypeError(f"readout must be a Linear, got {_check.describe(readout)}")
+    if readout is not None and readout.in_features != layer.output_size:
+        raise ValueError(
+            f"readout takes {readout.in_features} features, "
+            f"expected the layer's output_size = {layer.output_size}"
         )
+    size = None
+    if embedding == "tied":
+        if readout is None:
+            raise ValueError('embedding "tied" needs a read-out, whose weight it shares')
+        size = readout.in_features
+    elif isinstance(embedding, Embedding):
+        size = embedding.embedding_dim
+    elif embedding is not None:
+        raise TypeError(
+            f'embedding must be an Embedding or "tied", got {_check.describe(embedding)}'
+        )
+    if size is not None and size != layer.input_size:
+        raise ValueError(
+            f"embedding gives vectors of {size} features, "
+            f"expected the layer's input_size = {layer.input_size}"
+        )
+    for name, part in ("readout", readout), ("embedding", embedding):
+        if isinstance(part, Module) and part.dtype != layer.dtype:
+            raise TypeError(f"{name} has dtype {part.dtype}, expected {layer.dtype}")
+
+
+def _slice_grads(readout: Linear, slices: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return where each slice adds its gradients; a single one adds to the read-out's own."""
+    grad_w, grad_b = readout.grad["weight"], readout.grad["bias"]
+    if slices == 1:
+        return grad_w[None], grad_b[None]
+    return (
+        _ops.empty((slices, *grad_w.shape), grad_w.dtype),
+        _ops.empty((slices, *grad_b.shape), grad_b.dtype),
+    )
 
 
 def _slices(rows: int, hidden: int, classes: int) -> int:

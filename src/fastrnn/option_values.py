@@ -1,8 +1,9 @@
-"""What the values of the command's options may be."""
+"""What the parsers of all commands are made of, and what the values of options may be."""
 
 from __future__ import annotations
 
 import argparse
+import inspect
 import re
 from collections.abc import Callable
 
@@ -12,6 +13,31 @@ from fastrnn import _check
 from fastrnn.bench import PEERS
 from fastrnn.bench.rows import Row, select
 from fastrnn.vocabulary import check_policy
+
+Commands = argparse._SubParsersAction  # argparse has no public name for it
+
+
+def command(
+    commands: Commands,
+    name: str,
+    summary: str,
+    description: str,
+    epilog: str,
+) -> argparse.ArgumentParser:
+    """Return the parser of a new command, which leaves its name and itself in the result."""
+    parser = commands.add_parser(
+        name, help=summary, description=description, epilog=epilog, formatter_class=_HelpFormatter
+    )
+    parser.set_defaults(command=name, parser=parser)
+    return parser
+
+
+def take_defaults(
+    parser: argparse.ArgumentParser, function: Callable[..., object], *names: str
+) -> None:
+    """Give the options of these names the defaults that ``function`` has."""
+    parameters = inspect.signature(function).parameters
+    parser.set_defaults(**{name: parameters[name].default for name in names})
 
 
 def whole(minimum: int = 1, maximum: int = _check.MAX_SIZE) -> Callable[[str], int]:
@@ -105,3 +131,28 @@ def output(argument: str) -> str:
             f"a model is saved to a file, whose name was expected, got {argument!r}"
         )
     return argument
+
+
+def delimiter(argument: str) -> str:
+    """Return what separates the fields of a table."""
+    sign = {"tab": "\t", "\\t": "\t"}.get(argument.lower(), argument)
+    if len(sign) != 1 or sign in '\r\n"' or sign.isalnum():
+        raise argparse.ArgumentTypeError(
+            f"it must be a single character, such as ';', or 'tab', got {argument!r}"
+        )
+    return sign
+
+
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Wrap descriptions but keep the line breaks of examples, and show options' defaults."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        wrap = argparse.HelpFormatter if "\n" not in text else argparse.RawDescriptionHelpFormatter
+        return wrap._fill_text(self, text, width, indent)
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        default = action.default
+        shown = isinstance(default, (int, float)) or default not in (None, "", argparse.SUPPRESS)
+        if shown and default is not False and action.option_strings:
+            return f"{action.help or ''} (default: %(default)s)".lstrip()
+        return action.help

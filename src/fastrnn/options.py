@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import inspect
 import re
-from collections.abc import Callable
 
-from fastrnn import _check, _ops
+from fastrnn import _check, _ops, forecast_options
 from fastrnn import option_values as values
 from fastrnn._threads import processors
 from fastrnn._version import __version__
@@ -22,8 +20,6 @@ _FILES = (
     "text in UTF-8, which may be compressed with gzip; a pattern in quotes, for all files that "
     "match; '-' for standard input"
 )
-
-Commands = argparse._SubParsersAction  # argparse has no public name for it
 
 DEFAULT_MODEL = "fastrnn-model.safetensors"
 
@@ -48,6 +44,7 @@ examples:
   fastrnn generate {DEFAULT_MODEL} --prompt "The " --temperature 0.7
   fastrnn evaluate {DEFAULT_MODEL} other.txt
   fastrnn info {DEFAULT_MODEL}
+  fastrnn forecast sales.csv --column sold --steps 12 --season 12 --interval 0.9
   fastrnn bench --quick                       measure fastrnn beside other libraries
 
 'fastrnn COMMAND --help' lists the options of a command.
@@ -68,12 +65,13 @@ def parser() -> argparse.ArgumentParser:
     _add_generate(commands)
     _add_evaluate(commands)
     _add_info(commands)
+    forecast_options.add(commands)
     _add_bench(commands)
     return top
 
 
-def _add_train(commands: Commands) -> None:
-    parser = _command(
+def _add_train(commands: values.Commands) -> None:
+    parser = values.command(
         commands,
         "train",
         "learn to write like a text",
@@ -269,8 +267,8 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_generate(commands: Commands) -> None:
-    parser = _command(
+def _add_generate(commands: values.Commands) -> None:
+    parser = values.command(
         commands,
         "generate",
         "write text with a model",
@@ -340,11 +338,11 @@ def _add_generate(commands: Commands) -> None:
         "--seed", type=values.whole(0, _check.MAX_SEED), metavar="N", help="seed of the draws"
     )
     defaults = ("length", "temperature", "repetition_penalty", "seed", "num_samples")
-    _take_defaults(parser, CharRNN.generate, *defaults)
+    values.take_defaults(parser, CharRNN.generate, *defaults)
 
 
-def _add_evaluate(commands: Commands) -> None:
-    parser = _command(
+def _add_evaluate(commands: values.Commands) -> None:
+    parser = values.command(
         commands,
         "evaluate",
         "measure how well a model predicts a text",
@@ -366,8 +364,8 @@ def _add_evaluate(commands: Commands) -> None:
     _add_unknown(parser)
 
 
-def _add_info(commands: Commands) -> None:
-    parser = _command(
+def _add_info(commands: values.Commands) -> None:
+    parser = values.command(
         commands,
         "info",
         "describe this installation, or a model",
@@ -377,8 +375,8 @@ def _add_info(commands: Commands) -> None:
     parser.add_argument("model", nargs="?", metavar="MODEL", help="a model file")
 
 
-def _add_bench(commands: Commands) -> None:
-    parser = _command(
+def _add_bench(commands: values.Commands) -> None:
+    parser = values.command(
         commands,
         "bench",
         "measure fastrnn beside other libraries",
@@ -412,28 +410,6 @@ def _add_bench(commands: Commands) -> None:
     option("--json", type=values.file(), metavar="FILE", help="write every measurement as JSON")
     option("--markdown", type=values.file(), metavar="FILE", help="write what is printed")
     option("--plot", type=values.file(".png", ".svg"), metavar="FILE", help="draw it: .png or .svg")
-
-
-def _command(
-    commands: Commands,
-    name: str,
-    summary: str,
-    description: str,
-    epilog: str,
-) -> argparse.ArgumentParser:
-    parser = commands.add_parser(
-        name, help=summary, description=description, epilog=epilog, formatter_class=_HelpFormatter
-    )
-    parser.set_defaults(command=name, parser=parser)
-    return parser
-
-
-def _take_defaults(
-    parser: argparse.ArgumentParser, function: Callable[..., object], *names: str
-) -> None:
-    """Give the options of these names the defaults that ``function`` has."""
-    parameters = inspect.signature(function).parameters
-    parser.set_defaults(**{name: parameters[name].default for name in names})
 
 
 def _add_weights(parser: argparse.ArgumentParser) -> None:
@@ -472,21 +448,7 @@ def with_names(line: str, parser: argparse.ArgumentParser) -> str:
         option, name = action.option_strings[-1], action.dest
         name = "num_threads" if name == "threads" else name
         line = re.sub(rf"(?<![\w/.'-]){name}=(?=\S)", f"{option} ", line)
-        follows = r"(?![\w/.'])" if "_" in name else r"(?= must | would | needs |=)"
+        follows = r"(?![\w/.'])" if "_" in name else r"(?= must | would |=)"
         line = re.sub(rf"(?<![\w/.'-]){name}{follows}=?", option, line)
+        line = re.sub(rf"^{name}(?= needs )", option, line)
     return line
-
-
-class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Wrap descriptions but keep the line breaks of examples, and show options' defaults."""
-
-    def _fill_text(self, text: str, width: int, indent: str) -> str:
-        wrap = argparse.HelpFormatter if "\n" not in text else argparse.RawDescriptionHelpFormatter
-        return wrap._fill_text(self, text, width, indent)
-
-    def _get_help_string(self, action: argparse.Action) -> str | None:
-        default = action.default
-        shown = isinstance(default, (int, float)) or default not in (None, "", argparse.SUPPRESS)
-        if shown and default is not False and action.option_strings:
-            return f"{action.help or ''} (default: %(default)s)".lstrip()
-        return action.help

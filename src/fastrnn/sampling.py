@@ -213,26 +213,28 @@ def beam_ids(
 
 def _row(network: Network) -> int:
     """How many numbers a decoder's row takes at most: four states and the logits."""
-    return 4 * network.layer.hidden_size + network.readout.out_features
+    return 4 * network.layer.hidden_size * network.layer.num_layers + network.out_features
 
 
 def decoder(network: Network, prompt: np.ndarray, rows: int, weights: str | None) -> Decoder:
     """Return a decoder whose rows all follow a prompt, checked, that lacks its last token."""
     layer, readout = network.layer, network.readout
     stored = _check.weights("weights", weights, layer.dtype)
-    packed_out = readout._packed_stored(stored)
-    return layer._decoder(prompt, rows, packed_out, readout._views["bias"], stored)
+    packed_out = bias = None
+    if readout is not None:
+        packed_out, bias = readout._packed_stored(stored), readout._views["bias"]
+    return layer._decoder(prompt, rows, packed_out, bias, stored, network._table)
 
 
 def _checked_prompt(network: Network, prompt_ids: Any) -> tuple[np.ndarray, int]:
     """Return the prompt's ids and the number of tokens that the network knows."""
     if not isinstance(network, Network):
         raise TypeError(f"network must be a Network, got {_check.describe(network)}")
-    classes = network.readout.out_features
-    if network.layer.input_size != classes:
+    classes = network.out_features
+    if network.num_tokens != classes:
         raise ValueError(
             f"network must put out one logit per input token, "
-            f"got {classes} outputs for {network.layer.input_size} tokens"
+            f"got {classes} outputs for {network.num_tokens} tokens"
         )
     return _checked_ids("prompt_ids", prompt_ids, classes), classes
 

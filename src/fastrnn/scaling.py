@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 SCALINGS = ("global", "window", "none")
 
 # A window whose values differ by no more than this, relative to its last value, is constant but
 # for the rounding of the arithmetic that made it: a few units in the last place of float64.
 ROUNDING = 8 * float(np.finfo(np.float64).eps)
+
+TOO_FAR = "the values differ by more than float64 can hold; divide the series by a constant first"
 
 
 @dataclass(frozen=True)
@@ -35,26 +38,20 @@ class Frame:
         """Return windows (N, window) as the network reads them, (window, N, 1)."""
         with np.errstate(over="ignore", invalid="ignore"):
             scaled = ((windows - self.center[:, None]) / self.spread[:, None]).astype(self.dtype)
-        return np.ascontiguousarray(self._representable(scaled).T[:, :, None])
+        return np.ascontiguousarray(_representable(scaled).T[:, :, None])
 
     def outputs(self, values: np.ndarray) -> np.ndarray:
-        """Return next values (N,) as the network should answer them, (N, 1)."""
+        """Return next values (N,) or (N, horizon) as the network should answer, (N, horizon)."""
+        values = values.reshape(len(values), -1)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            scaled = ((values - self.center) / self.reach).astype(self.dtype)
-        return self._representable(scaled)[:, None]
+            scaled = ((values - self.center[:, None]) / self.reach[:, None]).astype(self.dtype)
+        return _representable(scaled)
 
     def values(self, outputs: np.ndarray) -> np.ndarray:
-        """Return the next values that the network's outputs (N, 1) mean, (N,) in float64."""
+        """Return the values in float64 that outputs (N, horizon) mean, (N,) if they are (N, 1)."""
         with np.errstate(over="ignore", invalid="ignore"):
-            return self.center + self.reach * outputs[:, 0].astype(np.float64)
-
-    def _representable(self, scaled: np.ndarray) -> np.ndarray:
-        if not np.isfinite(scaled).all():
-            raise ValueError(
-                f"the scaled values leave the range of {self.dtype}; divide the series by a "
-                f"constant first, or choose another scaling"
-            )
-        return scaled
+            values = self.center[:, None] + self.reach[:, None] * outputs.astype(np.float64)
+        return values[:, 0] if outputs.shape[1] == 1 else values
 
 
 @dataclass(frozen=True)
@@ -79,7 +76,7 @@ class Scaling:
 
     @classmethod
     def fit(cls, kind: str, windows: np.ndarray, targets: np.ndarray) -> Scaling:
-        """Return the scaling for training windows (N, window) and the values after them (N,)."""
+        """Return the scaling for training windows (N, window) and what follows, (N[, horizon])."""
         if kind == "none":
             return cls(kind)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -108,11 +105,146 @@ class Scaling:
                 center, spread = np.full((2, len(windows)), [[self.center], [self.spread]])
             reach = spread * self.unit
         if not (np.isfinite(center).all() and np.isfinite(reach).all()):
-            raise ValueError(
-                "the values differ by more than float64 can hold; divide the series by a constant "
-                "first"
-            )
+            raise ValueError(TOO_FAR)
         return Frame(center, spread, reach, dtype)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """A scaling of its own for each column of a table: w enters as (w - c) / s.
+
+    Attributes
+    ----------
+    center, spread : np.ndarray of float64, shape (columns,)
+        c, the mean of a column, and s, the mean distance from it; 0 and 1 if nothing is scaled.
+    """
+
+    center: np.ndarray
+    spread: np.ndarray
+
+    @classmethod
+    def fit(cls, rows: np.ndarray, *, scaled: bool = True) -> Columns:
+        """Return the scaling of a table (n, columns).
+
+        Examples
+        --------
+        >>> columns = Columns.fit(np.array([[0.0, 5.0], [4.0, 5.0]]))
+        >>> columns.inputs(np.array([[6.0, 5.0]]), np.dtype("float32")).tolist()
+        [[2.0, 0.0]]
+        """
+        if not scaled:
+            return cls(np.zeros(rows.shape[1]), np.ones(rows.shape[1]))
+        with np.errstate(over="ignore", invalid="ignore"):
+            center = rows.mean(axis=0)
+            spread = np.abs(rows - center).mean(axis=0)
+        constant = spread <= ROUNDING * np.abs(center)
+        if not (np.isfinite(center).all() and np.isfinite(spread).all()):
+            raise ValueError(TOO_FAR)
+        return cls(center, np.where(constant, 1.0, spread))
+
+    def inputs(self, rows: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+        """Return rows (..., columns) as the network reads them."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return _representable(((rows - self.center) / self.spread).astype(dtype))
+
+    def values(self, outputs: np.ndarray) -> np.ndarray:
+        """Return the numbers that a network's outputs (..., columns) mean, in float64."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self.center + self.spread * outputs.astype(np.float64)
+
+
+@dataclass(frozen=True)
+class PanelScaling:
+    """The scaling of windows of several variables, with known inputs beside them.
+
+    Attributes
+    ----------
+    variables : tuple of Scaling
+        One for each variable.
+    known : Columns or None
+        That of the known inputs, if there are any.
+    """
+
+    variables: tuple[Scaling, ...]
+    known: Columns | None
+
+    @classmethod
+    def fit(
+        cls, kind: str, windows: np.ndarray, targets: np.ndarray, known: np.ndarray | None
+    ) -> PanelScaling:
+        """Return the scaling for windows (N, window, V), what follows and known inputs."""
+        variables = tuple(
+            Scaling.fit(kind, np.ascontiguousarray(windows[:, :, v]), targets[:, :, v])
+            for v in range(windows.shape[2])
+        )
+        if known is None:
+            return cls(variables, None)
+        return cls(variables, Columns.fit(known.reshape(-1, known.shape[2]), scaled=kind != "none"))
+
+    def frame(self, windows: np.ndarray, dtype: np.dtype[Any]) -> PanelFrame:
+        """Return the scaling of every variable in every one of the windows (N, window, V)."""
+        windows = np.moveaxis(windows, 2, 0)
+        return PanelFrame(
+            tuple(
+                scaling.frame(np.ascontiguousarray(of_variable), dtype)
+                for scaling, of_variable in zip(self.variables, windows, strict=True)
+            ),
+            self.known,
+        )
+
+
+@dataclass(frozen=True)
+class PanelFrame:
+    """The scaling of N windows of several variables."""
+
+    variables: tuple[Frame, ...]
+    known: Columns | None
+
+    @property
+    def spread(self) -> np.ndarray:
+        """The s of every window and variable, (N, V)."""
+        return np.stack([frame.spread for frame in self.variables], axis=-1)
+
+    def inputs(self, windows: np.ndarray, known: np.ndarray | None) -> np.ndarray:
+        """Return what the network reads: (window, N, V), and what is known behind each step.
+
+        ``known`` is (N, window + horizon, E); each step reads its own and those of the horizon
+        after it, so that the last step reads what is known about all that it predicts.
+        """
+        parts = [
+            frame.inputs(np.ascontiguousarray(windows[:, :, v]))
+            for v, frame in enumerate(self.variables)
+        ]
+        if known is not None and self.known is not None:
+            steps = windows.shape[1]
+            scaled = self.known.inputs(known, self.variables[0].dtype)
+            ahead = sliding_window_view(scaled, known.shape[1] - steps + 1, axis=1)
+            parts.append(ahead[:, :steps].transpose(1, 0, 3, 2).reshape(steps, len(known), -1))
+        return np.concatenate(parts, axis=2)
+
+    def outputs(self, targets: np.ndarray) -> np.ndarray:
+        """Return targets (N, horizon, V) as the network should answer, (N, horizon V)."""
+        parts = [frame.outputs(targets[:, :, v]) for v, frame in enumerate(self.variables)]
+        return np.stack(parts, axis=-1).reshape(len(targets), -1)
+
+    def values(self, outputs: np.ndarray) -> np.ndarray:
+        """Return the values (N, horizon, V) that the network's outputs (N, horizon V) mean."""
+        count, variables = len(outputs), len(self.variables)
+        outputs = outputs.reshape(count, -1, variables)
+        parts = [
+            frame.values(outputs[:, :, v]).reshape(count, -1)
+            for v, frame in enumerate(self.variables)
+        ]
+        return np.stack(parts, axis=-1)
+
+
+def _representable(scaled: np.ndarray) -> np.ndarray:
+    if not np.isfinite(scaled).all():
+        raise ValueError(
+            f"the scaled values leave the range of {scaled.dtype}; divide the series by a "
+            f"constant first, or choose another scaling"
+        )
+    return scaled
 
 
 def _deviation(windows: np.ndarray) -> np.ndarray:

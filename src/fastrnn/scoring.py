@@ -37,7 +37,7 @@ def log_probs(
     weights : {"float32", "bfloat16", "int8"}, optional
         Go token by token with these weights, as :func:`fastrnn.sampling.generate_ids` does.
     """
-    size = max(1, min(_CHUNK, _CHUNK_LOGITS // network.readout.out_features))
+    size = max(1, min(_CHUNK, _CHUNK_LOGITS // network.out_features))
     state, stepper = None, None
     if weights is not None:
         stepper = decoder(network, ids[:1], 1, weights)

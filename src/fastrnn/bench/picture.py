@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,15 +18,6 @@ STYLES = {
     "openvino": ("#e69f00", "P"),
 }
 ROW_HEIGHT, PANEL_WIDTH, MARGIN = 0.24, 4.0, 1.7
-
-
-def check_available() -> None:
-    """Raise a ValueError that says what to install, where Matplotlib is missing."""
-    if importlib.util.find_spec("matplotlib") is None:
-        raise ValueError(
-            "--plot needs Matplotlib, which the extra 'plot' brings: "
-            "python -m pip install 'fastrnn[plot]'"
-        )
 
 
 def draw(file: str, results: Sequence[Result], about: dict[str, Any]) -> None:

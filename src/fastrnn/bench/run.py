@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from fastrnn import plot
 from fastrnn.bench import machine, peers, picture, probe, report
 from fastrnn.bench.limit import limit_seconds
 from fastrnn.bench.peers import Contender
@@ -43,7 +44,7 @@ class Files:
         for file in filter(None, (self.json, self.markdown, self.plot)):
             check_writable(file)
         if self.plot is not None:
-            picture.check_available()
+            plot.check_available()
 
 
 def run(

@@ -1,5 +1,6 @@
 """Layers: parameters, whole-sequence forward and backward, streams."""
 
+from fastrnn.layers.embedding import Embedding
 from fastrnn.layers.gru import GRU
 from fastrnn.layers.jordan import Jordan
 from fastrnn.layers.linear import Linear
@@ -8,4 +9,4 @@ from fastrnn.layers.module import Module
 from fastrnn.layers.recurrent import Recurrent
 from fastrnn.layers.rnn import RNN
 
-__all__ = ["GRU", "LSTM", "RNN", "Jordan", "Linear", "Module", "Recurrent"]
+__all__ = ["GRU", "LSTM", "RNN", "Embedding", "Jordan", "Linear", "Module", "Recurrent"]

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from fastrnn import _gradients, _ops, _team, _threads
+from fastrnn._cells import Cells
 from fastrnn._composed import Loop
+from fastrnn.layers.embedding import Table
 from fastrnn.layers.packed import Packed
 from fastrnn.layers.rows import Rows
 from fastrnn.layers.sweep import Reached, Saved, Sweep
@@ -83,46 +85,83 @@ class ComposedSweep(Sweep):
         num_threads: int | None,
         workspace: Workspace,
         seed: int | None,
+        table: Table | None,
     ) -> Saved:
         """Run over all steps; see `Sweep.forward`."""
-        layer, hidden, size = self._layer, self._layer.hidden_size, self._fed_back
-        batch, count, columns = rows.batch, rows.count, self._columns
-        buffers: dict[str, Any] = {
-            "states": self._empty(batch + count, size),
-            "passed": self._empty(count, size),
-            "row": self._empty(batch, self._width),
-            "product": self._empty(batch, columns),
-            "packed_hh": packed.hh_whole,
-            "bias": packed.bias,
-        }
+        layer, size = self._layer, self._fed_back
+        batch, count = rows.batch, rows.count
+        buffers = self._buffers(packed, batch, count)
         rows.begin(buffers["states"], initial[0], self.backwards)
         if self._has_c:
-            buffers["c"] = self._empty(batch + count, hidden)
             rows.begin(buffers["c"], initial[1], self.backwards)
-        if layer._has_gates:
-            buffers["gates"] = self._empty(count, self._width)
         if seed is not None and layer.recurrent_dropout > 0:
             ones = np.ones((batch, size), layer.dtype)
             mask_seed = seed + _WITHIN + layer._sweeps.index(self)
             buffers["mask"] = dropped_out(ones, layer.recurrent_dropout, mask_seed)
+        if x.ndim == 2:
+            buffers |= {"x": x, "packed_ih": packed.ih}
+        else:
+            buffers |= {"ids": x} | self._token_rows(packed, table)
+        loop = self._loop(rows, buffers)
+        self._run(loop.forward, rows, num_threads, backwards=False)
+        more = (loop, buffers)
+        return Saved(x, buffers["states"], buffers.get("c"), buffers.get("gates"), more)
+
+    def _buffers(self, packed: Packed, batch: int, count: int) -> dict[str, Any]:
+        """Return what the loop forward takes but the input, for ``count`` rows."""
+        layer, hidden, size = self._layer, self._layer.hidden_size, self._fed_back
+        buffers: dict[str, Any] = {
+            "states": self._empty(batch + count, size),
+            "passed": self._empty(count, size),
+            "row": self._empty(batch, self._width),
+            "product": self._empty(batch, self._columns),
+            "packed_hh": packed.hh_whole,
+            "bias": packed.bias,
+        }
+        if self._has_c:
+            buffers["c"] = self._empty(batch + count, hidden)
+        if layer._has_gates:
+            buffers["gates"] = self._empty(count, self._width)
         if layer._projects:
             buffers["inner"] = self._empty(count, hidden)
             buffers["packed_out"] = packed.out
             buffers["bias_out"] = self._view(f"bias_{layer._out}")
         if layer.layer_norm:
             buffers |= self._norms(count)
-        if x.ndim == 2:
-            buffers |= {"x": x, "packed_ih": packed.ih}
-        else:
-            buffers |= {"ids": x} | self._token_rows(packed)
+        return buffers
+
+    def _loop(self, rows: Rows, buffers: dict[str, Any]) -> Loop:
+        layer = self._layer
         loop = Loop(
-            layer.dtype == np.float32, layer._cell, layer._f, layer._output_f, batch, rows.starts,
-            rows.before, rows.steps, hidden, size, self.input_size, self._width, columns,
+            layer.dtype == np.float32, layer._cell, layer._f, layer._output_f, rows.batch,
+            rows.starts, rows.before, rows.steps, layer.hidden_size, self._fed_back,
+            self.input_size, self._width, self._columns,
         )  # fmt: skip
         loop.take(**{name: array for name, array in buffers.items() if name != "normal_tokens"})
-        self._run(loop.forward, rows, num_threads, backwards=False)
-        more = (loop, buffers)
-        return Saved(x, buffers["states"], buffers.get("c"), buffers.get("gates"), more)
+        return loop
+
+    def add_to(self, cells: Cells, packed: Packed, stored: int, table: Table | None) -> None:
+        """Add its cell to those of a stream."""
+        layer = self._layer
+        if not layer.layer_norm and not layer._projects:
+            super().add_to(cells, packed, stored, table)
+            return
+        if stored:
+            raise ValueError(
+                "weights can be stored smaller only for layers without layer normalisation and "
+                "projections"
+            )
+        buffers = self._buffers(packed, cells.capacity, cells.capacity)
+        # Those that are views of the parameters would follow them.
+        for name in ("gain_hh", "gain_c", "bias_c", "bias_out"):
+            if buffers.get(name) is not None:
+                buffers[name] = buffers[name].copy()
+        buffers["packed_ih"] = packed.ih
+        if self._is_first:
+            buffers |= self._token_rows(packed, table)
+        loop = self._loop(Rows(1, cells.capacity), buffers)
+        states = [buffers["states"], buffers["c"]] if self._has_c else [buffers["states"]]
+        cells.add_composed(loop, states, layer.hidden_size, self._fed_back)
 
     def _empty(self, *shape: int) -> np.ndarray:
         return _ops.empty(shape, self._layer.dtype)
@@ -148,12 +187,12 @@ class ComposedSweep(Sweep):
             norms |= {"normal_c": self._empty(count, hidden), "spread_c": self._empty(count)}
         return norms
 
-    def _token_rows(self, packed: Packed) -> dict[str, Any]:
+    def _token_rows(self, packed: Packed, table: Table | None) -> dict[str, Any]:
         """Return what each token and the biases give, and the norms of it."""
         gain = self._view("weight_norm_ih")
         if gain is None:
-            return {"token_rows": packed.token_rows}
-        of_tokens = np.ascontiguousarray(packed.ordered_ih().T)
+            return {"token_rows": packed.rows_of(table)}
+        of_tokens = packed.of_tokens(table)
         normal, spread = self._empty(*of_tokens.shape), self._empty(len(of_tokens))
         _ops.normalise(normal, spread, of_tokens)
         rows = self._empty(len(of_tokens), self._width)
@@ -170,6 +209,7 @@ class ComposedSweep(Sweep):
         grad_final: list[np.ndarray | None],
         num_threads: int | None,
         workspace: Workspace,
+        table: Table | None,
     ) -> Reached:
         """Add to the parameters' gradients; see `Sweep.backward`."""
         layer, hidden, count = self._layer, self._layer.hidden_size, rows.count
@@ -196,11 +236,12 @@ class ComposedSweep(Sweep):
         columns = self._columns
         if not layer.layer_norm:
             if count:
-                self._parameter_grads(saved.x, buffers["passed"], dz, num_threads)
+                passed = buffers["passed"]
+                self._parameter_grads(packed, saved.x, passed, dz, num_threads, table)
             reached = Reached(dz, dz[:, :columns], dz[:, -columns:], carry, grad_last)
         else:
             dz_hh: Any = back["dz_hh"]
-            dz_ih = self._normed_grads(saved.x, buffers, back, num_threads)
+            dz_ih = self._normed_grads(packed, saved.x, buffers, back, table)
             reached = Reached(dz, dz_ih, dz_hh, carry, grad_last)
         if layer._projects and count:
             self._add_product(self._grad(f"weight_{layer._out}"), back["dy"], buffers["inner"])
@@ -225,7 +266,12 @@ class ComposedSweep(Sweep):
             _ops.gemm_tn(grad, a[start:stop], b[start:stop], threads)
 
     def _normed_grads(
-        self, x: np.ndarray, buffers: dict[str, Any], back: dict[str, Any], num_threads: int | None
+        self,
+        packed: Packed,
+        x: np.ndarray,
+        buffers: dict[str, Any],
+        back: dict[str, Any],
+        table: Table | None,
     ) -> np.ndarray:
         """Add to the gradients of a layer with normalisation; return that of W_ih x."""
         layer, columns, dz = self._layer, self._columns, back["dz"]
@@ -245,7 +291,7 @@ class ComposedSweep(Sweep):
         gain, dz_ih = buffers["gain_ih"], np.empty((len(dz), 0), dz.dtype)
         if x.ndim == 1:
             normal, spread = buffers["normal_tokens"]
-            of_tokens = np.zeros((self.input_size, columns), dz.dtype)
+            of_tokens = np.zeros(normal.shape, dz.dtype)
             np.add.at(of_tokens, x, of_ih)
             gain_sums = (of_tokens * normal).sum(axis=0)
             per_token = self._empty(*of_tokens.shape)
@@ -263,9 +309,12 @@ class ComposedSweep(Sweep):
             if token_grads is None:
                 self._add_product(grad("weight_ih")[at], np.ascontiguousarray(dz_ih[:, of]), x)
         _gradients.share_sums(
-            sums, token_grads, grad("weight_ih"), grad("bias_ih") if layer.bias else None,
-            grad("bias_hh") if layer.bias else None, hidden, *blocks,
+            sums, token_grads if table is None else None, grad("weight_ih"),
+            grad("bias_ih") if layer.bias else None, grad("bias_hh") if layer.bias else None,
+            hidden, *blocks,
         )  # fmt: skip
+        if token_grads is not None and table is not None:
+            self._embedding_grads(packed, token_grads, table)
         return dz_ih
 
     def _through_mask(self, saved: Saved, grad: np.ndarray) -> None:

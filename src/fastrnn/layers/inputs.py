@@ -83,9 +83,18 @@ def padded(arrays: list[np.ndarray], batch_first: bool = False) -> np.ndarray:
 
 
 def checked(
-    x: Any, lengths: Any, reset_mask: Any, input_size: int, dtype: np.dtype, batch_first: bool
+    x: Any,
+    lengths: Any,
+    reset_mask: Any,
+    input_size: int,
+    tokens: int | None,
+    dtype: np.dtype,
+    batch_first: bool,
 ) -> Inputs:
-    """Return a layer's input as rows; :class:`fastrnn.RNN` says what it may be."""
+    """Return a layer's input as rows; :class:`fastrnn.RNN` says what it may be.
+
+    With ``tokens`` it is ids of so many and nothing else.
+    """
     listed = None
     if is_list_of_arrays(x):
         if lengths is not None:
@@ -94,7 +103,12 @@ def checked(
     array = _check.as_array("x", x)
     is_ids = array.dtype.kind in "iu" and array.ndim in (1, 2)
     if is_ids:
-        array = _check.token_ids("x", array, input_size)
+        array = _check.token_ids("x", array, tokens or input_size)
+    elif tokens is not None:
+        raise ValueError(
+            f"x must be integer ids (seq_len, batch) or (seq_len,), which are embedded, "
+            f"got {_show(array)}"
+        )
     else:
         array = _checked_floats(x, array, input_size, dtype)
     if array.size == 0 and listed is None:

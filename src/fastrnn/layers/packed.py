@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastrnn import _ops
+from fastrnn.layers.embedding import Table, embedded_rows
 
 # Where blocks of gates stand in a row of pre-activations, and where in a parameter: (first gate in
 # the row, first gate in the parameter, how many).
@@ -52,6 +53,7 @@ class Packed:
         self.weight_out: np.ndarray | None = None  # what the state is projected with
         self._gates = gates
         self._input_blocks = input_blocks
+        self._embedded: tuple[int, np.ndarray] | None = None
         self._small: dict[tuple[str, int], np.ndarray] = {}
         self.bias = row
 
@@ -130,6 +132,25 @@ class Packed:
         _ops.add_transposed(rows[:, :projected], self.bias[None, :projected], weight_ih)
         rows[:, projected:] = self.bias[projected:]
         return rows
+
+    def rows_of(self, table: Table | None) -> np.ndarray:
+        """Return the same for tokens that are read as the rows of a table."""
+        if table is None:
+            rows: np.ndarray = self.token_rows
+            return rows
+        if self._embedded is None or self._embedded[0] != table.version:
+            of_tokens = self.of_tokens(table)
+            rows = _ops.empty((len(of_tokens), len(self.bias)), of_tokens.dtype)
+            rows[...] = self.bias
+            rows[:, : of_tokens.shape[1]] += of_tokens
+            self._embedded = table.version, rows
+        return self._embedded[1]
+
+    def of_tokens(self, table: Table | None) -> np.ndarray:
+        """Return what W_ih gives for each token, its gates in the order of a row."""
+        if table is None:
+            return np.ascontiguousarray(self.ordered_ih().T)
+        return embedded_rows(self._weight_ih, self.ih, table)
 
 
 def _there(weight: np.ndarray | None) -> np.ndarray:

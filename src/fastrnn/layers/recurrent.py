@@ -8,16 +8,17 @@ pre-activations is laid out, and its call.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from fastrnn import _check, _threads
+from fastrnn._cells import MOST, Cells
 from fastrnn._generate import Decoder
 from fastrnn._step import Stream
 from fastrnn.layers import initial, inputs
 from fastrnn.layers.composed import ComposedSweep, dropped_out
+from fastrnn.layers.embedding import Table
 from fastrnn.layers.inputs import Form
 from fastrnn.layers.module import Module
 from fastrnn.layers.packed import Blocks, Packed
@@ -32,7 +33,9 @@ class Run(NamedTuple):
     rows: Rows
     form: Form
     sweeps: list[Saved]
-    seed: int | None  # of the dropout between layers
+    seed: int | None  # of what is dropped, if anything is
+    dropout: float  # between layers
+    table: Table | None  # that ids stand for
 
     def features(self, backwards: list[bool]) -> np.ndarray:
         """Return the outputs of the last layer, whose directions are ``backwards``, as rows."""
@@ -103,7 +106,7 @@ class Recurrent(Module):
     ) -> None:
         self.input_size = _check.integer("input_size", input_size)
         self.hidden_size = _check.integer("hidden_size", hidden_size)
-        self.num_layers = _check.integer("num_layers", num_layers)
+        self.num_layers = _check.integer("num_layers", num_layers, 1, MOST)
         self.bias = _check.flag("bias", bias)
         self.batch_first = _check.flag("batch_first", batch_first)
         self.dropout = _check.number("dropout", dropout, minimum=0, below=1)
@@ -220,23 +223,27 @@ class Recurrent(Module):
         lengths: Any = None,
         reset_mask: Any = None,
         seed: int | None = None,
+        dropout: float = 0.0,
+        table: Table | None = None,
     ) -> Run:
         """Check x and the state, run over all steps; ``keep`` what backward needs.
 
-        With a ``seed``, the inputs of all layers but the first are dropped out.
+        With a ``seed``, the inputs of all layers but the first are dropped out, with ``dropout`` if
+        the layer has none of its own. ``table`` is what ids stand for, one-hot vectors otherwise.
         """
+        tokens = None if table is None else len(table.weight)
         values, rows, form = inputs.checked(
-            x, lengths, reset_mask, self.input_size, self.dtype, self.batch_first
+            x, lengths, reset_mask, self.input_size, tokens, self.dtype, self.batch_first
         )
         kept = len(self.state_names) + (self._row_gates if self._has_gates and keep else 0)
         each = kept * self.hidden_size * len(self._sweeps)
         _check.memory("the output", form.steps + 1, form.batch, each, self.dtype.itemsize)
         states = self._checked_states(state, form)
         packed = self._packed()
-        run = Run(rows, form, [], seed)
+        run = Run(rows, form, [], seed, self.dropout or dropout, table)
         for k, sweep in enumerate(self._sweeps):
             if k > 0 and not sweep.backwards:
-                values = self._dropped(self._features(run), run.seed, sweep)
+                values = self._dropped(self._features(run), run, sweep)
             begin = [part if part is None else part[k] for part in states]
             run.sweeps.append(
                 sweep.forward(
@@ -248,15 +255,16 @@ class Recurrent(Module):
                     num_threads,
                     workspace,
                     run.seed,
+                    table,
                 )
             )
         return run
 
-    def _dropped(self, rows: np.ndarray, seed: int | None, sweep: Sweep) -> np.ndarray:
+    def _dropped(self, rows: np.ndarray, run: Run, sweep: Sweep) -> np.ndarray:
         """Return what a layer takes, or what reaches it back, of what the one before gives."""
-        if seed is None or self.dropout == 0:
+        if run.seed is None or run.dropout == 0:
             return rows
-        return dropped_out(rows, self.dropout, seed + self._sweeps.index(sweep))
+        return dropped_out(rows, run.dropout, run.seed + self._sweeps.index(sweep))
 
     @property
     def _has_gates(self) -> bool:
@@ -329,7 +337,9 @@ class Recurrent(Module):
             sweep, saved = self._sweeps[k], run.sweeps[k]
             final = [None if part is None else part[k] for part in grad_final]
             own = grad if grad is None else self._share(rows, grad, sweep)
-            reached = sweep.backward(packed[k], rows, saved, own, final, num_threads, workspace)
+            reached = sweep.backward(
+                packed[k], rows, saved, own, final, num_threads, workspace, run.table
+            )
             if with_state:
                 grad_initial.insert(
                     0, sweep.grad_initial(packed[k], rows, saved, reached, num_threads)
@@ -343,7 +353,7 @@ class Recurrent(Module):
                 grad = below[0] if len(below) == 1 else below[0] + below[1]
                 below = []
                 if k > 0:
-                    grad = self._dropped(grad, run.seed, sweep)
+                    grad = self._dropped(grad, run, sweep)
         return grad if with_x else None, grad_initial
 
     def _backward_of(
@@ -384,32 +394,40 @@ class Recurrent(Module):
         self,
         prompt: np.ndarray,
         rows: int,
-        packed_out: np.ndarray,
-        bias_out: np.ndarray,
+        packed_out: np.ndarray | None,
+        bias_out: np.ndarray | None,
         stored: int,
+        table: Table | None,
     ) -> Decoder:
         """Return what reads and continues rows of tokens, all after the prompt but its last token.
 
         ``prompt`` are ids (prompt_len,); the read-out's weight is packed and stored as W_hh is.
         """
-        packed = self._packed()[0]
-        return Decoder(
-            self._cell, self._f, stored, tuple(self._state_after(prompt[:-1], stored)),
-            packed.token_rows, packed.hh_stored(stored), packed_out, bias_out, self.hidden_size,
-            rows,
-        )  # fmt: skip
+        cells = self._cells(rows, stored, table)
+        if len(prompt) > 1:
+            cells.set_state(self._state_after(prompt[:-1], stored, table))
+        return Decoder(cells, stored, packed_out, bias_out)
 
-    def _state_after(self, ids: np.ndarray, stored: int) -> Iterable[Any]:
-        """Return the parts of the state after ids (T,), which may be none."""
-        if len(ids) == 0:
-            return [0.0] * len(self.state_names)
+    def _state_after(self, ids: np.ndarray, stored: int, table: Table | None) -> Any:
+        """Return the parts of the state after ids (T,), (L, 1, size) each."""
         if not stored:
-            return [part[0] for part in self._final(self._forward(ids, None, None, keep=False))]
-        stream = self._stream(1, stored)
-        for token in ids:
-            stream.step(token)
-        state = stream.state
-        return [part[0] for part in (state if isinstance(state, tuple) else (state,))]
+            run = self._forward(ids[:, None], None, None, keep=False, table=table)
+            return self._final(run)
+        cells = self._cells(1, stored, table)
+        cells.read(ids)
+        return cells.state()
+
+    def _cells(self, rows: int, stored: int, table: Table | None = None) -> Cells:
+        """Return the layers for being advanced step by step, states zero."""
+        if self.bidirectional:
+            raise ValueError(
+                "a bidirectional layer reads sequences from their end too, which a stream or a "
+                "text that is being written does not have; use bidirectional=False"
+            )
+        cells = Cells(self.dtype, rows, self.input_size)
+        for sweep, packed in zip(self._sweeps, self._packed(), strict=True):
+            sweep.add_to(cells, packed, stored, table)
+        return cells
 
     def stream(self, batch_size: int = 1, weights: str | None = None) -> Stream:
         """Return an object that keeps the state and is fed one step at a time.
@@ -432,13 +450,14 @@ class Recurrent(Module):
         Returns
         -------
         Stream
-            With ``step(x_t, out=None)``, ``state`` and ``reset(state=None)``.
+            With ``step(x_t, out=None)``, ``state`` and ``reset(state=None, rows=None)``.
 
         Raises
         ------
         TypeError, ValueError
             If batch_size is not a positive integer, or weights are none of these, or given for
-            a float64 layer.
+            a float64 layer or one with layer normalisation or projections; if the layer is
+            bidirectional.
 
         Examples
         --------
@@ -448,17 +467,12 @@ class Recurrent(Module):
         (5,)
         """
         batch_size = _check.integer("batch_size", batch_size)
-        numbers = 3 * self.hidden_size + self._row_gates * self.hidden_size
+        numbers = (3 + self._row_gates) * self.hidden_size * len(self._sweeps)
         _check.memory("the states", batch_size, numbers, self.dtype.itemsize)
         return self._stream(batch_size, _check.weights("weights", weights, self.dtype))
 
     def _stream(self, batch_size: int, stored: int) -> Stream:
-        packed = self._packed()[0]
-        return Stream(
-            self._cell, self._f, stored, packed.ih_stored(stored), packed.bias,
-            packed.hh_stored(stored), packed.token_rows, self._gates * self.hidden_size,
-            self.hidden_size, batch_size,
-        )  # fmt: skip
+        return Stream(self._cells(batch_size, stored), self.state_names, self.state_sizes)
 
     def _checked_states(self, value: Any, form: Form) -> list[np.ndarray | None]:
         """Return the parts of an initial state as (D * L, B, H), or None for zeros."""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fastrnn import _gradients, _loops, _ops, _team, _threads
+from fastrnn._cells import Cells
+from fastrnn.layers.embedding import Table
 from fastrnn.layers.module import product
 from fastrnn.layers.packed import Packed
 from fastrnn.layers.rows import Rows
@@ -57,7 +59,7 @@ class Sweep:
     def __init__(self, layer: Recurrent, number: int, backwards: bool, input_size: int) -> None:
         self.suffix = f"_l{number}" + ("_reverse" if backwards else "")
         self.backwards, self.input_size = backwards, input_size
-        self._layer = layer
+        self._layer, self._is_first = layer, number == 0
         self._width = layer._row_gates * layer.hidden_size
         self._columns = layer._gates * layer.hidden_size
         self._fed_back = layer.state_sizes[0]
@@ -99,6 +101,7 @@ class Sweep:
         num_threads: int | None,
         workspace: Workspace,
         seed: int | None,
+        table: Table | None,
     ) -> Saved:
         """Run over all steps from the initial states (B, H), or 0.
 
@@ -129,7 +132,7 @@ class Sweep:
             packed.ih if projection is not None else None,
             packed.ih_gates if is_dense and projection is None else None,
             packed.bias,
-            None if is_dense else packed.token_rows,
+            None if is_dense else packed.rows_of(table),
             packed.hh, projection, together, self._columns,
         )  # fmt: skip
         if rows.count:
@@ -146,6 +149,7 @@ class Sweep:
         grad_final: list[np.ndarray | None],
         num_threads: int | None,
         workspace: Workspace,
+        table: Table | None,
     ) -> Reached:
         """Add to the parameters' gradients.
 
@@ -159,7 +163,8 @@ class Sweep:
         grad_last = rows.grad_last(grad_output, grad_final[0], self.backwards)
         if rows.count:
             self._dz(packed, rows, saved, dz, carry, grad_output, grad_last, num_threads)
-            self._parameter_grads(saved.x, rows.previous(saved.h), dz, num_threads)
+            previous = rows.previous(saved.h)
+            self._parameter_grads(packed, saved.x, previous, dz, num_threads, table)
         columns = self._columns
         return Reached(dz, dz[:, :columns], dz[:, -columns:], carry, grad_last)
 
@@ -195,7 +200,13 @@ class Sweep:
             loop(*segment, threads)
 
     def _parameter_grads(
-        self, x: np.ndarray, previous: np.ndarray, dz: np.ndarray, num_threads: int | None
+        self,
+        packed: Packed,
+        x: np.ndarray,
+        previous: np.ndarray,
+        dz: np.ndarray,
+        num_threads: int | None,
+        table: Table | None,
     ) -> None:
         """Add the products over all rows to the gradients, units of dz shared by threads."""
         layer, grad, suffix = self._layer, self._layer.grad, self.suffix
@@ -204,7 +215,8 @@ class Sweep:
         sums = np.zeros(self._width, dz.dtype)
         token_grads = None
         if not is_dense:
-            token_grads = np.zeros((self.input_size, self._columns), dz.dtype)
+            tokens = self.input_size if table is None else len(table.weight)
+            token_grads = np.zeros((tokens, self._columns), dz.dtype)
         loop = partial(
             _gradients.weight_sums, sums, token_grads, grad["weight_ih" + suffix],
             grad["weight_hh" + suffix], dz, x if is_dense else None, None if is_dense else x,
@@ -215,11 +227,23 @@ class Sweep:
         for segment in _threads.segments(len(dz), row_work):
             loop(*segment, threads)
         _gradients.share_sums(
-            sums, token_grads, grad["weight_ih" + suffix],
+            sums, token_grads if table is None else None, grad["weight_ih" + suffix],
             grad["bias_ih" + suffix] if layer.bias else None,
             grad["bias_hh" + suffix] if layer.bias else None,
             hidden, *blocks,
         )  # fmt: skip
+        if token_grads is not None and table is not None:
+            self._embedding_grads(packed, token_grads, table)
+
+    def _embedding_grads(self, packed: Packed, token_grads: np.ndarray, table: Table) -> None:
+        """Add to the gradients of W_ih and of a table from those of what W_ih gives, (V, G H)."""
+        hidden, grad = self._layer.hidden_size, self._layer.grad["weight_ih" + self.suffix]
+        for row, gate, n in self._layer._input_blocks:
+            of = np.ascontiguousarray(token_grads[:, row * hidden : (row + n) * hidden])
+            _ops.gemm_tn(grad[gate * hidden : (gate + n) * hidden], of, table.weight, 1)
+        of_table = _ops.empty(table.weight.shape, table.weight.dtype)
+        product(of_table, token_grads, packed.ih_back, None)
+        table.grad[...] += of_table
 
     def grad_x(self, packed: Packed, reached: Reached, num_threads: int | None) -> np.ndarray:
         """Return the gradient of x, (N, I)."""
@@ -246,6 +270,15 @@ class Sweep:
             grad_h[begun:] = 0 if last is None else last[begun:]
         parts = self._layer._grad_states(grad_h, reached.carry)
         return [rows.grad_initial(part, self.backwards) for part in parts]
+
+    def add_to(self, cells: Cells, packed: Packed, stored: int, table: Table | None) -> None:
+        """Add its cell to those of a stream."""
+        layer = self._layer
+        cells.add(
+            layer._cell, layer._f, stored, packed.ih_stored(stored), packed.bias,
+            packed.hh_stored(stored), packed.rows_of(table) if self._is_first else None,
+            self._columns, layer.hidden_size,
+        )  # fmt: skip
 
     def _through_mask(self, saved: Saved, grad: np.ndarray) -> None:
         """Let a gradient of what W_hh is multiplied with become that of the states."""
