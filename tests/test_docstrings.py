@@ -33,6 +33,10 @@ def test_every_public_name_has_a_docstring(name):
     "owner",
     [
         fastrnn.RNN,
+        fastrnn.LSTM,
+        fastrnn.GRU,
+        fastrnn.Jordan,
+        fastrnn.Embedding,
         fastrnn.Linear,
         fastrnn.Network,
         fastrnn.CharRNN,

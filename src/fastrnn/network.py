@@ -339,11 +339,10 @@ class Network:
         """
         dropout = _check.number("dropout", dropout, minimum=0, below=1)
         seed = _check.integer("seed", seed, 0, _check.MAX_SEED)
-        if dropout > 0 and (loss != "cross_entropy" or self._readout is None):
-            raise ValueError(
-                f'dropout needs loss "cross_entropy" and a read-out, got loss {loss!r} '
-                f"with {self!r}"
-            )
+        if dropout > 0 and loss != "cross_entropy":
+            raise ValueError(f'dropout needs loss "cross_entropy", got loss {loss!r}')
+        if dropout > 0 and self._readout is None:
+            raise ValueError(f"dropout is before a read-out, which is missing, got {self!r}")
         how = self._how(loss, reduction, outputs, class_weight, num_threads, dropout, seed)
         layer, workspace = self.layer, self._workspace
         with _threads.call:
