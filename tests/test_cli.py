@@ -17,7 +17,7 @@ from types import SimpleNamespace
 import pytest
 
 import fastrnn
-from fastrnn import cli
+from fastrnn import cli, train_command
 from fastrnn.recipe import recipe
 
 VERSE = "the cat sat on the mat\nthe dog sat on the log\n" * 40
@@ -199,7 +199,7 @@ def test_the_suggested_prompt_is_the_first_word_up_to_twenty_characters(capsys) 
 
 
 def test_train_without_a_file_learns_from_python_s_help(capsys, monkeypatch) -> None:
-    monkeypatch.setattr(cli, "python_help", lambda: VERSE)
+    monkeypatch.setattr(train_command, "python_help", lambda: VERSE)
     status, output, _ = run(capsys, "train", *SMALL)
     assert status == 0
     assert "Python's help (pydoc_data.topics): 1,840 characters" in output
@@ -235,7 +235,7 @@ def test_train_replaces_an_older_model_but_nothing_else(capsys, text, model) -> 
 def test_an_output_that_cannot_be_written_is_refused_before_training(
     capsys, text, monkeypatch, out
 ) -> None:
-    monkeypatch.setattr("fastrnn.text.train", lambda *_, **__: pytest.fail("it trained"))
+    monkeypatch.setattr("fastrnn.train.Training.run", lambda *_, **__: pytest.fail("it trained"))
     assert out in refused(capsys, "train", text, "--out", out, "--force")
 
 
@@ -353,7 +353,7 @@ def test_an_interrupt_after_training_says_where_the_model_is(capsys, text, monke
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_show_what_next", interrupted)
+    monkeypatch.setattr(train_command, "_show_what_next", interrupted)
     status, _, errors = run(capsys, "train", text, *SMALL, "--out", "m")
     assert (status, errors) == (
         130,
@@ -365,7 +365,7 @@ def test_an_interrupt_after_training_says_where_the_model_is(capsys, text, monke
 def test_a_disk_without_room_for_the_model_is_refused_before_training(
     capsys, text, monkeypatch
 ) -> None:
-    monkeypatch.setattr("fastrnn.text.train", lambda *_, **__: pytest.fail("it trained"))
+    monkeypatch.setattr("fastrnn.train.Training.run", lambda *_, **__: pytest.fail("it trained"))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=2**20))
     message = refused(capsys, "train", text, *SMALL, "--out", "m")
     assert f"{os.path.realpath('m')!r}: No space left on device: the model takes" in message

@@ -107,3 +107,18 @@ def test_a_model_trained_with_dropout_is_reproducible_and_evaluated_without() ->
     assert models[0].evaluate(data) == models[1].evaluate(data)
     plain = fastrnn.CharRNN("gru", 24).fit(data, steps=20)
     assert plain.evaluate(data) != models[0].evaluate(data)
+
+
+def test_every_step_of_two_trainings_drops_others(monkeypatch) -> None:
+    seeds = []
+    original = fastrnn.Network.loss_and_grad
+
+    def watched(*arguments, **options):
+        seeds.append(options["seed"])
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(fastrnn.Network, "loss_and_grad", watched)
+    model = fastrnn.CharRNN(hidden_size=4)
+    for _ in range(2):
+        model.fit("abc" * 100, steps=5, dropout=0.5)
+    assert len(set(seeds)) == 10

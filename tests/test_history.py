@@ -55,6 +55,17 @@ def test_a_character_model_keeps_count_over_two_fits(monkeypatch: pytest.MonkeyP
     )
 
 
+def test_what_only_some_records_have_is_not_lost() -> None:
+    curve: list[dict[str, float]] = []
+    for step in range(1, 4 * MOST + 1):
+        record = {"step": step, "loss": 1.0}
+        if step % 8 == 1:
+            record["validation_loss"] = float(step)
+        history.append(curve, "step", record)
+    found = [r["validation_loss"] for r in curve if "validation_loss" in r]
+    assert found == [1.0, 9.0, 17.0, 25.0]
+
+
 def test_a_forecaster_keeps_count() -> None:
     curve = Forecaster(5, hidden_size=4).fit(data.sine(40), epochs=30).history
     assert len(curve) <= MOST

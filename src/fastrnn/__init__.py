@@ -2,19 +2,21 @@
 
 Data flows one way::
 
-    cli.py                              the command
-              |
-    text.py  sequence/                  models of characters and of series; language.py: what the
+    cli.py  train_command.py            the command; options.py and option_values.py, what it takes;
+              |                         saying.py, what it says
+    text.py  sequence/                 models of characters and of series; language.py, what the
               |                         first say; checkpoint.py, vocabulary.py, scaling.py serve
-              |                         them; corpus.py, textfiles.py, codes.py: texts larger than
-              |                         memory; tables.py, dates.py, forecast.py, plot.py: what
+              |                         them; corpus.py, textfiles.py, codes.py, texts larger than
+              |                         memory; tables.py, dates.py, forecast.py, plot.py, what
               |                         the command does with CSV files
-    train.py  updates.py                truncated BPTT; one all-or-nothing training step;
+    fitting.py  resume.py  records.py   a character model's training: checkpoints to go on from,
+              |                         its curve in files; growth.py, new characters
+    train.py  validation.py             truncated BPTT; the loss on held-out text and the best
+              |                         weights; updates.py, one all-or-nothing training step;
               |                         streams.py, what a step learns from
-              |
-    optim.py  sampling.py  cells.py     updates, continuing tokens, cells by name; scoring.py,
-              |                         how probable tokens are; history.py, what a training leaves
-              |                         of its losses
+    optim.py  sampling.py  cells.py     updates, continuing tokens, cells by name; schedules.py, the
+              |                         learning rate; scoring.py, how probable tokens are;
+              |                         history.py, what a training leaves of its losses
     network.py  losses.py               recurrent layer and read-out, losses
               |
     layers/  trace.py                   parameters, whole sequences, streams, traces
@@ -35,7 +37,13 @@ from fastrnn import _limits, cpu, data, losses, optim
 from fastrnn._threads import get_num_threads, set_num_threads
 from fastrnn._version import __version__
 from fastrnn.corpus import Corpus
-from fastrnn.errors import ModelFileError, NonFiniteLossError, UnknownCharacterError
+from fastrnn.errors import (
+    ModelFileError,
+    NonFiniteLossError,
+    StopTraining,
+    UnknownCharacterError,
+)
+from fastrnn.fitting import TrainingStep
 from fastrnn.layers import GRU, LSTM, RNN, Embedding, Jordan, Linear
 from fastrnn.network import Network
 from fastrnn.sequence import Forecaster, SequenceClassifier, SequenceRegressor
@@ -58,6 +66,8 @@ __all__ = [
     "NonFiniteLossError",
     "SequenceClassifier",
     "SequenceRegressor",
+    "StopTraining",
+    "TrainingStep",
     "UnknownCharacterError",
     "__version__",
     "cpu",

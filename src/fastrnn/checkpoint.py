@@ -275,7 +275,8 @@ def _naming(target: str) -> Iterator[None]:
 @contextlib.contextmanager
 def _temporary(target: str) -> Iterator[tuple[int, str]]:
     """Create a file beside ``target``, with a new file's permissions; remove it at the end."""
-    temporary = os.path.join(os.path.dirname(target), f".fastrnn-{secrets.token_hex(8)}.tmp")
+    prefix, suffix = _around_temporary(target)
+    temporary = os.path.join(os.path.dirname(target), prefix + secrets.token_hex(8) + suffix)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     descriptor = os.open(temporary, flags, 0o666)
     try:
@@ -283,6 +284,26 @@ def _temporary(target: str) -> Iterator[tuple[int, str]]:
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
+
+
+def remove_leftovers(path: PathLike) -> None:
+    """Remove what processes that were killed while they wrote ``path`` have left beside it.
+
+    Nothing may be writing ``path`` at the time.
+    """
+    target, _ = _target(path)
+    prefix, suffix = _around_temporary(target)
+    folder = os.path.dirname(target)
+    for name in os.listdir(folder):
+        if name.startswith(prefix) and name.endswith(suffix):
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(folder, name))
+
+
+def _around_temporary(target: str) -> tuple[str, str]:
+    """Return how the names of temporary files for ``target`` begin and end."""
+    whose = hashlib.sha256(os.fsencode(os.path.basename(target))).hexdigest()[:16]
+    return f".fastrnn-{whose}-", ".tmp"
 
 
 def _flush_folder(folder: str) -> None:

@@ -148,7 +148,7 @@ class Corpus:
 
     def text(self) -> str:
         """Return all of it as one string, in memory."""
-        return "".join(from_code_points(self._store.points[piece]) for piece in self._pieces())
+        return "".join(self._strings())
 
     def characters(self, min_count: int = 1, max_size: int | None = None) -> str:
         """Return the distinct characters, in code point order: a vocabulary for a model.
@@ -177,7 +177,19 @@ class Corpus:
         frequent = np.lexsort((points, -counts))[:most]
         return from_code_points(np.sort(points[frequent[counts[frequent] >= min_count]]))
 
-    def _encode(self, symbols: Symbols, unknown: str = ERROR, *, advice: str = ADVICE) -> CorpusIds:
+    def _strings(self) -> Iterator[str]:
+        """Yield the text piece by piece."""
+        for piece in self._pieces():
+            yield from_code_points(self._store.points[piece])
+
+    def _encode(
+        self,
+        symbols: Symbols,
+        unknown: str = ERROR,
+        *,
+        name: str = "text",
+        advice: str = ADVICE,
+    ) -> CorpusIds:
         """Return the ids of the text in a model's symbols, made when they are read.
 
         Parameters
@@ -186,6 +198,8 @@ class Corpus:
             The characters or bytes of the model.
         unknown : str
             What becomes of characters that are not among them.
+        name : str
+            What to call the text in an error message if it has no file.
         advice : str
             What the caller can do about an unknown character, for the error message.
 
@@ -194,7 +208,7 @@ class Corpus:
         UnknownCharacterError
             If a character is unknown and ``unknown`` is ``"error"``.
         """
-        spellings = self._spellings(symbols, unknown, advice)
+        spellings = self._spellings(symbols, unknown, name, advice)
         if all(len(spelling) == 1 for spelling in spellings):
             table = np.concatenate([_NEVER_READ[:0], *spellings])
             return CorpusIds(self._store.codes, table, self._start, self._stop)
@@ -207,7 +221,7 @@ class Corpus:
         return int(self._counts() @ np.array(lengths, np.int64))
 
     def _spellings(
-        self, symbols: Symbols, unknown: str, advice: str = ADVICE
+        self, symbols: Symbols, unknown: str, name: str = "text", advice: str = ADVICE
     ) -> Sequence[np.ndarray]:
         """Return the ids of each character that the store has; any of one that this part lacks."""
         symbols.check_policy(unknown)
@@ -217,7 +231,7 @@ class Corpus:
         if lacking.any():
             there = self._counts() > 0
             if unknown == ERROR and (lacking & there).any():
-                raise self._refusal(symbols, lacking, advice)
+                raise self._refusal(symbols, lacking, name, advice)
         return [
             symbols.encode(character, unknown=unknown) if is_there else _NEVER_READ
             for character, is_there in zip(alphabet, there.tolist(), strict=True)
@@ -248,7 +262,7 @@ class Corpus:
             self._counted = counts
         return self._counted
 
-    def _refusal(self, symbols: Symbols, lacking: np.ndarray, advice: str) -> Exception:
+    def _refusal(self, symbols: Symbols, lacking: np.ndarray, name: str, advice: str) -> Exception:
         """Return the error for the first of the characters that are lacking."""
         position = self._start
         for codes in self._pieces():
@@ -256,9 +270,11 @@ class Corpus:
             if found.any():
                 first = int(np.argmax(found))
                 character = from_code_points(self._store.points[codes[first : first + 1]])
-                name, within = self._store.place(position + first)
-                within -= self._start if not self._store.files else 0
-                return symbols.refusal(character, name, within, advice)
+                if not self._store.files:
+                    within = position + first - self._start
+                    return symbols.refusal(character, name, within, advice)
+                file, within = self._store.place(position + first)
+                return symbols.refusal(character, file, within, advice)
             position += len(codes)
         raise AssertionError("a character that was counted is not there")
 
@@ -290,8 +306,6 @@ class _Store:
 
     def place(self, position: int) -> tuple[str, int]:
         """Return what to call the file that a position is in, and the position in it."""
-        if not self.files:
-            return "text", position
         file = bisect.bisect_right(self.begins, position) - 1
         return textfiles.label(self.files[file]), position - self.begins[file]
 

@@ -13,3 +13,7 @@ class ModelFileError(ValueError):
 
 class UnknownCharacterError(ValueError):
     """A text holds a character that the model's vocabulary lacks."""
+
+
+class StopTraining(Exception):  # noqa: N818 - a request rather than an error, as StopIteration is
+    """What a callback raises to end the training after the step that it was called for."""

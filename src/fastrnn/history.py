@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
+
+import numpy as np
 
 # Two to three megabytes, and finer than a plot can show.
 MOST_RECORDS = 10_000
@@ -19,7 +22,8 @@ def append(history: list[dict[str, Any]], count: str, record: dict[str, Any]) ->
     count : str
         The key under which a record has the number of steps made.
     record : dict
-        Of a single step. Of several, ``loss`` is the mean and all else is as after the last.
+        Of a single step. Of several, ``loss`` is the mean and all else is as after the last that
+        has it.
 
     Examples
     --------
@@ -46,4 +50,37 @@ def _together(
 ) -> dict[str, Any]:
     """Return one record for two, the first of which begins after ``start`` steps."""
     a, b = first[count] - start, second[count] - first[count]
-    return {**second, "loss": (a * first["loss"] + b * second["loss"]) / (a + b)}
+    return {**first, **second, "loss": (a * first["loss"] + b * second["loss"]) / (a + b)}
+
+
+def to_arrays(history: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+    """Return a float64 array (records,) for each key; NaN stands where a record lacks it.
+
+    Examples
+    --------
+    >>> to_arrays([{"step": 1, "loss": 0.5}, {"step": 2, "loss": 0.25, "lr": 0.1}])["lr"]
+    array([nan, 0.1])
+    """
+    keys = dict.fromkeys(key for record in history for key in record)
+    return {
+        key: np.array([record.get(key, math.nan) for record in history], np.float64) for key in keys
+    }
+
+
+def from_arrays(arrays: dict[str, np.ndarray], counts: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Return the history that :func:`to_arrays` was given; ``counts`` are its whole numbers.
+
+    Examples
+    --------
+    >>> from_arrays(to_arrays([{"step": 1, "loss": 0.5}, {"step": 2}]), counts=("step",))
+    [{'step': 1, 'loss': 0.5}, {'step': 2}]
+    """
+    rows = zip(*(array.tolist() for array in arrays.values()), strict=True)
+    return [
+        {
+            key: int(value) if key in counts else value
+            for key, value in zip(arrays, row, strict=True)
+            if not math.isnan(value)
+        }
+        for row in rows
+    ]

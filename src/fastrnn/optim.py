@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -46,6 +46,9 @@ class Optimizer(ABC):
         Learning rate, at least 0; may be assigned between steps.
     """
 
+    # The attributes that are lists of arrays beside the arenas, without their underscore.
+    _arrays: ClassVar[tuple[str, ...]] = ()
+
     def __init__(self, modules: Modules, lr: float) -> None:
         self.modules = _as_modules(modules)
         self.lr = lr
@@ -60,6 +63,11 @@ class Optimizer(ABC):
     def lr(self, value: float) -> None:
         self._lr = _check.number("lr", value, minimum=0)
 
+    @property
+    def steps(self) -> int:
+        """How many times :meth:`step` was called."""
+        return self._steps
+
     def zero_grad(self) -> None:
         """Set the gradients of all modules to zero."""
         for module in self.modules:
@@ -73,6 +81,71 @@ class Optimizer(ABC):
                 self._update(index, module)
             finally:
                 module.invalidate()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return copies of all that the next update depends on beside weights and gradients.
+
+        Returns
+        -------
+        dict
+            ``lr``; ``steps``, the number of updates; and ``state``: for each running mean, by the
+            name it has in PyTorch and the number of the module, an array with an element for each
+            of the module's parameters, such as ``"exp_avg.0"``.
+
+        Examples
+        --------
+        >>> import fastrnn
+        >>> layer = fastrnn.RNN(2, 3, seed=0)
+        >>> optimizer = fastrnn.optim.Adam(layer)
+        >>> optimizer.step()
+        >>> state = optimizer.state_dict()
+        >>> state["steps"], sorted(state["state"])
+        (1, ['exp_avg.0', 'exp_avg_sq.0'])
+        >>> fastrnn.optim.Adam(layer).load_state_dict(state)
+        """
+        state = {name: array.copy() for name, array in self._state().items()}
+        return {"lr": self.lr, "steps": self._steps, "state": state}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go on from what :meth:`state_dict` returned; take all of it or, on an error, nothing.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a name is missing or unknown, or a dtype, a shape or a value does not fit.
+        """
+        expected = {"lr", "steps", "state"}
+        if not isinstance(state_dict, Mapping) or set(state_dict) != expected:
+            raise TypeError(
+                f"state_dict must be a mapping of {', '.join(sorted(expected))}, "
+                f"got {_check.describe(state_dict)}"
+            )
+        lr = _check.number("lr", state_dict["lr"], minimum=0)
+        steps = _check.integer("steps", state_dict["steps"], 0, _check.MAX_SEED)
+        own, given = self._state(), state_dict["state"]
+        if not isinstance(given, Mapping):
+            raise TypeError(f"state must be a mapping, got {_check.describe(given)}")
+        if set(given) != set(own):
+            raise ValueError(
+                f"state must hold {', '.join(own) or 'nothing'}, "
+                f"got {', '.join(map(str, given)) or 'nothing'}"
+            )
+        for name, array in own.items():
+            value = _check.as_array(name, given[name])
+            if value.dtype != array.dtype:
+                raise TypeError(f"{name} has dtype {value.dtype}, expected {array.dtype}")
+            _check.shape(name, value, array.shape)
+        self.lr, self._steps = lr, steps
+        for name, array in own.items():
+            np.copyto(array, given[name])
+
+    def _state(self) -> dict[str, np.ndarray]:
+        return {
+            f"{name}.{index}": array
+            for name in self._arrays
+            for index, array in enumerate(getattr(self, f"_{name}"))
+            if array is not None
+        }
 
     @abstractmethod
     def _update(self, index: int, module: Module) -> None:
@@ -119,6 +192,8 @@ class SGD(Optimizer):
     >>> optimizer.step()
     """
 
+    _arrays = ("momentum_buffer",)
+
     def __init__(
         self,
         modules: Modules,
@@ -138,11 +213,11 @@ class SGD(Optimizer):
                 f"nesterov needs momentum above 0 and dampening 0, "
                 f"got momentum={self.momentum:g} and dampening={self.dampening:g}"
             )
-        self._buffers = self._zeros(self.momentum != 0)
+        self._momentum_buffer = self._zeros(self.momentum != 0)
 
     def _update(self, index: int, module: Module) -> None:
         _ops.sgd(
-            module._arena, self._buffers[index], module._grad_arena, self.lr, self.momentum,
+            module._arena, self._momentum_buffer[index], module._grad_arena, self.lr, self.momentum,
             self.dampening, self.weight_decay, self.nesterov, self._steps == 1,
         )  # fmt: skip
 
@@ -175,6 +250,8 @@ class RMSprop(Optimizer):
     Equations and defaults are those of ``torch.optim.RMSprop``.
     """
 
+    _arrays = ("square_avg", "grad_avg", "momentum_buffer")
+
     def __init__(
         self,
         modules: Modules,
@@ -193,12 +270,12 @@ class RMSprop(Optimizer):
         self.centered = _check.flag("centered", centered)
         self._square_avg = self._zeros()
         self._grad_avg = self._zeros(self.centered)
-        self._buffers = self._zeros(self.momentum != 0)
+        self._momentum_buffer = self._zeros(self.momentum != 0)
 
     def _update(self, index: int, module: Module) -> None:
         _ops.rmsprop(
             module._arena, self._square_avg[index], self._grad_avg[index],
-            self._buffers[index], module._grad_arena, self.lr, self.alpha, self.eps,
+            self._momentum_buffer[index], module._grad_arena, self.lr, self.alpha, self.eps,
             self.weight_decay, self.momentum,
         )  # fmt: skip
 
@@ -232,6 +309,7 @@ class Adam(Optimizer):
     D. P. Kingma and J. Ba, arXiv:1412.6980. Defaults are those of ``torch.optim.Adam``.
     """
 
+    _arrays = ("exp_avg", "exp_avg_sq")
     _decoupled = False
 
     def __init__(

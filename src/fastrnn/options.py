@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import inspect
 import re
-from collections.abc import Callable
 
-import numpy as np
-
-from fastrnn import _check, _ops
+from fastrnn import _check, _ops, forecast_options
+from fastrnn import option_values as values
 from fastrnn._threads import processors
 from fastrnn._version import __version__
 from fastrnn.bench import PEERS
-from fastrnn.bench.rows import Row, select
 from fastrnn.cells import CELLS
 from fastrnn.optim import OPTIMIZERS
-from fastrnn.scaling import SCALINGS
-from fastrnn.sequence import Forecaster
+from fastrnn.schedules import SCHEDULES
 from fastrnn.text import CharRNN
-from fastrnn.updates import SCHEDULES
-from fastrnn.vocabulary import SYMBOLS, check_policy
+from fastrnn.vocabulary import SYMBOLS
 
 _FILES = (
     "text in UTF-8, which may be compressed with gzip; a pattern in quotes, for all files that "
     "match; '-' for standard input"
 )
-
-Commands = argparse._SubParsersAction  # argparse has no public name for it
 
 DEFAULT_MODEL = "fastrnn-model.safetensors"
 
@@ -73,13 +65,13 @@ def parser() -> argparse.ArgumentParser:
     _add_generate(commands)
     _add_evaluate(commands)
     _add_info(commands)
-    _add_forecast(commands)
+    forecast_options.add(commands)
     _add_bench(commands)
     return top
 
 
-def _add_train(commands: Commands) -> None:
-    parser = _command(
+def _add_train(commands: values.Commands) -> None:
+    parser = values.command(
         commands,
         "train",
         "learn to write like a text",
@@ -87,7 +79,11 @@ def _add_train(commands: Commands) -> None:
         "of the text is held out to measure what was learned. Ctrl-C saves the model as it is. "
         "Options of the model and of the training that are not given are chosen to suit the "
         "length of the text and the time.",
-        "example:\n  fastrnn train shakespeare.txt --minutes 5 --out shakespeare.safetensors",
+        "examples:\n"
+        "  fastrnn train shakespeare.txt --minutes 5 --out shakespeare.safetensors\n"
+        "  fastrnn train shakespeare.txt --validation 0.1 --patience 5 --history loss.csv\n"
+        "  fastrnn train shakespeare.txt --epochs 50 --resume run.safetensors\n"
+        "  fastrnn train sonnets.txt --from shakespeare.safetensors",
     )
     parser.add_argument(
         "files",
@@ -99,24 +95,30 @@ def _add_train(commands: Commands) -> None:
     option(
         "-o",
         "--out",
-        type=_output,
+        type=values.output,
         metavar="MODEL",
         default=DEFAULT_MODEL,
         help="file to save the model to; an earlier model there is replaced",
     )
     option("--force", action="store_true", help="overwrite MODEL even if it is no fastrnn model")
     option("--quiet", action="store_true", help="show no progress bar")
-    option("--threads", type=_whole(), metavar="N", help="threads to use")
+    option("--threads", type=values.whole(), metavar="N", help="threads to use")
     model = parser.add_argument_group("model")
     model.add_argument("--cell", choices=tuple(CELLS), help="recurrent cell")
-    model.add_argument("--hidden-size", type=_whole(), metavar="N", help="number of hidden units")
+    model.add_argument(
+        "--hidden-size", type=values.whole(), metavar="N", help="number of hidden units"
+    )
     model.add_argument(
         "--nonlinearity", choices=tuple(_ops.NONLINEARITIES), help="activation function"
     )
-    model.add_argument("--symbols", choices=SYMBOLS, help="what is read and written one at a time")
+    model.add_argument(
+        "--symbols",
+        choices=SYMBOLS,
+        help="what is read and written one at a time (default: chars)",
+    )
     model.add_argument(
         "--min-count",
-        type=_whole(),
+        type=values.whole(),
         default=1,
         metavar="N",
         help="characters that the text has less often are unknown to the model",
@@ -124,53 +126,149 @@ def _add_train(commands: Commands) -> None:
     _add_unknown(
         model,
         "what becomes of such characters, in this text and later ones: 'error', 'skip' to leave "
-        "them out, or a character that the model reads instead",
+        "them out, or a character that the model reads instead (default: error)",
     )
     model.add_argument(
-        "--seed", type=_whole(0, _check.MAX_SEED), metavar="N", help="seed of weights and sample"
+        "--seed",
+        type=values.whole(0, _check.MAX_SEED),
+        metavar="N",
+        help="seed of weights and sample (default: 0)",
+    )
+    model.add_argument(
+        "--from",
+        dest="base",
+        metavar="MODEL",
+        help="go on from this model's weights instead of new ones",
+    )
+    model.add_argument(
+        "--keep-vocabulary",
+        action="store_true",
+        help="with --from, refuse characters that MODEL does not know instead of learning them too",
     )
     training = parser.add_argument_group("training")
     training.add_argument(
         "--minutes",
-        type=_real(above=0),
+        type=values.real(above=0),
         metavar="X",
         help="how long to train (default: 1, unless --epochs is given)",
     )
-    training.add_argument("--epochs", type=_whole(), metavar="N", help="passes over the text")
-    training.add_argument("--batch-size", type=_whole(), metavar="N", help="streams side by side")
+    training.add_argument("--epochs", type=values.whole(), metavar="N", help="passes over the text")
     training.add_argument(
-        "--seq-len", type=_whole(), metavar="N", help="characters that a gradient reaches back"
+        "--batch-size", type=values.whole(), metavar="N", help="streams side by side"
+    )
+    training.add_argument(
+        "--seq-len",
+        type=values.whole(),
+        metavar="N",
+        help="characters that a gradient reaches back",
     )
     training.add_argument("--optimizer", choices=tuple(OPTIMIZERS), help="rule of the updates")
-    training.add_argument("--lr", type=_real(above=0), metavar="X", help="learning rate")
+    training.add_argument("--lr", type=values.real(above=0), metavar="X", help="learning rate")
     training.add_argument("--schedule", choices=SCHEDULES, help="course of the learning rate")
     training.add_argument(
         "--warmup",
-        type=_real(0, below=1),
+        type=values.real(0, below=1),
         metavar="X",
         help="share of the training in which the learning rate rises",
     )
     training.add_argument(
+        "--lr-decay",
+        type=values.real(above=0, below=1),
+        metavar="X",
+        help="with --schedule step_decay, what the learning rate is multiplied by (default: 0.1)",
+    )
+    training.add_argument(
+        "--lr-decay-every",
+        type=values.real(above=0, below=1),
+        metavar="X",
+        help="with --schedule step_decay, the share of the training after which it is, again and "
+        "again (default: 1/3)",
+    )
+    training.add_argument(
         "--dropout",
-        type=_real(0, below=1),
+        type=values.real(0, below=1),
         metavar="X",
         help="share of the hidden states that is left out at each step",
     )
     training.add_argument(
-        "--weight-decay", type=_real(0), metavar="X", help="how fast weights shrink"
+        "--weight-decay", type=values.real(0), metavar="X", help="how fast weights shrink"
     )
     training.add_argument(
         "--clip",
-        type=_real(0),
+        type=values.real(0),
         dest="clip_norm",
         metavar="X",
         help="largest norm of the gradient; 0: no limit",
     )
-    _take_defaults(parser, CharRNN.__init__, "seed", "symbols", "unknown")
+    _add_validation(parser)
+    _add_files(parser)
 
 
-def _add_generate(commands: Commands) -> None:
-    parser = _command(
+def _add_validation(parser: argparse.ArgumentParser) -> None:
+    option = parser.add_argument_group("validation").add_argument
+    option(
+        "--validation",
+        metavar="FILE|X",
+        help="evaluate a text of its own, or this share at the end of the text, every so often, "
+        "and keep the weights that predict it best; it is then what is held out",
+    )
+    option(
+        "--evaluate-every",
+        type=values.whole(),
+        metavar="N",
+        help="training steps between evaluations (default: a pass over the text, 50 to 1000)",
+    )
+    option(
+        "--patience",
+        type=values.whole(),
+        metavar="N",
+        help="stop after so many evaluations in a row without a new lowest loss",
+    )
+
+
+def _add_files(parser: argparse.ArgumentParser) -> None:
+    option = parser.add_argument_group("files on the way").add_argument
+    option(
+        "--checkpoint",
+        type=values.file(),
+        metavar="FILE",
+        help="write all that --resume needs to this file, every so often and at the end",
+    )
+    option(
+        "--checkpoint-every",
+        type=values.whole(),
+        metavar="N",
+        help="training steps between checkpoints",
+    )
+    option(
+        "--checkpoint-minutes",
+        type=values.real(0),
+        metavar="X",
+        help="minutes between checkpoints (default: 1, unless --checkpoint-every is given)",
+    )
+    option(
+        "--resume",
+        type=values.file(),
+        metavar="FILE",
+        help="the same as --checkpoint FILE, but go on from it if there is one; options that are "
+        "not given are then as they were",
+    )
+    option(
+        "--history",
+        type=values.file(),
+        dest="history_file",
+        metavar="FILE",
+        help="write the losses and the learning rate of every step as CSV",
+    )
+    option(
+        "--tensorboard",
+        metavar="FOLDER",
+        help="write them for TensorBoard; needs the extra fastrnn[tensorboard]",
+    )
+
+
+def _add_generate(commands: values.Commands) -> None:
+    parser = values.command(
         commands,
         "generate",
         "write text with a model",
@@ -180,19 +278,19 @@ def _add_generate(commands: Commands) -> None:
     )
     option = parser.add_argument
     option("model", metavar="MODEL", help="file that 'fastrnn train' saved")
-    option("--prompt", type=_text, default="", metavar="TEXT", help="text to continue")
-    option("--length", type=_whole(), metavar="N", help="characters to write, at most")
+    option("--prompt", type=values.text, default="", metavar="TEXT", help="text to continue")
+    option("--length", type=values.whole(), metavar="N", help="characters to write, at most")
     option(
         "--stop",
-        type=_text,
+        type=values.text,
         action="append",
         metavar="TEXT",
         help="end after this text, which is printed; may be given several times",
     )
-    option("--num-samples", type=_whole(), metavar="N", help="number of texts")
+    option("--num-samples", type=values.whole(), metavar="N", help="number of texts")
     option(
         "--beam-width",
-        type=_whole(),
+        type=values.whole(),
         metavar="N",
         help="search for the most probable text, keeping the N best at each character",
     )
@@ -203,48 +301,48 @@ def _add_generate(commands: Commands) -> None:
     )
     drawing.add_argument(
         "--repetition-penalty",
-        type=_real(above=0),
+        type=values.real(above=0),
         metavar="X",
         help="above 1 repeats fewer characters: divides the positive and multiplies the other "
         "logits of those that the text has",
     )
     drawing.add_argument(
         "--repetition-window",
-        type=_whole(),
+        type=values.whole(),
         metavar="N",
         help="only the last N characters count for --repetition-penalty (default: all; 10 to 30 "
         "are better for long texts)",
     )
     drawing.add_argument(
         "--temperature",
-        type=_real(0),
+        type=values.real(0),
         metavar="X",
         help="below 1 more cautious, above 1 more daring, 0 always the likeliest character",
     )
     drawing.add_argument(
-        "--top-k", type=_whole(), metavar="N", help="draw from the N likeliest characters"
+        "--top-k", type=values.whole(), metavar="N", help="draw from the N likeliest characters"
     )
     drawing.add_argument(
         "--top-p",
-        type=_real(maximum=1, above=0),
+        type=values.real(maximum=1, above=0),
         metavar="X",
         help="draw from the fewest likeliest characters whose probabilities sum to X",
     )
     drawing.add_argument(
         "--min-p",
-        type=_real(0, 1),
+        type=values.real(0, 1),
         metavar="X",
         help="draw from the characters at least X times as likely as the likeliest",
     )
     drawing.add_argument(
-        "--seed", type=_whole(0, _check.MAX_SEED), metavar="N", help="seed of the draws"
+        "--seed", type=values.whole(0, _check.MAX_SEED), metavar="N", help="seed of the draws"
     )
     defaults = ("length", "temperature", "repetition_penalty", "seed", "num_samples")
-    _take_defaults(parser, CharRNN.generate, *defaults)
+    values.take_defaults(parser, CharRNN.generate, *defaults)
 
 
-def _add_evaluate(commands: Commands) -> None:
-    parser = _command(
+def _add_evaluate(commands: values.Commands) -> None:
+    parser = values.command(
         commands,
         "evaluate",
         "measure how well a model predicts a text",
@@ -261,13 +359,13 @@ def _add_evaluate(commands: Commands) -> None:
     )
     parser.add_argument("model", metavar="MODEL", help="file that 'fastrnn train' saved")
     parser.add_argument("files", nargs="+", metavar="FILE", help=_FILES)
-    parser.add_argument("--threads", type=_whole(), metavar="N", help="threads to use")
+    parser.add_argument("--threads", type=values.whole(), metavar="N", help="threads to use")
     _add_weights(parser)
     _add_unknown(parser)
 
 
-def _add_info(commands: Commands) -> None:
-    parser = _command(
+def _add_info(commands: values.Commands) -> None:
+    parser = values.command(
         commands,
         "info",
         "describe this installation, or a model",
@@ -277,101 +375,8 @@ def _add_info(commands: Commands) -> None:
     parser.add_argument("model", nargs="?", metavar="MODEL", help="a model file")
 
 
-def _add_forecast(commands: Commands) -> None:
-    parser = _command(
-        commands,
-        "forecast",
-        "continue columns of numbers in a CSV file",
-        "Learn how columns of numbers go on, and print what comes next, with errors on rows that "
-        "were held out beside those of naive forecasts: repeating the last value, and the last "
-        "season. Rows are steps in time, the oldest first.",
-        "example:\n"
-        "  fastrnn forecast sales.csv --column sold --steps 12 --season 12 --interval 0.9",
-    )
-    parser.add_argument("file", metavar="CSV", help="table in UTF-8, '-' for standard input")
-    option = parser.add_argument
-    option(
-        "--column",
-        action="append",
-        metavar="NAME",
-        help="column to forecast, by name or number; several are learned together "
-        "(default: the only one of numbers)",
-    )
-    option("--steps", type=_whole(), default=12, metavar="N", help="rows to forecast")
-    option(
-        "--interval",
-        type=_real(above=0, below=1),
-        dest="coverage",
-        metavar="X",
-        help="print bounds that hold what comes with this probability, such as 0.9",
-    )
-    option("--season", type=_whole(), metavar="N", help="rows after which the series repeats")
-    option(
-        "--held-out",
-        type=_real(above=0, below=1),
-        dest="calibration",
-        default=0.2,
-        metavar="X",
-        help="share of the rows, at the end, to measure on and not to learn from",
-    )
-    option(
-        "--date",
-        metavar="NAME",
-        help="column that labels the rows (default: the first of dates such as 2024-12-31)",
-    )
-    option("--delimiter", type=_delimiter, metavar="C", help="what separates fields, or 'tab'")
-    option("--no-header", action="store_true", help="the first row is data; columns have numbers")
-    shown = parser.add_mutually_exclusive_group()
-    shown.add_argument("--json", action="store_true", help="print errors and forecast as JSON")
-    shown.add_argument("--csv", action="store_true", help="print the forecast as CSV")
-    option("--plot", type=_file(".png", ".svg"), metavar="FILE", help="draw it: .png or .svg")
-    option("--quiet", action="store_true", help="show no progress bar")
-    option("--threads", type=_whole(), metavar="N", help="threads to use")
-    model = parser.add_argument_group("model")
-    model.add_argument("--cell", choices=tuple(CELLS), default="gru", help="recurrent cell")
-    model.add_argument("--hidden-size", type=_whole(), metavar="N", help="number of hidden units")
-    model.add_argument(
-        "--window",
-        type=_whole(),
-        metavar="N",
-        help="rows to read (default: 24 or a season, fewer for a short series)",
-    )
-    model.add_argument(
-        "--horizon", type=_whole(), metavar="N", help="rows to predict at once, not one by one"
-    )
-    model.add_argument(
-        "--scaling",
-        choices=SCALINGS,
-        help="'global' for a series that stays in its range, 'window' for one that leaves it",
-    )
-    model.add_argument("--seed", type=_whole(0, _check.MAX_SEED), metavar="N", help="seed")
-    training = parser.add_argument_group("training")
-    training.add_argument(
-        "--epochs",
-        type=_whole(),
-        metavar="N",
-        help="passes over the rows (default: 40, more for a short series)",
-    )
-    training.add_argument(
-        "--batch-size", type=_whole(), default=64, metavar="N", help="windows per update"
-    )
-    training.add_argument(
-        "--lr", type=_real(above=0), default=0.005, metavar="X", help="learning rate"
-    )
-    _take_defaults(parser, Forecaster.__init__, "hidden_size", "horizon", "scaling", "seed")
-
-
-def _delimiter(argument: str) -> str:
-    delimiter = {"tab": "\t", "\\t": "\t"}.get(argument.lower(), argument)
-    if len(delimiter) != 1 or delimiter in '\r\n"' or delimiter.isalnum():
-        raise argparse.ArgumentTypeError(
-            f"it must be a single character, such as ';', or 'tab', got {argument!r}"
-        )
-    return delimiter
-
-
-def _add_bench(commands: Commands) -> None:
-    parser = _command(
+def _add_bench(commands: values.Commands) -> None:
+    parser = values.command(
         commands,
         "bench",
         "measure fastrnn beside other libraries",
@@ -384,138 +389,27 @@ def _add_bench(commands: Commands) -> None:
     option("--quick", action="store_true", help="few rows, few repeats: under a minute")
     option(
         "--rows",
-        type=_rows,
+        type=values.rows,
         metavar="REGEX",
         help="only rows whose name has a match, such as 'train LSTM B32 T50 H128'",
     )
     option(
         "--peers",
-        type=_peers,
+        type=values.peers,
         default=",".join(PEERS),
         metavar="LIST",
         help="other libraries, separated by commas; '' for none",
     )
     option(
         "--threads",
-        type=_whole(1, processors()),
+        type=values.whole(1, processors()),
         default=1,
         metavar="N",
         help="threads of every library",
     )
-    option("--json", type=_file(), metavar="FILE", help="write every measurement as JSON")
-    option("--markdown", type=_file(), metavar="FILE", help="write what is printed")
-    option("--plot", type=_file(".png", ".svg"), metavar="FILE", help="draw it: .png or .svg")
-
-
-def _command(
-    commands: Commands,
-    name: str,
-    summary: str,
-    description: str,
-    epilog: str,
-) -> argparse.ArgumentParser:
-    parser = commands.add_parser(
-        name, help=summary, description=description, epilog=epilog, formatter_class=_HelpFormatter
-    )
-    parser.set_defaults(command=name, parser=parser)
-    return parser
-
-
-def _whole(minimum: int = 1, maximum: int = _check.MAX_SIZE) -> Callable[[str], int]:
-    """Return what reads an option's value as a whole number of this range."""
-
-    def read(text: str) -> int:
-        return _check.integer("it", int(text), minimum, maximum)
-
-    return _option_type(read, "a whole number")
-
-
-def _real(minimum: float = -np.inf, maximum: float = np.inf, **bounds: float) -> Callable:
-    """Return what reads an option's value as a number of this range."""
-
-    def read(text: str) -> float:
-        return _check.number("it", float(text), minimum, maximum, **bounds)
-
-    return _option_type(read, "a number")
-
-
-def _option_type(read: Callable, expected: str) -> Callable:
-    """Return ``read`` with its errors as argparse shows them."""
-
-    def checked(text: str) -> float:
-        try:
-            return read(text)
-        except ValueError as error:
-            said = str(error)
-            said = said if said.startswith("it ") else f"it must be {expected}, got {text!r}"
-            raise argparse.ArgumentTypeError(said) from None
-
-    return checked
-
-
-def _text(argument: str) -> str:
-    """Refuse the lone surrogates that stand for bytes which Python could not decode."""
-    if any("\ud800" <= character <= "\udfff" for character in argument):
-        raise argparse.ArgumentTypeError(f"{argument!r} is not valid text in this locale")
-    return argument
-
-
-def _policy(argument: str) -> str:
-    try:
-        check_policy("it", _text(argument))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    return argument
-
-
-def _rows(argument: str) -> list[Row]:
-    try:
-        rows = select(argument)
-    except re.error as error:
-        raise argparse.ArgumentTypeError(
-            f"it must be a regular expression, got {argument!r}: {error}"
-        ) from None
-    if not rows:
-        raise argparse.ArgumentTypeError(f"no row has a match of {argument!r}")
-    return rows
-
-
-def _peers(argument: str) -> list[str]:
-    names = [name.strip() for name in argument.split(",") if name.strip()]
-    unknown = [name for name in names if name not in PEERS]
-    if unknown:
-        raise argparse.ArgumentTypeError(
-            f"they must be among {', '.join(PEERS)}, got {', '.join(map(repr, unknown))}"
-        )
-    return list(dict.fromkeys(names))
-
-
-def _file(*endings: str) -> Callable[[str], str]:
-    """Return what reads an option's value as the name of a file with one of these endings."""
-
-    def read(argument: str) -> str:
-        if argument in ("", "-") or not argument.lower().endswith(endings or ""):
-            expected = f"a file that ends in {' or '.join(endings)}" if endings else "a file"
-            raise argparse.ArgumentTypeError(f"it must be the name of {expected}, got {argument!r}")
-        return argument
-
-    return read
-
-
-def _output(argument: str) -> str:
-    if argument in ("", "-"):
-        raise argparse.ArgumentTypeError(
-            f"a model is saved to a file, whose name was expected, got {argument!r}"
-        )
-    return argument
-
-
-def _take_defaults(
-    parser: argparse.ArgumentParser, function: Callable[..., object], *names: str
-) -> None:
-    """Give the options of these names the defaults that ``function`` has."""
-    parameters = inspect.signature(function).parameters
-    parser.set_defaults(**{name: parameters[name].default for name in names})
+    option("--json", type=values.file(), metavar="FILE", help="write every measurement as JSON")
+    option("--markdown", type=values.file(), metavar="FILE", help="write what is printed")
+    option("--plot", type=values.file(".png", ".svg"), metavar="FILE", help="draw it: .png or .svg")
 
 
 def _add_weights(parser: argparse.ArgumentParser) -> None:
@@ -529,7 +423,7 @@ def _add_weights(parser: argparse.ArgumentParser) -> None:
 def _add_unknown(parser: argparse._ActionsContainer, what: str = "") -> None:
     parser.add_argument(
         "--unknown",
-        type=_policy,
+        type=values.policy,
         metavar="POLICY",
         help=what
         or "what becomes of characters that the model does not know, if not as it was "
@@ -556,19 +450,5 @@ def with_names(line: str, parser: argparse.ArgumentParser) -> str:
         line = re.sub(rf"(?<![\w/.'-]){name}=(?=\S)", f"{option} ", line)
         follows = r"(?![\w/.'])" if "_" in name else r"(?= must | would |=)"
         line = re.sub(rf"(?<![\w/.'-]){name}{follows}=?", option, line)
+        line = re.sub(rf"^{name}(?= needs )", option, line)
     return line
-
-
-class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Wrap descriptions but keep the line breaks of examples, and show options' defaults."""
-
-    def _fill_text(self, text: str, width: int, indent: str) -> str:
-        wrap = argparse.HelpFormatter if "\n" not in text else argparse.RawDescriptionHelpFormatter
-        return wrap._fill_text(self, text, width, indent)
-
-    def _get_help_string(self, action: argparse.Action) -> str | None:
-        default = action.default
-        shown = isinstance(default, (int, float)) or default not in (None, "", argparse.SUPPRESS)
-        if shown and default is not False and action.option_strings:
-            return f"{action.help or ''} (default: %(default)s)".lstrip()
-        return action.help

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,19 +12,19 @@ import numpy as np
 from fastrnn import _check, checkpoint
 from fastrnn._version import __version__
 from fastrnn.cells import CELLS, make_layer, make_network
-from fastrnn.corpus import Corpus, as_corpus
+from fastrnn.corpus import Corpus
 from fastrnn.errors import ModelFileError
+from fastrnn.fitting import PathLike, Surroundings, TrainingStep, fit
 from fastrnn.language import LanguageModel
 from fastrnn.network import Network
-from fastrnn.streams import Streams, check_window
-from fastrnn.train import Options, train
+from fastrnn.resume import model_layout
+from fastrnn.train import Options
 from fastrnn.vocabulary import (
     ERROR,
     SYMBOLS,
     Bytes,
     Symbols,
     Vocabulary,
-    check_length,
     check_policy,
     check_text,
     described,
@@ -34,11 +35,6 @@ _KIND = "CharRNN"
 
 # What a model's configuration has gained since files were first written, and what it was before.
 _ADDED = {"symbols": "chars", "unknown": ERROR}
-
-_ANOTHER_VOCABULARY = (
-    "fit a new CharRNN, whose vocabulary holds every character of the text, or say with unknown= "
-    "what becomes of such characters"
-)
 
 
 class CharRNN(LanguageModel):
@@ -84,9 +80,10 @@ class CharRNN(LanguageModel):
         model of bytes.
     history : list of dict
         One record for each training step: its number ``step`` from 1, the mean ``loss`` over
-        the step's characters before the update in nats, and ``chars``, the number of
-        characters trained on so far. After more than 10,000 steps each record is for several: the
-        mean of their losses, and ``step`` and ``chars`` as after the last of them.
+        the step's characters before the update in nats, ``chars``, the number of characters
+        trained on so far, ``lr``, the learning rate, and, where held-out text was evaluated after
+        the update, ``validation_loss``. After more than 10,000 steps each record is for several:
+        the mean of their losses, and all else as after the last of them.
 
     Raises
     ------
@@ -163,11 +160,24 @@ class CharRNN(LanguageModel):
         lr: float = 3e-3,
         schedule: str = "cosine",
         warmup: float = 0.0,
+        lr_decay: float | None = None,
+        lr_decay_every: float | None = None,
         dropout: float = 0.0,
         weight_decay: float | None = None,
         clip_norm: float | None = 5.0,
         clip_value: float | None = None,
         unknown: str | None = None,
+        grow_vocabulary: bool = False,
+        validation: str | Corpus | float | None = None,
+        evaluate_every: int | None = None,
+        patience: int | None = None,
+        checkpoint: PathLike | None = None,
+        checkpoint_every: int | None = None,
+        checkpoint_minutes: float | None = None,
+        resume: bool = False,
+        callbacks: Sequence[Callable[[TrainingStep], object]] = (),
+        history_file: PathLike | None = None,
+        tensorboard: PathLike | None = None,
         progress: bool = False,
         num_threads: int | None = None,
     ) -> CharRNN:
@@ -180,7 +190,13 @@ class CharRNN(LanguageModel):
         the vocabulary as they are, and a fresh optimizer.
 
         A KeyboardInterrupt leaves the model as it was after the last complete step. Whatever
-        ends the first fit before a step is complete leaves the model without a vocabulary.
+        ends the first fit before a step is complete leaves the model without a vocabulary. With
+        ``validation``, however the training ends, the model has the best weights so far.
+
+        With ``checkpoint`` a training can be stopped at any moment, killed too, and gone on with:
+        run the same program again with ``resume=True``. Unless ``minutes`` are given, the model
+        is then bit for bit the one that an uninterrupted training gives, on the same version of
+        fastrnn and the same instruction set.
 
         Parameters
         ----------
@@ -203,22 +219,68 @@ class CharRNN(LanguageModel):
             See :mod:`fastrnn.optim`.
         lr : float
             Learning rate, above 0.
-        schedule : {"cosine", "linear", "constant"}
-            Whether the learning rate falls to 0 along half a cosine or a line, or stays.
+        schedule : {"cosine", "linear", "constant", "step_decay", "one_cycle"}
+            The course of the learning rate: it falls to 0 along half a cosine or a line; stays;
+            is lowered in steps; or rises from lr / 25 to ``lr`` and falls to almost 0.
+            :func:`fastrnn.schedules.learning_rate` has the equations.
         warmup : float
-            In [0, 1): the share of the training in which the learning rate first rises.
+            In [0, 1): the share of the training in which the learning rate first rises; 0 with
+            ``"one_cycle"``, which begins so by itself.
+        lr_decay : float, optional
+            Of ``"step_decay"``, in (0, 1): what the rate is multiplied by, 0.1 unless given.
+        lr_decay_every : float, optional
+            Of ``"step_decay"``, in (0, 1): the share of the training after which it is, again and
+            again, 1/3 unless given.
         dropout : float
             In [0, 1): the share of the hidden states that each update leaves out of the
             read-out (Zaremba et al., arXiv:1409.2329), against overfitting.
         weight_decay : float, optional
-            The optimizer's own default unless given.
+            The optimizer's own default unless given: 0.01 for ``"adamw"``, which shrinks the
+            weights by lr * weight_decay, and 0 for the others, which add weight_decay * weights
+            to the gradient after it was clipped.
         clip_norm : float or None
             Largest Euclidean norm of the gradient as a whole; None does not clip.
         clip_value : float or None
             Largest absolute value of any gradient entry, applied before ``clip_norm``.
         unknown : str, optional
-            What becomes of characters that are not in the vocabulary; as the model has it unless
-            given.
+            What becomes of characters that are not in the vocabulary, in the held-out text too; as
+            the model has it unless given.
+        grow_vocabulary : bool
+            Learn characters too that the model does not know, instead of refusing them. Its
+            network is then a new one, in which the known characters have the logits they had, and
+            a new one begins as the mean of them. Not for bytes, of which all are known, and not
+            with an ``unknown`` other than ``"error"``.
+        validation : str, Corpus or float, optional
+            Held-out text: of its own, or the share of the text at its end, in (0, 1). It is cut
+            into 32 streams, fewer if they were shorter than 1,024 characters. A new model knows
+            the characters of a text of its own too, unless ``unknown`` says what becomes of them.
+        evaluate_every : int, optional
+            Steps between evaluations of the held-out text; as many as a pass over the text has,
+            but 50 to 1,000, unless given. The last step is followed by one in any case.
+        patience : int, optional
+            Stop after so many evaluations in a row without a new lowest validation loss.
+        checkpoint : path-like, optional
+            A file to write every so often and at the end, for ``resume``. It is a model file too,
+            with the weights that stopping there would leave.
+        checkpoint_every : int, optional
+            Steps between checkpoints.
+        checkpoint_minutes : float, optional
+            Minutes between checkpoints; 1 if neither is given.
+        resume : bool
+            Go on from ``checkpoint`` if there is such a file, which replaces weights and history;
+            begin if there is none. Model, text and options must be those that the training began
+            with; progress, threads, files, how often checkpoints are written and callbacks may
+            differ. The time used counts on.
+        callbacks : list of callable
+            Each is called after every step with a :class:`fastrnn.TrainingStep`. What they return
+            is ignored. One that raises :class:`fastrnn.StopTraining` ends the training after this
+            step; ``resume=True`` would go on with it.
+        history_file : path-like, optional
+            A CSV file that gets a row for every step: step, chars, lr, loss, validation_loss. The
+            rows of earlier steps that it has stay.
+        tensorboard : path-like, optional
+            A folder to write the losses and the learning rate to, for TensorBoard. Needs the
+            extra ``fastrnn[tensorboard]``.
         progress : bool
             Show a tqdm bar with loss, characters per second and time left.
         num_threads : int, optional
@@ -235,6 +297,12 @@ class CharRNN(LanguageModel):
             If an argument has the wrong type or value, or the text is shorter than a window.
         UnknownCharacterError
             If the vocabulary is fixed already and lacks a character of the text.
+        OSError
+            If a file cannot be read or written.
+        ModelFileError
+            If ``checkpoint`` is to be gone on with and is none, or damaged.
+        ImportError
+            If ``tensorboard`` is given and tensorboardX is missing.
         NonFiniteLossError
             If loss, gradient or update overflow. The model keeps its last usable weights.
         """
@@ -253,25 +321,26 @@ class CharRNN(LanguageModel):
             weight_decay=weight_decay,
             clip_norm=clip_norm,
             clip_value=clip_value,
+            lr_decay=lr_decay,
+            lr_decay_every=lr_decay_every,
+            patience=patience,
+            evaluate_every=evaluate_every,
             progress=progress,
             num_threads=num_threads,
         )
-        corpus = as_corpus("text", text)
-        policy = self._policy(unknown)
-        first = self._vocabulary is None
-        if first:
-            check_length("text", len(corpus), 2)
-            self._build(Vocabulary(corpus.characters() + replacement(policy)))
-        network, vocabulary = self._ready()
-        try:
-            ids = corpus._encode(vocabulary, policy, advice=_ANOTHER_VOCABULARY)
-            check_window(len(ids), vocabulary.unit, options.seq_len)
-            streams = Streams.split(ids, options.batch_size, options.seq_len)
-            train(network, streams, options, history=self.history)
-        except BaseException:
-            if first and not self.history:
-                self.network = self._vocabulary = None
-            raise
+        around = Surroundings(
+            unknown=self._policy(unknown),
+            validation=validation,
+            grow_vocabulary=grow_vocabulary,
+            checkpoint=checkpoint,
+            checkpoint_every=checkpoint_every,
+            checkpoint_minutes=checkpoint_minutes,
+            resume=resume,
+            callbacks=callbacks,
+            history_file=history_file,
+            tensorboard=tensorboard,
+        )
+        fit(self, text, options, around)
         return self
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -289,26 +358,14 @@ class CharRNN(LanguageModel):
         RuntimeError
             If the model has no vocabulary yet.
         """
-        network, vocabulary = self._ready()
-        description = {
-            "kind": _KIND,
-            "written_by": f"fastrnn {__version__}",
-            "config": {
-                "cell": self.cell,
-                "hidden_size": self.hidden_size,
-                "nonlinearity": self.nonlinearity,
-                "dtype": self.dtype.name,
-                "seed": self.seed,
-                "symbols": self.symbols,
-                "unknown": self.unknown,
-            },
-            "vocabulary": vocabulary.characters or None,
-        }
-        checkpoint.write(path, description, network.state_dict())
+        network, _ = self._ready()
+        checkpoint.write(path, self._description(), network.state_dict())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> CharRNN:
-        """Read a model that :meth:`save` wrote. No code from the file is run.
+        """Read a model that :meth:`save` wrote, or a checkpoint. No code from the file is run.
+
+        Of a checkpoint these are the weights that its training, stopped there, would have left.
 
         Raises
         ------
@@ -322,15 +379,34 @@ class CharRNN(LanguageModel):
         """
         with checkpoint.opened(path) as file:
             try:
-                model = cls(**_settings(file.description, file.layout))
+                layout = model_layout(file.description, file.layout)
+                model = cls(**_settings(file.description, layout))
                 network, _ = model._ready()
-                _check_layout(file.layout, network.state_dict())
-                network.load_state_dict(file.tensors())
+                _check_layout(layout, network.state_dict())
+                tensors = file.tensors()
+                network.load_state_dict({name: tensors[name] for name in layout})
             except ModelFileError:
                 raise
             except (TypeError, ValueError, MemoryError) as error:
                 raise ModelFileError(f"{file.path!r} cannot be used as a model: {error}") from None
         return model
+
+    def _description(self) -> dict[str, Any]:
+        """Return what a model file says of the model beside its weights."""
+        return {
+            "kind": _KIND,
+            "written_by": f"fastrnn {__version__}",
+            "config": {
+                "cell": self.cell,
+                "hidden_size": self.hidden_size,
+                "nonlinearity": self.nonlinearity,
+                "dtype": self.dtype.name,
+                "seed": self.seed,
+                "symbols": self.symbols,
+                "unknown": self.unknown,
+            },
+            "vocabulary": self.vocabulary or None,
+        }
 
     def _build(self, vocabulary: Symbols) -> None:
         self.network = make_network(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -14,8 +15,7 @@ from fastrnn import _check, _ops
 from fastrnn.errors import NonFiniteLossError
 from fastrnn.network import Network
 from fastrnn.optim import OPTIMIZERS, clip_grad_norm, clip_grad_value
-
-SCHEDULES = ("cosine", "linear", "constant")
+from fastrnn.schedules import LR_DECAY, LR_DECAY_EVERY, SCHEDULES, learning_rate
 
 
 @dataclass(kw_only=True)
@@ -27,6 +27,8 @@ class Settings:
     schedule: str
     clip_norm: float | None
     warmup: float = 0.0
+    lr_decay: float | None = None
+    lr_decay_every: float | None = None
     weight_decay: float | None = None
     clip_value: float | None = None
     progress: bool
@@ -37,6 +39,12 @@ class Settings:
         _check.choice("schedule", self.schedule, SCHEDULES)
         self.lr = _check.number("lr", self.lr, above=0)
         self.warmup = _check.number("warmup", self.warmup, minimum=0, below=1)
+        if self.warmup > 0 and self.schedule == "one_cycle":
+            raise ValueError(
+                f"warmup must be 0 with schedule 'one_cycle', which has a warm-up of its own, "
+                f"got {self.warmup:g}"
+            )
+        self._check_decay()
         if self.weight_decay is not None:
             self.weight_decay = _check.number("weight_decay", self.weight_decay, minimum=0)
         if self.clip_norm is not None:
@@ -47,27 +55,17 @@ class Settings:
         if self.num_threads is not None:
             self.num_threads = _check.integer("num_threads", self.num_threads)
 
-
-def learning_rate(schedule: str, lr: float, done: float, warmup: float = 0.0) -> float:
-    """Return the learning rate where a share ``done``, in [0, 1), of the training is done.
-
-    ``"cosine"`` is lr (1 + cos(pi done)) / 2: it starts at ``lr`` and nears 0 at the end
-    (Loshchilov & Hutter, "SGDR", 2017, without restarts). ``"linear"`` falls along a line,
-    ``"constant"`` stays at ``lr``. During the first ``warmup`` of the training all are multiplied
-    by a factor that rises from near 0 to 1.
-
-    Examples
-    --------
-    >>> [round(learning_rate("cosine", 1.0, step / 4), 3) for step in range(4)]
-    [1.0, 0.854, 0.5, 0.146]
-    >>> [round(learning_rate("linear", 1.0, step / 4, warmup=0.5), 3) for step in range(4)]
-    [0.01, 0.375, 0.5, 0.25]
-    """
-    if done < warmup:
-        lr *= max(0.01, done / warmup)
-    if schedule == "cosine":
-        return lr * 0.5 * (1.0 + math.cos(math.pi * done))
-    return lr * (1.0 - done) if schedule == "linear" else lr
+    def _check_decay(self) -> None:
+        for name in ("lr_decay", "lr_decay_every"):
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if self.schedule != "step_decay":
+                raise ValueError(
+                    f"{name} is for schedule 'step_decay', got {name}={value!r} with schedule "
+                    f"{self.schedule!r}"
+                )
+            setattr(self, name, _check.number(name, value, above=0, below=1))
 
 
 class Updates:
@@ -99,7 +97,51 @@ class Updates:
     def schedule(self, done: float) -> None:
         """Set the learning rate to that after a share ``done`` of the training."""
         settings = self._settings
-        self._optimizer.lr = learning_rate(settings.schedule, settings.lr, done, settings.warmup)
+        self._optimizer.lr = learning_rate(
+            settings.schedule,
+            settings.lr,
+            done,
+            settings.warmup,
+            lr_decay=settings.lr_decay or LR_DECAY,
+            lr_decay_every=settings.lr_decay_every or LR_DECAY_EVERY,
+        )
+
+    @property
+    def lr(self) -> float:
+        """The learning rate that :meth:`schedule` has set."""
+        return self._optimizer.lr
+
+    @property
+    def begun(self) -> int:
+        """How many updates have begun; all are complete but, after an interrupt, the last."""
+        return self._optimizer.steps
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Return copies of all that the next step depends on beside weights and their number."""
+        previous = {f"previous.{i}": weights.copy() for i, weights in enumerate(self._weights)}
+        state = self._optimizer.state_dict()["state"]
+        return {**previous, **{f"optimizer.{name}": array for name, array in state.items()}}
+
+    def load_state_dict(self, state_dict: Mapping[str, np.ndarray], begun: int) -> None:
+        """Go on from what :meth:`state_dict` returned after ``begun`` updates.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            If a name is missing or unknown, or a dtype or shape does not fit.
+        """
+        rest = dict(state_dict)
+        previous = [rest.pop(f"previous.{i}") for i in range(len(self._weights))]
+        for i, (weights, array) in enumerate(zip(self._weights, previous, strict=True)):
+            if array.dtype != weights.dtype:
+                raise TypeError(f"previous.{i} has dtype {array.dtype}, expected {weights.dtype}")
+            _check.shape(f"previous.{i}", array, weights.shape)
+        state = {name.removeprefix("optimizer."): array for name, array in rest.items()}
+        lr = self._optimizer.lr
+        self._optimizer.load_state_dict({"lr": lr, "steps": begun, "state": state})
+        for weights, array in zip(self._weights, previous, strict=True):
+            np.copyto(weights, array)
+        self._count += begun
 
     def make(self, *batch: Any, **options: Any) -> tuple[float, np.ndarray]:
         """Follow the gradient of one batch; what it takes are ``loss_and_grad``'s arguments.
@@ -163,17 +205,21 @@ class Updates:
         )
 
 
-def progress_bar(shown: bool, total: int, unit: str, *, unit_scale: bool = False) -> Any:
+def progress_bar(
+    shown: bool, total: int, unit: str, *, unit_scale: bool = False, initial: int = 0
+) -> Any:
     """Return a tqdm bar over ``total`` units; ``unit_scale`` writes 12.3k for 12,345 of them.
 
-    Where standard error is no terminal, a line for each tenth takes the bar's place.
+    ``initial`` of the units were done earlier and do not count in the speed that is shown. Where
+    standard error is no terminal, a line for each tenth takes the bar's place.
     """
     from tqdm import tqdm  # here, because importing fastrnn should stay cheap
 
     if shown and sys.stderr is not None and not sys.stderr.isatty():
-        return _ProgressLines(tqdm.format_meter, total, unit=unit, unit_scale=unit_scale)
+        return _ProgressLines(tqdm.format_meter, total, initial, unit=unit, unit_scale=unit_scale)
     return tqdm(
         total=total,
+        initial=initial,
         unit=unit,
         unit_scale=unit_scale,
         dynamic_ncols=True,
@@ -186,10 +232,11 @@ def progress_bar(shown: bool, total: int, unit: str, *, unit_scale: bool = False
 class _ProgressLines:
     """What is used of a tqdm bar, as lines for a file: one for each tenth of ``total``."""
 
-    def __init__(self, format_meter: Any, total: int, **units: Any) -> None:
+    def __init__(self, format_meter: Any, total: int, initial: int, **units: Any) -> None:
         self._format, self._total, self._units = format_meter, total, units
         self._file = _Unbreakable(sys.stderr)
-        self._done = self._tenths = 0
+        self._done = self._initial = initial
+        self._tenths = 10 * initial // total
         self._postfix = ""
         self._started = time.perf_counter()
 
@@ -214,6 +261,7 @@ class _ProgressLines:
             self._done,
             self._total,
             time.perf_counter() - self._started,
+            initial=self._initial,
             postfix=self._postfix,
             bar_format="{percentage:3.0f}% {n_fmt}/{total_fmt} "
             "[{elapsed}<{remaining}, {rate_fmt}{postfix}]",
