@@ -108,6 +108,31 @@ def _add_train(commands: values.Commands) -> None:
     model.add_argument(
         "--hidden-size", type=values.whole(), metavar="N", help="number of hidden units"
     )
+    model.add_argument("--num-layers", type=values.whole(), metavar="N", help="number of layers")
+    model.add_argument(
+        "--embedding-size",
+        type=values.whole(),
+        metavar="N",
+        help="size of the vectors as which characters enter (default: one-hot)",
+    )
+    model.add_argument(
+        "--tied",
+        action="store_true",
+        default=None,
+        help="have them be the rows of the read-out's weight",
+    )
+    model.add_argument(
+        "--recurrent-dropout",
+        type=values.real(0, below=1),
+        metavar="X",
+        help="share of the state that recurrent weights do not see in training",
+    )
+    model.add_argument(
+        "--layer-norm",
+        action="store_true",
+        default=None,
+        help="normalise what weights give in the cells",
+    )
     model.add_argument(
         "--nonlinearity", choices=tuple(_ops.NONLINEARITIES), help="activation function"
     )

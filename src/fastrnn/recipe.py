@@ -79,7 +79,7 @@ def recipe(chars: int, minutes: float = 1.0, *, cell: str | None = None) -> Reci
     hidden, lr = size.hidden_size, size.lr
     while hidden > 32 and 4 * hidden * hidden > chars:
         hidden -= 32
-    if cell == "rnn":
+    if cell in ("rnn", "jordan"):
         lr = min(lr, 3e-3)  # without gates, steps as large as theirs diverge
     return Recipe(
         cell=cell or size.cell,
@@ -90,7 +90,7 @@ def recipe(chars: int, minutes: float = 1.0, *, cell: str | None = None) -> Reci
         lr=lr,
         schedule="cosine",
         warmup=size.warmup,
-        dropout=size.dropout,
+        dropout=0.0 if cell == "jordan" else size.dropout,  # which has no read-out to drop before
         weight_decay=0.05,
         clip_norm=1.0,
         epochs=_EPOCHS,

@@ -19,10 +19,18 @@ FILES_SHOWN = 3
 def describe(model: CharRNN) -> str:
     """Say what a model is."""
     parameters = 0 if model.network is None else model.network.num_parameters
-    return (
-        f"{model.cell}, {model.hidden_size:,} hidden units, {model.nonlinearity}, "
-        f"{model.dtype.name}: {parameters:,} parameters"
-    )
+    words = [model.cell, f"{model.hidden_size:,} hidden units", model.nonlinearity]
+    if model.num_layers > 1:
+        words.insert(1, f"{model.num_layers:,} layers")
+    if model.tied:
+        words.append("tied embedding")
+    elif model.embedding_size is not None:
+        words.append(f"embedding of {model.embedding_size:,}")
+    if model.layer_norm:
+        words.append("layer normalisation")
+    if model.recurrent_dropout:
+        words.append(f"recurrent dropout {model.recurrent_dropout:g}")
+    return f"{', '.join(words)}, {model.dtype.name}: {parameters:,} parameters"
 
 
 def describe_scores(scores: dict[str, float]) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from fastrnn import _check, checkpoint
 from fastrnn._version import __version__
-from fastrnn.cells import CELLS, make_layer, make_network
+from fastrnn.cells import CELLS, make_network
 from fastrnn.corpus import Corpus
 from fastrnn.errors import ModelFileError
 from fastrnn.fitting import PathLike, Surroundings, TrainingStep, fit
@@ -34,7 +34,15 @@ from fastrnn.vocabulary import (
 _KIND = "CharRNN"
 
 # What a model's configuration has gained since files were first written, and what it was before.
-_ADDED = {"symbols": "chars", "unknown": ERROR}
+_ADDED = {
+    "symbols": "chars",
+    "unknown": ERROR,
+    "num_layers": 1,
+    "embedding_size": None,
+    "tied": False,
+    "recurrent_dropout": 0.0,
+    "layer_norm": False,
+}
 
 
 class CharRNN(LanguageModel):
@@ -45,12 +53,25 @@ class CharRNN(LanguageModel):
 
     Parameters
     ----------
-    cell : {"rnn", "lstm", "gru"}
-        The recurrent layer: :class:`fastrnn.RNN`, :class:`fastrnn.LSTM` or :class:`fastrnn.GRU`.
+    cell : {"rnn", "lstm", "gru", "jordan"}
+        The recurrent layer: :class:`fastrnn.RNN`, :class:`fastrnn.LSTM`, :class:`fastrnn.GRU`, or
+        :class:`fastrnn.Jordan`, whose outputs are the logits.
     hidden_size : int
         Number of hidden units.
+    num_layers : int
+        Number of layers, each but the first reading the states of the one before.
+    embedding_size : int, optional
+        Size of the vectors as which characters enter; one-hot vectors unless given.
+    tied : bool
+        Whether these vectors are the rows of the readout's weight (Press & Wolf, arXiv:1608.05859),
+        of size ``hidden_size``.
+    recurrent_dropout : float
+        In [0, 1): the share of the state that the recurrent weights do not see in training, the
+        same for all characters of a step (Gal & Ghahramani, arXiv:1512.05287).
+    layer_norm : bool
+        Whether the cells normalise what their weights give (Ba et al., arXiv:1607.06450).
     nonlinearity : {"tanh", "relu", "sigmoid", "linear"}
-        The activation function of an ``"rnn"``; the others have their own.
+        The activation function of an ``"rnn"`` or ``"jordan"``; the others have their own.
     dtype : {float32, float64}
         Type of weights and arithmetic.
     seed : int
@@ -101,7 +122,12 @@ class CharRNN(LanguageModel):
         self,
         cell: str = "rnn",
         hidden_size: int = 256,
+        num_layers: int = 1,
         *,
+        embedding_size: int | None = None,
+        tied: bool = False,
+        recurrent_dropout: float = 0.0,
+        layer_norm: bool = False,
         nonlinearity: str = "tanh",
         dtype: Any = np.float32,
         seed: int = 0,
@@ -111,6 +137,17 @@ class CharRNN(LanguageModel):
     ) -> None:
         self.cell = _check.choice("cell", cell, tuple(CELLS))
         self.hidden_size = _check.integer("hidden_size", hidden_size)
+        self.num_layers = _check.integer("num_layers", num_layers)
+        self.embedding_size = embedding_size
+        if embedding_size is not None:
+            self.embedding_size = _check.integer("embedding_size", embedding_size)
+        self.tied = _check.flag("tied", tied)
+        if self.tied and embedding_size not in (None, hidden_size):
+            raise ValueError(
+                f"embedding_size must be hidden_size={hidden_size} when tied, got {embedding_size}"
+            )
+        self.recurrent_dropout = recurrent_dropout
+        self.layer_norm = layer_norm
         self.nonlinearity = nonlinearity
         self.dtype = _check.float_dtype("dtype", dtype)
         self.seed = _check.integer("seed", seed, 0, _check.MAX_SEED)
@@ -129,7 +166,7 @@ class CharRNN(LanguageModel):
             self._build(Bytes())
         elif vocabulary is None:
             # The layer is built when the text is known; its options are checked now.
-            make_layer(cell, 1, 1, nonlinearity=nonlinearity, dtype=self.dtype, seed=0)
+            self._network(1, hidden_size=1)
         else:
             check_text("vocabulary", vocabulary, 1)
             self._build(Vocabulary(vocabulary + replacement(unknown)))
@@ -144,7 +181,8 @@ class CharRNN(LanguageModel):
         known = "256 bytes" if of_bytes else f"vocabulary of {len(self.vocabulary)}"
         return (
             f"CharRNN(cell={self.cell!r}, hidden_size={self.hidden_size}, "
-            f"nonlinearity={self.nonlinearity!r}, dtype={self.dtype.name!r}, {known})"
+            f"num_layers={self.num_layers}, nonlinearity={self.nonlinearity!r}, "
+            f"dtype={self.dtype.name!r}, {known})"
         )
 
     def fit(
@@ -402,23 +440,30 @@ class CharRNN(LanguageModel):
                 "nonlinearity": self.nonlinearity,
                 "dtype": self.dtype.name,
                 "seed": self.seed,
-                "symbols": self.symbols,
-                "unknown": self.unknown,
+                **{name: getattr(self, name) for name in _ADDED},
             },
             "vocabulary": self.vocabulary or None,
         }
 
     def _build(self, vocabulary: Symbols) -> None:
-        self.network = make_network(
+        self.network = self._network(len(vocabulary), self.hidden_size)
+        self._vocabulary = vocabulary
+
+    def _network(self, symbols: int, hidden_size: int) -> Network:
+        return make_network(
             self.cell,
-            len(vocabulary),
-            self.hidden_size,
-            len(vocabulary),
+            symbols,
+            hidden_size,
+            symbols,
             nonlinearity=self.nonlinearity,
             dtype=self.dtype,
             seed=self.seed,
+            embedding_size=None if self.tied else self.embedding_size,
+            tied=self.tied,
+            num_layers=self.num_layers,
+            recurrent_dropout=self.recurrent_dropout,
+            layer_norm=self.layer_norm,
         )
-        self._vocabulary = vocabulary
 
     def _policy(self, unknown: str | None) -> str:
         """Return what becomes of unknown characters: as asked for, or as the model has it."""
@@ -461,6 +506,13 @@ def _settings(description: dict[str, Any], layout: checkpoint.Layout) -> dict[st
         raise ValueError(
             f"its largest tensor has {largest:,} numbers, too few for hidden_size {hidden_size:,} "
             f"and {size:,} {config['symbols']}"
+        )
+    layers = _check.integer("num_layers", config["num_layers"])
+    features = 1 if config["embedding_size"] is None else config["embedding_size"]
+    if layers > len(layout) or hidden_size * _check.integer("embedding_size", features) > largest:
+        raise ValueError(
+            f"its {len(layout):,} tensors of up to {largest:,} numbers are too few for num_layers "
+            f"{layers:,}, hidden_size {hidden_size:,} and embedding_size {features:,}"
         )
     _check.memory("its tensors, the model and gradients", sum(sizes), 3 * dtype.itemsize)
     return {**config, "vocabulary": vocabulary}

@@ -31,6 +31,15 @@ SAMPLE_TEMPERATURE = 0.7
 # What the learning rate is multiplied by for a model that has learned already: docs/training.md.
 FINE_TUNING = 0.5
 
+# Options of a model's network that no recipe chooses, and what they are unless given.
+OF_THE_NETWORK = {
+    "num_layers": 1,
+    "embedding_size": None,
+    "tied": False,
+    "recurrent_dropout": 0.0,
+    "layer_norm": False,
+}
+
 EXIT_OK = 0
 EXIT_INTERRUPTED = BY_SIGNAL + signal.SIGINT
 
@@ -156,7 +165,7 @@ def _model_to_go_on_with(arguments: argparse.Namespace) -> CharRNN | None:
             raise ValueError("--keep-vocabulary needs --from: a new model knows every character")
         return None
     model = load(path)
-    for name in ("cell", "hidden_size", "nonlinearity", "seed", "symbols"):
+    for name in ("cell", "hidden_size", "nonlinearity", "seed", "symbols", *OF_THE_NETWORK):
         given, own = getattr(arguments, name), getattr(model, name)
         if given not in (None, own):
             raise ValueError(f"{name}={given!r} is not that of {path!r}, which has {own!r}")
@@ -185,6 +194,7 @@ def _choose(arguments: argparse.Namespace, chars: int) -> None:
         if getattr(arguments, name) is None:
             setattr(arguments, name, value)
     defaults = {"nonlinearity": "tanh", "seed": 0, "symbols": Vocabulary.name, "unknown": ERROR}
+    defaults |= OF_THE_NETWORK
     for name, default in defaults.items():
         if getattr(arguments, name) is None:
             setattr(arguments, name, default)
@@ -254,6 +264,7 @@ def _knowing(
         model = CharRNN(
             arguments.cell,
             arguments.hidden_size,
+            **{name: getattr(arguments, name) for name in OF_THE_NETWORK},
             nonlinearity=arguments.nonlinearity,
             seed=arguments.seed,
             vocabulary=known,
