@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -576,3 +577,17 @@ def test_nothing_is_predicted_before_fit(name: str) -> None:
 
 def test_they_are_public() -> None:
     assert {"SequenceRegressor", "SequenceClassifier"} <= set(fastrnn.__all__)
+
+
+@pytest.mark.parametrize("options", [{"num_layers": 2}, {"bidirectional": True}], ids=str)
+def test_stacks_and_both_directions_learn_too(options: dict[str, Any]) -> None:
+    rng = np.random.default_rng(0)
+    X = [rng.standard_normal((rng.integers(3, 9), 1)) for _ in range(60)]
+    y = np.array([one[0, 0] for one in X])
+    model = SequenceRegressor(hidden_size=12, epochs=120, **options).fit(X, y)
+    assert model.score(X, y) > 0.9
+    layer = model.network_.layer
+    assert (layer.num_layers, layer.bidirectional) == (
+        options.get("num_layers", 1),
+        options.get("bidirectional", False),
+    )

@@ -28,6 +28,10 @@ class SequenceRegressor(SequenceEstimator):
         The recurrent layer.
     hidden_size : int
         Number of hidden units.
+    num_layers : int
+        Recurrent layers, each but the first reading the states of the one before.
+    bidirectional : bool
+        Whether each layer has a second direction, which reads sequences from their end.
     nonlinearity : {"tanh", "relu", "sigmoid", "linear"}
         Activation function of the cell ``"rnn"``; the others have theirs.
     outputs : {"last", "all"}
@@ -103,6 +107,8 @@ class SequenceRegressor(SequenceEstimator):
         cell: str = "gru",
         hidden_size: int = 32,
         *,
+        num_layers: int = 1,
+        bidirectional: bool = False,
         nonlinearity: str = "tanh",
         outputs: str = "last",
         num_ids: int | None = None,
@@ -123,6 +129,8 @@ class SequenceRegressor(SequenceEstimator):
     ) -> None:
         self.cell = cell
         self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.bidirectional = bidirectional
         self.nonlinearity = nonlinearity
         self.outputs = outputs
         self.num_ids = num_ids
@@ -241,6 +249,10 @@ class SequenceClassifier(SequenceEstimator):
         The recurrent layer.
     hidden_size : int
         Number of hidden units.
+    num_layers : int
+        Recurrent layers, each but the first reading the states of the one before.
+    bidirectional : bool
+        Whether each layer has a second direction, which reads sequences from their end.
     nonlinearity : {"tanh", "relu", "sigmoid", "linear"}
         Activation function of the cell ``"rnn"``; the others have theirs.
     outputs : {"last", "all"}
@@ -325,6 +337,8 @@ class SequenceClassifier(SequenceEstimator):
         cell: str = "gru",
         hidden_size: int = 32,
         *,
+        num_layers: int = 1,
+        bidirectional: bool = False,
         nonlinearity: str = "tanh",
         outputs: str = "last",
         num_ids: int | None = None,
@@ -346,6 +360,8 @@ class SequenceClassifier(SequenceEstimator):
     ) -> None:
         self.cell = cell
         self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.bidirectional = bidirectional
         self.nonlinearity = nonlinearity
         self.outputs = outputs
         self.num_ids = num_ids

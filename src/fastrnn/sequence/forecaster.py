@@ -45,6 +45,8 @@ class Forecaster:
         The recurrent layer; ``"rnn"`` is :class:`fastrnn.RNN`.
     hidden_size : int
         Number of hidden units.
+    num_layers : int
+        Number of layers, each but the first reading the states of the one before.
     nonlinearity : {"tanh", "relu", "sigmoid", "linear"}
         The layer's activation function.
     scaling : {"global", "window", "none"}
@@ -123,6 +125,7 @@ class Forecaster:
         *,
         cell: str = "rnn",
         hidden_size: int = 32,
+        num_layers: int = 1,
         nonlinearity: str = "tanh",
         scaling: str = "global",
         horizon: int = 1,
@@ -133,6 +136,7 @@ class Forecaster:
         self.window = _check.integer("window", window)
         self.cell = _check.choice("cell", cell, tuple(CELLS))
         self.hidden_size = _check.integer("hidden_size", hidden_size)
+        self.num_layers = _check.integer("num_layers", num_layers)
         self.nonlinearity = nonlinearity
         self.scaling = _check.choice("scaling", scaling, SCALINGS)
         self.horizon = _check.integer("horizon", horizon)
@@ -149,6 +153,7 @@ class Forecaster:
 
     def __repr__(self) -> str:
         more = "" if self.horizon == 1 else f", horizon={self.horizon}"
+        more += "" if self.num_layers == 1 else f", num_layers={self.num_layers}"
         more += "" if self.variables is None else f", variables={self.variables}"
         return (
             f"Forecaster(window={self.window}, cell={self.cell!r}, "
@@ -513,6 +518,7 @@ class Forecaster:
             nonlinearity=self.nonlinearity,
             dtype=self.dtype,
             seed=self.seed,
+            num_layers=self.num_layers,
         )
 
     def _model(self, windows: reading.Windows) -> Model:

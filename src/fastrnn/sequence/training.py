@@ -59,6 +59,8 @@ class SequenceEstimator(Estimator):
 
     cell: Any
     hidden_size: Any
+    num_layers: Any
+    bidirectional: Any
     nonlinearity: Any
     outputs: Any
     num_ids: Any
@@ -151,6 +153,8 @@ class SequenceEstimator(Estimator):
             nonlinearity=self.nonlinearity,
             dtype=_check.float_dtype("dtype", self.dtype),
             seed=_check.integer("seed", self.seed, 0, _check.MAX_SEED),
+            num_layers=self.num_layers,
+            bidirectional=self.bidirectional,
         )
 
     def _settings(self) -> Settings:
