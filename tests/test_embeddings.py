@@ -10,6 +10,7 @@ from oracles.sweeps import DTYPES
 from tolerances import assert_within, rounding
 
 import fastrnn
+from fastrnn.layers import embedding as embedding_module
 from fastrnn.sampling import generate_ids
 
 TOKENS, FEATURES, HIDDEN = 11, 6, 9
@@ -142,3 +143,26 @@ def test_an_embedding_by_itself_gathers_and_scatters() -> None:
         embedding([0.5])
     with pytest.raises(ValueError, match="from 0 to 3, got 4"):
         embedding([4])
+
+
+@pytest.mark.parametrize("name", [*LAYERS, "one_hot", "one_hot_normalised"])
+def test_few_of_many_tokens_are_read_as_all_would_be(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def results(times: int) -> list[np.ndarray]:
+        monkeypatch.setattr(embedding_module, "_FEW_NUMBERS", 0)
+        monkeypatch.setattr(embedding_module, "_FEW_TIMES", times)
+        if name.startswith("one_hot"):
+            layer = fastrnn.GRU(200, HIDDEN, layer_norm=name.endswith("ed"), seed=0)
+            net = fastrnn.Network(layer, fastrnn.Linear(HIDDEN, 200, seed=1))
+        else:
+            layer, size = LAYERS[name](), 200 if name != "jordan" else TOKENS
+            readout = None if name == "jordan" else fastrnn.Linear(layer.output_size, 200, seed=1)
+            of = fastrnn.Embedding(size, FEATURES, seed=2)
+            net = fastrnn.Network(layer, readout, embedding=of)
+        ids = np.array([[3, 7], [3, 3], [9, 7]])
+        loss, _ = net.loss_and_grad(ids, ids[::-1])
+        return [np.array(loss), *(np.array(g) for m in net.modules for g in m.grad.values())]
+
+    for few, all_of_them in zip(results(0), results(10**9), strict=True):
+        assert_within(few, all_of_them, rounding(np.float32))

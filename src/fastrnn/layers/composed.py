@@ -14,7 +14,7 @@ import numpy as np
 from fastrnn import _gradients, _ops, _team, _threads
 from fastrnn._cells import Cells
 from fastrnn._composed import Loop
-from fastrnn.layers.embedding import Table
+from fastrnn.layers.embedding import Tokens
 from fastrnn.layers.packed import Packed
 from fastrnn.layers.rows import Rows
 from fastrnn.layers.sweep import Reached, Saved, Sweep
@@ -85,7 +85,7 @@ class ComposedSweep(Sweep):
         num_threads: int | None,
         workspace: Workspace,
         seed: int | None,
-        table: Table | None,
+        tokens: Tokens,
     ) -> Saved:
         """Run over all steps; see `Sweep.forward`."""
         layer, size = self._layer, self._fed_back
@@ -101,7 +101,7 @@ class ComposedSweep(Sweep):
         if x.ndim == 2:
             buffers |= {"x": x, "packed_ih": packed.ih}
         else:
-            buffers |= {"ids": x} | self._token_rows(packed, table)
+            buffers |= {"ids": x} | self._token_rows(packed, tokens)
         loop = self._loop(rows, buffers)
         self._run(loop.forward, rows, num_threads, backwards=False)
         more = (loop, buffers)
@@ -140,11 +140,11 @@ class ComposedSweep(Sweep):
         loop.take(**{name: array for name, array in buffers.items() if name != "normal_tokens"})
         return loop
 
-    def add_to(self, cells: Cells, packed: Packed, stored: int, table: Table | None) -> None:
+    def add_to(self, cells: Cells, packed: Packed, stored: int, tokens: Tokens) -> None:
         """Add its cell to those of a stream."""
         layer = self._layer
         if not layer.layer_norm and not layer._projects:
-            super().add_to(cells, packed, stored, table)
+            super().add_to(cells, packed, stored, tokens)
             return
         if stored:
             raise ValueError(
@@ -158,7 +158,7 @@ class ComposedSweep(Sweep):
                 buffers[name] = buffers[name].copy()
         buffers["packed_ih"] = packed.ih
         if self._is_first:
-            buffers |= self._token_rows(packed, table)
+            buffers |= self._token_rows(packed, tokens)
         loop = self._loop(Rows(1, cells.capacity), buffers)
         states = [buffers["states"], buffers["c"]] if self._has_c else [buffers["states"]]
         cells.add_composed(loop, states, layer.hidden_size, self._fed_back)
@@ -187,12 +187,12 @@ class ComposedSweep(Sweep):
             norms |= {"normal_c": self._empty(count, hidden), "spread_c": self._empty(count)}
         return norms
 
-    def _token_rows(self, packed: Packed, table: Table | None) -> dict[str, Any]:
+    def _token_rows(self, packed: Packed, tokens: Tokens) -> dict[str, Any]:
         """Return what each token and the biases give, and the norms of it."""
         gain = self._view("weight_norm_ih")
         if gain is None:
-            return {"token_rows": packed.rows_of(table)}
-        of_tokens = packed.of_tokens(table)
+            return {"token_rows": packed.rows_of(tokens)}
+        of_tokens = packed.of_tokens(tokens)
         normal, spread = self._empty(*of_tokens.shape), self._empty(len(of_tokens))
         _ops.normalise(normal, spread, of_tokens)
         rows = self._empty(len(of_tokens), self._width)
@@ -209,7 +209,7 @@ class ComposedSweep(Sweep):
         grad_final: list[np.ndarray | None],
         num_threads: int | None,
         workspace: Workspace,
-        table: Table | None,
+        tokens: Tokens,
     ) -> Reached:
         """Add to the parameters' gradients; see `Sweep.backward`."""
         layer, hidden, count = self._layer, self._layer.hidden_size, rows.count
@@ -237,11 +237,11 @@ class ComposedSweep(Sweep):
         if not layer.layer_norm:
             if count:
                 passed = buffers["passed"]
-                self._parameter_grads(packed, saved.x, passed, dz, num_threads, table)
+                self._parameter_grads(packed, saved.x, passed, dz, num_threads, tokens)
             reached = Reached(dz, dz[:, :columns], dz[:, -columns:], carry, grad_last)
         else:
             dz_hh: Any = back["dz_hh"]
-            dz_ih = self._normed_grads(packed, saved.x, buffers, back, table)
+            dz_ih = self._normed_grads(packed, saved.x, buffers, back, tokens)
             reached = Reached(dz, dz_ih, dz_hh, carry, grad_last)
         if layer._projects and count:
             self._add_product(self._grad(f"weight_{layer._out}"), back["dy"], buffers["inner"])
@@ -271,7 +271,7 @@ class ComposedSweep(Sweep):
         x: np.ndarray,
         buffers: dict[str, Any],
         back: dict[str, Any],
-        table: Table | None,
+        tokens: Tokens,
     ) -> np.ndarray:
         """Add to the gradients of a layer with normalisation; return that of W_ih x."""
         layer, columns, dz = self._layer, self._columns, back["dz"]
@@ -309,12 +309,12 @@ class ComposedSweep(Sweep):
             if token_grads is None:
                 self._add_product(grad("weight_ih")[at], np.ascontiguousarray(dz_ih[:, of]), x)
         _gradients.share_sums(
-            sums, token_grads if table is None else None, grad("weight_ih"),
+            sums, token_grads if tokens.one_hot else None, grad("weight_ih"),
             grad("bias_ih") if layer.bias else None, grad("bias_hh") if layer.bias else None,
             hidden, *blocks,
         )  # fmt: skip
-        if token_grads is not None and table is not None:
-            self._embedding_grads(packed, token_grads, table)
+        if token_grads is not None and not tokens.one_hot:
+            self._token_grads(packed, token_grads, tokens)
         return dz_ih
 
     def _through_mask(self, saved: Saved, grad: np.ndarray) -> None:

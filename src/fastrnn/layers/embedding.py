@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastrnn import _check, _ops
+from fastrnn import _check
 from fastrnn.layers.module import Module
 
 
@@ -20,6 +20,50 @@ class Table(NamedTuple):
     weight: np.ndarray  # (V, I)
     grad: np.ndarray  # (V, I)
     version: int
+
+
+class Tokens(NamedTuple):
+    """How the ids of a call are read.
+
+    Attributes
+    ----------
+    table : Table or None
+        What they stand for; one-hot vectors if None.
+    chosen : ndarray or None
+        The tokens that occur, in ascending order, where ids are places in these.
+    """
+
+    table: Table | None = None
+    chosen: np.ndarray | None = None
+
+    @property
+    def one_hot(self) -> bool:
+        """Whether ids are one-hot vectors of all tokens."""
+        return self.table is None and self.chosen is None
+
+    def count(self, input_size: int) -> int:
+        """Return how many different ids there can be, in a layer of this input size."""
+        if self.chosen is not None:
+            return len(self.chosen)
+        return input_size if self.table is None else len(self.table.weight)
+
+    def vectors(self) -> np.ndarray:
+        """Return the table's rows that ids stand for."""
+        assert self.table is not None
+        return self.table.weight if self.chosen is None else self.table.weight[self.chosen]
+
+
+# Tokens are chosen where what W_ih gives for all of them is at least so many numbers, and they are
+# so many times the ids: half a millisecond, beside which looking for those that occur is little.
+_FEW_NUMBERS, _FEW_TIMES = 1 << 18, 4
+
+
+def choose(ids: np.ndarray, count: int, width: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return ids and the tokens they are places of, where few of ``count`` tokens occur."""
+    if count * width < _FEW_NUMBERS or count < _FEW_TIMES * len(ids):
+        return ids, None
+    chosen, places = np.unique(ids, return_inverse=True)
+    return places.reshape(-1), chosen
 
 
 class Embedding(Module):
@@ -113,10 +157,3 @@ class Embedding(Module):
         grad_y = _check.floats("grad_y", grad_y, self.dtype)
         _check.shape("grad_y", grad_y, (*ids.shape, self.embedding_dim))
         np.add.at(self.grad["weight"], ids.reshape(-1), grad_y.reshape(-1, self.embedding_dim))
-
-
-def embedded_rows(weight_ih: np.ndarray, packed_ih: np.ndarray, table: Table) -> np.ndarray:
-    """Return what W_ih, (G * H, I), gives for each token: (V, G * H)."""
-    rows = _ops.empty((len(table.weight), len(weight_ih)), weight_ih.dtype)
-    _ops.gemm(rows, table.weight, packed_ih, None, 0, len(rows), 1)
-    return rows

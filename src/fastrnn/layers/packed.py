@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from fastrnn import _ops
-from fastrnn.layers.embedding import Table, embedded_rows
+from fastrnn.layers.embedding import Tokens
+from fastrnn.layers.module import product
 
 # Where blocks of gates stand in a row of pre-activations, and where in a parameter: (first gate in
 # the row, first gate in the parameter, how many).
@@ -133,24 +134,33 @@ class Packed:
         rows[:, projected:] = self.bias[projected:]
         return rows
 
-    def rows_of(self, table: Table | None) -> np.ndarray:
-        """Return the same for tokens that are read as the rows of a table."""
-        if table is None:
+    def rows_of(self, tokens: Tokens) -> np.ndarray:
+        """Return the same for tokens as a call has them."""
+        if tokens.one_hot:
             rows: np.ndarray = self.token_rows
             return rows
-        if self._embedded is None or self._embedded[0] != table.version:
-            of_tokens = self.of_tokens(table)
-            rows = _ops.empty((len(of_tokens), len(self.bias)), of_tokens.dtype)
-            rows[...] = self.bias
-            rows[:, : of_tokens.shape[1]] += of_tokens
-            self._embedded = table.version, rows
-        return self._embedded[1]
+        version = None if tokens.table is None else tokens.table.version
+        kept = self._embedded
+        if tokens.chosen is None and kept is not None and kept[0] == version:
+            return kept[1]
+        of_tokens = self.of_tokens(tokens)
+        rows = _ops.empty((len(of_tokens), len(self.bias)), of_tokens.dtype)
+        rows[...] = self.bias
+        rows[:, : of_tokens.shape[1]] += of_tokens
+        if tokens.chosen is None and version is not None:
+            self._embedded = version, rows
+        return rows
 
-    def of_tokens(self, table: Table | None) -> np.ndarray:
+    def of_tokens(self, tokens: Tokens) -> np.ndarray:
         """Return what W_ih gives for each token, its gates in the order of a row."""
-        if table is None:
-            return np.ascontiguousarray(self.ordered_ih().T)
-        return embedded_rows(self._weight_ih, self.ih, table)
+        if tokens.table is None:
+            weight = self.ordered_ih()
+            of_ids = weight if tokens.chosen is None else weight[:, tokens.chosen]
+            return np.ascontiguousarray(of_ids.T)
+        vectors = tokens.vectors()
+        of_tokens = _ops.empty((len(vectors), len(self._weight_ih)), vectors.dtype)
+        product(of_tokens, vectors, self.ih, None)
+        return of_tokens
 
 
 def _there(weight: np.ndarray | None) -> np.ndarray:

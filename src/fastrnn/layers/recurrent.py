@@ -18,7 +18,7 @@ from fastrnn._generate import Decoder
 from fastrnn._step import Stream
 from fastrnn.layers import initial, inputs
 from fastrnn.layers.composed import ComposedSweep, dropped_out
-from fastrnn.layers.embedding import Table
+from fastrnn.layers.embedding import Table, Tokens, choose
 from fastrnn.layers.inputs import Form
 from fastrnn.layers.module import Module
 from fastrnn.layers.packed import Blocks, Packed
@@ -35,7 +35,7 @@ class Run(NamedTuple):
     sweeps: list[Saved]
     seed: int | None  # of what is dropped, if anything is
     dropout: float  # between layers
-    table: Table | None  # that ids stand for
+    tokens: Tokens  # how ids were read
 
     def features(self, backwards: list[bool]) -> np.ndarray:
         """Return the outputs of the last layer, whose directions are ``backwards``, as rows."""
@@ -231,16 +231,21 @@ class Recurrent(Module):
         With a ``seed``, the inputs of all layers but the first are dropped out, with ``dropout`` if
         the layer has none of its own. ``table`` is what ids stand for, one-hot vectors otherwise.
         """
-        tokens = None if table is None else len(table.weight)
+        known = None if table is None else len(table.weight)
         values, rows, form = inputs.checked(
-            x, lengths, reset_mask, self.input_size, tokens, self.dtype, self.batch_first
+            x, lengths, reset_mask, self.input_size, known, self.dtype, self.batch_first
         )
         kept = len(self.state_names) + (self._row_gates if self._has_gates and keep else 0)
         each = kept * self.hidden_size * len(self._sweeps)
         _check.memory("the output", form.steps + 1, form.batch, each, self.dtype.itemsize)
         states = self._checked_states(state, form)
         packed = self._packed()
-        run = Run(rows, form, [], seed, self.dropout or dropout, table)
+        chosen = None
+        if keep and values.ndim == 1:
+            width = self._gates * self.hidden_size
+            values, chosen = choose(values, known or self.input_size, width)
+        tokens = Tokens(table, chosen)
+        run = Run(rows, form, [], seed, self.dropout or dropout, tokens)
         for k, sweep in enumerate(self._sweeps):
             if k > 0 and not sweep.backwards:
                 values = self._dropped(self._features(run), run, sweep)
@@ -255,7 +260,7 @@ class Recurrent(Module):
                     num_threads,
                     workspace,
                     run.seed,
-                    table,
+                    tokens,
                 )
             )
         return run
@@ -338,7 +343,7 @@ class Recurrent(Module):
             final = [None if part is None else part[k] for part in grad_final]
             own = grad if grad is None else self._share(rows, grad, sweep)
             reached = sweep.backward(
-                packed[k], rows, saved, own, final, num_threads, workspace, run.table
+                packed[k], rows, saved, own, final, num_threads, workspace, run.tokens
             )
             if with_state:
                 grad_initial.insert(
@@ -426,7 +431,7 @@ class Recurrent(Module):
             )
         cells = Cells(self.dtype, rows, self.input_size)
         for sweep, packed in zip(self._sweeps, self._packed(), strict=True):
-            sweep.add_to(cells, packed, stored, table)
+            sweep.add_to(cells, packed, stored, Tokens(table))
         return cells
 
     def stream(self, batch_size: int = 1, weights: str | None = None) -> Stream:

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastrnn import _gradients, _loops, _ops, _team, _threads
 from fastrnn._cells import Cells
-from fastrnn.layers.embedding import Table
+from fastrnn.layers.embedding import Tokens
 from fastrnn.layers.module import product
 from fastrnn.layers.packed import Packed
 from fastrnn.layers.rows import Rows
@@ -101,7 +101,7 @@ class Sweep:
         num_threads: int | None,
         workspace: Workspace,
         seed: int | None,
-        table: Table | None,
+        tokens: Tokens,
     ) -> Saved:
         """Run over all steps from the initial states (B, H), or 0.
 
@@ -132,7 +132,7 @@ class Sweep:
             packed.ih if projection is not None else None,
             packed.ih_gates if is_dense and projection is None else None,
             packed.bias,
-            None if is_dense else packed.rows_of(table),
+            None if is_dense else packed.rows_of(tokens),
             packed.hh, projection, together, self._columns,
         )  # fmt: skip
         if rows.count:
@@ -149,7 +149,7 @@ class Sweep:
         grad_final: list[np.ndarray | None],
         num_threads: int | None,
         workspace: Workspace,
-        table: Table | None,
+        tokens: Tokens,
     ) -> Reached:
         """Add to the parameters' gradients.
 
@@ -164,7 +164,7 @@ class Sweep:
         if rows.count:
             self._dz(packed, rows, saved, dz, carry, grad_output, grad_last, num_threads)
             previous = rows.previous(saved.h)
-            self._parameter_grads(packed, saved.x, previous, dz, num_threads, table)
+            self._parameter_grads(packed, saved.x, previous, dz, num_threads, tokens)
         columns = self._columns
         return Reached(dz, dz[:, :columns], dz[:, -columns:], carry, grad_last)
 
@@ -206,7 +206,7 @@ class Sweep:
         previous: np.ndarray,
         dz: np.ndarray,
         num_threads: int | None,
-        table: Table | None,
+        tokens: Tokens,
     ) -> None:
         """Add the products over all rows to the gradients, units of dz shared by threads."""
         layer, grad, suffix = self._layer, self._layer.grad, self.suffix
@@ -215,8 +215,8 @@ class Sweep:
         sums = np.zeros(self._width, dz.dtype)
         token_grads = None
         if not is_dense:
-            tokens = self.input_size if table is None else len(table.weight)
-            token_grads = np.zeros((tokens, self._columns), dz.dtype)
+            count = tokens.count(self.input_size)
+            token_grads = np.zeros((count, self._columns), dz.dtype)
         loop = partial(
             _gradients.weight_sums, sums, token_grads, grad["weight_ih" + suffix],
             grad["weight_hh" + suffix], dz, x if is_dense else None, None if is_dense else x,
@@ -227,23 +227,31 @@ class Sweep:
         for segment in _threads.segments(len(dz), row_work):
             loop(*segment, threads)
         _gradients.share_sums(
-            sums, token_grads if table is None else None, grad["weight_ih" + suffix],
+            sums, token_grads if tokens.one_hot else None, grad["weight_ih" + suffix],
             grad["bias_ih" + suffix] if layer.bias else None,
             grad["bias_hh" + suffix] if layer.bias else None,
             hidden, *blocks,
         )  # fmt: skip
-        if token_grads is not None and table is not None:
-            self._embedding_grads(packed, token_grads, table)
+        if token_grads is not None and not tokens.one_hot:
+            self._token_grads(packed, token_grads, tokens)
 
-    def _embedding_grads(self, packed: Packed, token_grads: np.ndarray, table: Table) -> None:
-        """Add to the gradients of W_ih and of a table from those of what W_ih gives, (V, G H)."""
+    def _token_grads(self, packed: Packed, token_grads: np.ndarray, tokens: Tokens) -> None:
+        """Add what W_ih gives for tokens, (V, G H), to the gradients of it and of a table."""
         hidden, grad = self._layer.hidden_size, self._layer.grad["weight_ih" + self.suffix]
+        table, chosen = tokens
+        vectors = None if table is None else tokens.vectors()
         for row, gate, n in self._layer._input_blocks:
-            of = np.ascontiguousarray(token_grads[:, row * hidden : (row + n) * hidden])
-            _ops.gemm_tn(grad[gate * hidden : (gate + n) * hidden], of, table.weight, 1)
-        of_table = _ops.empty(table.weight.shape, table.weight.dtype)
+            own = grad[gate * hidden : (gate + n) * hidden]
+            of = token_grads[:, row * hidden : (row + n) * hidden]
+            if vectors is None:
+                own[:, chosen] += of.T
+            else:
+                _ops.gemm_tn(own, np.ascontiguousarray(of), vectors, 1)
+        if table is None or vectors is None:
+            return
+        of_table = _ops.empty(vectors.shape, vectors.dtype)
         product(of_table, token_grads, packed.ih_back, None)
-        table.grad[...] += of_table
+        table.grad[slice(None) if chosen is None else chosen] += of_table
 
     def grad_x(self, packed: Packed, reached: Reached, num_threads: int | None) -> np.ndarray:
         """Return the gradient of x, (N, I)."""
@@ -271,12 +279,12 @@ class Sweep:
         parts = self._layer._grad_states(grad_h, reached.carry)
         return [rows.grad_initial(part, self.backwards) for part in parts]
 
-    def add_to(self, cells: Cells, packed: Packed, stored: int, table: Table | None) -> None:
+    def add_to(self, cells: Cells, packed: Packed, stored: int, tokens: Tokens) -> None:
         """Add its cell to those of a stream."""
         layer = self._layer
         cells.add(
             layer._cell, layer._f, stored, packed.ih_stored(stored), packed.bias,
-            packed.hh_stored(stored), packed.rows_of(table) if self._is_first else None,
+            packed.hh_stored(stored), packed.rows_of(tokens) if self._is_first else None,
             self._columns, layer.hidden_size,
         )  # fmt: skip
 
