@@ -17,7 +17,7 @@ Data flows one way::
     optim.py  sampling.py  cells.py     updates, continuing tokens, cells by name; schedules.py, the
               |                         learning rate; scoring.py, how probable tokens are;
               |                         history.py, what a training leaves of its losses
-    network.py  losses.py               recurrent layer and read-out, losses
+    network.py  readout.py  losses.py   recurrent layer and read-out, losses
               |
     layers/  trace.py                   parameters, whole sequences, streams, traces
               |

@@ -3,44 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from fastrnn import _check, _ops, _readout, _threads, losses
+from fastrnn import _check, _ops, _threads, losses
 from fastrnn.layers import Embedding, Linear, Module, Recurrent
-from fastrnn.layers.composed import dropout_threshold
 from fastrnn.layers.embedding import Table
 from fastrnn.layers.recurrent import Run
 from fastrnn.layers.workspace import FRESH, Workspace
+from fastrnn.readout import How, cross_entropy
 
 OUTPUTS = ("all", "last")
 LOSSES = ("cross_entropy", "mse")
-
-# Rows of logits that exist at a time: as many as keep states and their gradients, 64 k numbers
-# each, in half of a 1 MB L2. The deeper a block, the less its part of the weights' gradient costs
-# to load and store: 199 GFLOP/s with 64 rows, 230 with 256.
-_BLOCK_ROWS = 256
-_BLOCK_NUMBERS = 1 << 16
-
-# Rows are cut into slices, each with its own sum of gradients, added up in order: a number of
-# slices that does not depend on threads gives bits that do not either. A slice has work for some
-# 70 microseconds, beside which its sum does not count; with many classes there are fewer, so
-# that the sums take no more than four times the memory of h.
-_SLICES = 16
-_SLICE_WORK = 3_000_000
-
-
-class _How(NamedTuple):
-    """How a loss is computed."""
-
-    loss: str
-    reduction: str
-    outputs: str
-    class_weight: np.ndarray | None
-    num_threads: int | None
-    dropout: float
-    seed: int
 
 
 class Network:
@@ -366,7 +341,7 @@ class Network:
         num_threads: int | None,
         dropout: float = 0.0,
         seed: int = 0,
-    ) -> _How:
+    ) -> How:
         _check.choice("loss", loss, LOSSES)
         _check.choice("reduction", reduction, losses.REDUCTIONS)
         _check.choice("outputs", outputs, OUTPUTS)
@@ -378,10 +353,10 @@ class Network:
             if self._readout is None:
                 raise ValueError(f"class_weight needs a read-out, got {self!r}")
             class_weight = losses.class_weights(class_weight, self.out_features)
-        return _How(loss, reduction, outputs, class_weight, num_threads, dropout, seed)
+        return How(loss, reduction, outputs, class_weight, num_threads, dropout, seed)
 
     def _loss(
-        self, run: Run, target: Any, how: _How, workspace: Workspace, *, with_grad: bool
+        self, run: Run, target: Any, how: How, workspace: Workspace, *, with_grad: bool
     ) -> tuple[float, np.ndarray | None]:
         """Return the loss and the gradient of the rows that the read-out reads."""
         over_time = how.outputs == "all"
@@ -393,12 +368,13 @@ class Network:
             value, grad_y = of_outputs(h, target, how.reduction)
             return value, grad_y
         if how.loss == "cross_entropy":
-            return self._cross_entropy(readout, h, target, how, workspace, with_grad)
+            grad = workspace.take("grad_h", h.shape, h.dtype) if with_grad else None
+            return cross_entropy(readout, h, target, how, grad), grad
         y = readout._forward(h, how.num_threads)
         value, grad_y = losses.mse(y, target, how.reduction)
         return value, readout._backward(h, grad_y, how.num_threads) if with_grad else None
 
-    def _checked_target(self, target: Any, run: Run, how: _How) -> np.ndarray:
+    def _checked_target(self, target: Any, run: Run, how: How) -> np.ndarray:
         """Return the targets of the rows that the read-out reads, ids (N,) or floats (N, O)."""
         form, size = run.form, self.out_features
         rest = () if how.loss == "cross_entropy" else (size,)
@@ -416,51 +392,6 @@ class Network:
         else:
             target = target.reshape(-1, *rest)
         return target if rest else losses.target_ids(target, size)
-
-    def _cross_entropy(
-        self,
-        readout: Linear,
-        h: np.ndarray,
-        target: np.ndarray,
-        how: _How,
-        workspace: Workspace,
-        with_grad: bool,
-    ) -> tuple[float, np.ndarray | None]:
-        """Read-out, softmax, loss and their gradients, block by block of rows."""
-        rows, hidden, classes = len(target), h.shape[1], readout.out_features
-        grad_h = workspace.take("grad_h", h.shape, h.dtype) if with_grad else None
-        bias, (packed, packed_back) = readout._views["bias"], readout._packed()
-        counts: float = rows
-        if how.class_weight is not None:
-            counts = float(how.class_weight[target].sum())
-            if counts == 0:
-                raise ValueError("class_weight is 0 for every target, expected one that counts")
-        scale = 1.0 / counts if how.reduction == "mean" else 1.0
-        threshold = dropout_threshold(how.dropout)
-        slices = _slices(rows, hidden, classes)
-        slice_rows = -(-rows // slices)
-        most = max(1, min(_BLOCK_ROWS, _BLOCK_NUMBERS // max(hidden, classes)))
-        block = -(-slice_rows // -(-slice_rows // most))
-        grad_w, grad_b = _slice_grads(readout, slices) if with_grad else (None, None)
-        row_work = hidden * classes
-        threads = _threads.threads_for(
-            rows * row_work * (3 if with_grad else 1), slices, how.num_threads
-        )
-        scratch = _ops.empty((threads, block, classes), h.dtype)
-        scratch_h = _ops.empty((threads, block, hidden), h.dtype) if threshold else None
-        values, value = np.empty(slices), 0.0
-        for start, stop in _threads.segments(slice_rows, slices * row_work):
-            _readout.readout_cross_entropy(
-                scratch, scratch_h, values, grad_h, grad_w, grad_b, h, target, packed,
-                packed_back, bias, how.class_weight, how.seed, threshold, scale, slice_rows,
-                start, stop, slices == 1 or start > 0, threads,
-            )  # fmt: skip
-            for one in values.tolist():
-                value += one
-        if grad_w is not None and grad_b is not None and slices > 1:
-            _ops.column_sums(readout.grad["weight"].reshape(-1), grad_w.reshape(slices, -1))
-            _ops.column_sums(readout.grad["bias"], grad_b)
-        return value * scale, grad_h
 
 
 def _check_parts(layer: Any, readout: Any, embedding: Any) -> None:
@@ -493,20 +424,3 @@ def _check_parts(layer: Any, readout: Any, embedding: Any) -> None:
     for name, part in ("readout", readout), ("embedding", embedding):
         if isinstance(part, Module) and part.dtype != layer.dtype:
             raise TypeError(f"{name} has dtype {part.dtype}, expected {layer.dtype}")
-
-
-def _slice_grads(readout: Linear, slices: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return where each slice adds its gradients; a single one adds to the read-out's own."""
-    grad_w, grad_b = readout.grad["weight"], readout.grad["bias"]
-    if slices == 1:
-        return grad_w[None], grad_b[None]
-    return (
-        _ops.empty((slices, *grad_w.shape), grad_w.dtype),
-        _ops.empty((slices, *grad_b.shape), grad_b.dtype),
-    )
-
-
-def _slices(rows: int, hidden: int, classes: int) -> int:
-    """Return into how many slices the rows of a read-out are cut: a power of two."""
-    most = min(_SLICES, rows * hidden * classes // _SLICE_WORK, 4 * rows // classes)
-    return 1 << max(0, most.bit_length() - 1)
