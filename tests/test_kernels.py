@@ -65,7 +65,7 @@ def native_targets() -> dict[str, list[str]]:
     return ARM_TARGETS if platform.machine() in ("aarch64", "arm64") else {"baseline": []}
 
 
-@pytest.mark.unsanitized  # it builds kernels of its own
+@pytest.mark.slow
 def test_every_kernel_agrees_with_plain_loops_on_the_instruction_set_in_use(tmp_path: Path) -> None:
     in_use = {"baseline", fastrnn.cpu.active()}
     targets = {name: flags for name, flags in native_targets().items() if name in in_use}
