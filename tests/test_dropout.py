@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tolerances import FINITE_DIFFERENCES, assert_within
+from tolerances import FINITE_DIFFERENCES, assert_within, rounding
 
 import fastrnn
 from fastrnn import _threads
 
-RATE = 0.3
+RATE, DRAWS = 0.3, 1000
 
 
 def network(hidden: int = 16, dtype: type = np.float64) -> fastrnn.Network:
@@ -122,3 +122,42 @@ def test_every_step_of_two_trainings_drops_others(monkeypatch) -> None:
     for _ in range(2):
         model.fit("abc" * 100, steps=5, dropout=0.5)
     assert len(set(seeds)) == 10
+
+
+def linear(num_layers: int, **options) -> fastrnn.RNN:
+    """A layer that adds up its inputs, of one unit for each draw."""
+    layer = fastrnn.RNN(1, DRAWS, num_layers, "linear", bias=False, dtype=np.float64, **options)
+    layer.weight_ih_l0, layer.weight_hh_l0 = np.ones((DRAWS, 1)), np.zeros((DRAWS, DRAWS))
+    return layer
+
+
+def assert_dropped(mask: np.ndarray, rate: float) -> None:
+    """Zeros with the rate's share, and elsewhere what makes up for them."""
+    kept = 1 - round(rate * 65536) / 65536
+    assert_within(mask[mask != 0], np.full((mask != 0).sum(), 1 / kept), rounding(np.float64))
+    share = (mask == 0).mean()
+    assert share == pytest.approx(rate, abs=5 * np.sqrt(rate * (1 - rate) / mask.size))
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5])
+def test_between_layers_every_step_drops_others(rate: float) -> None:
+    layer = linear(2, dropout=rate, seed=0)
+    layer.weight_ih_l1, layer.weight_hh_l1 = np.eye(DRAWS), np.zeros((DRAWS, DRAWS))
+    mask, _ = layer(np.ones((5, 4, 1)))
+    assert_dropped(mask, rate)
+    assert len({step.tobytes() for step in mask.reshape(-1, DRAWS)}) == 5 * 4
+    np.testing.assert_array_equal(layer.eval()(np.ones((5, 4, 1)))[0], 1)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5])
+def test_of_states_a_sequence_drops_the_same_at_every_step(rate: float) -> None:
+    layer = linear(1, recurrent_dropout=rate, seed=0)
+    layer.weight_hh_l0 = np.eye(DRAWS)
+    x = np.zeros((4, 6, 1))
+    x[0] = 1  # so that the state is what the masks of the steps since made of it
+    states, _ = layer(x)
+    assert_dropped(states[1], rate)
+    for t in (2, 3):
+        assert_within(states[t], states[1] ** t, rounding(np.float64))
+    assert len({mask.tobytes() for mask in states[1]}) == 6
+    np.testing.assert_array_equal(layer.eval()(x)[0], 1)

@@ -285,3 +285,15 @@ def test_gradients_are_slopes_of_the_reference(options: Combination) -> None:
         got = float((grads[name] * along).sum())
         size = max(1.0, float(np.abs(grads[name] * along).sum()))
         assert abs(got - slope) < 100 * FINITE_DIFFERENCES * size, name
+
+
+@pytest.mark.parametrize("is_list", [False, True], ids=["padded", "list"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_as_many_steps_are_computed_as_the_sequences_have(kind: str, is_list: bool) -> None:
+    case = Case(SIMPLE | {"kind": kind, "num_layers": 1 if kind in JORDAN else 2})
+    lengths = [1, SEQ_LEN, 0, 2, 1]
+    if is_list:
+        case.layer([case.x[:n, b] for b, n in enumerate(lengths)])
+    else:
+        case.layer(case.x, lengths=lengths)
+    assert case.layer._kept().rows.count == sum(lengths)

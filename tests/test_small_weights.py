@@ -313,3 +313,17 @@ def test_an_unknown_name_is_refused(use: str) -> None:
 def test_what_is_no_name_is_refused(use: str) -> None:
     with pytest.raises(TypeError, match="weights must be one of 'float32'"):
         USES[use](np.float32, np.int8)
+
+
+@smaller
+@pytest.mark.parametrize("batch", [1, 3])
+def test_every_layer_of_a_stack_is_rounded(batch: int, weights: str) -> None:
+    layers = [fastrnn.GRU(5, 33, 3, seed=0).eval() for _ in range(2)]
+    for name, value in layers[1].parameters().items():
+        if name.startswith("weight"):
+            setattr(layers[1], name, rounded(value, weights))
+    x = np.random.default_rng(0).standard_normal((6, batch, 5), dtype=np.float32)
+    small, plain = layers[0].stream(batch, weights), layers[1].stream(batch)
+    for x_t in x:
+        assert_within(small.step(x_t), plain.step(x_t).copy(), rounding(np.float32))
+    assert not np.array_equal(layers[0](x)[0][-1], plain.state[-1])

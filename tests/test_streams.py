@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -122,3 +123,19 @@ def test_it_keeps_the_weights_that_its_layer_had(cell: str) -> None:
     np.testing.assert_array_equal(stream.step(x_t), expected)
     assert not np.array_equal(layer.stream().step(x_t), expected)
     assert len(by_name(cell, stream.state, "{}")) == len(STATES[cell])
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+@pytest.mark.parametrize("cell", CELLS)
+def test_it_allocates_nothing_when_told_where_to_write(cell: str, batch_size: int) -> None:
+    stream = LAYERS[cell](3, 500, seed=0).stream(batch_size)
+    x_t, out = np.ones((batch_size, 3), np.float32), np.empty((batch_size, 500), np.float32)
+    stream.step(x_t, out=out)
+    tracemalloc.start()
+    try:
+        for _ in range(100):
+            stream.step(x_t, out=out)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < out.nbytes / 2  # no array: what Python itself takes for a call and its loop
