@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from oracles.sweeps import split_small_problems
 from tolerances import assert_within, rounding
 
 import fastrnn
@@ -59,6 +60,7 @@ def test_every_kind_of_model_learns(name: str) -> None:
     assert model.evaluate(VERSE)["loss"] < 0.6 * model.history[0]["loss"]
 
 
+@split_small_problems
 @pytest.mark.parametrize("name", OPTIONS)
 def test_the_number_of_threads_changes_no_bit(name: str) -> None:
     one, several = trained(name, num_threads=1), trained(name, num_threads=3)

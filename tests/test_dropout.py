@@ -161,3 +161,15 @@ def test_of_states_a_sequence_drops_the_same_at_every_step(rate: float) -> None:
         assert_within(states[t], states[1] ** t, rounding(np.float64))
     assert len({mask.tobytes() for mask in states[1]}) == 6
     np.testing.assert_array_equal(layer.eval()(x)[0], 1)
+
+
+def test_a_layers_own_dropout_follows_its_mode_and_is_drawn_anew() -> None:
+    layer = fastrnn.GRU(5, 8, 2, dropout=0.5, recurrent_dropout=0.5, seed=0)
+    net = fastrnn.Network(layer, fastrnn.Linear(8, 5, seed=1))
+    ids = np.arange(12).reshape(6, 2) % 5
+    losses = {net.loss_and_grad(ids, ids)[0] for _ in range(4)}
+    assert len(losses) == 4
+    assert net.loss_and_grad(ids, ids, seed=3)[0] == net.loss_and_grad(ids, ids, seed=3)[0]
+    layer.eval()
+    losses = {net.loss_and_grad(ids, ids)[0] for _ in range(3)}
+    assert losses == {net.loss(ids, ids)[0]}

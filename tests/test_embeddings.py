@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from oracles.sweeps import DTYPES
+from oracles.sweeps import DTYPES, split_small_problems
 from tolerances import assert_within, rounding
 
 import fastrnn
+from fastrnn import _threads, scoring
+from fastrnn.cells import make_network
 from fastrnn.layers import embedding as embedding_module
 from fastrnn.sampling import generate_ids
 
@@ -166,3 +168,71 @@ def test_few_of_many_tokens_are_read_as_all_would_be(
 
     for few, all_of_them in zip(results(0), results(10**9), strict=True):
         assert_within(few, all_of_them, rounding(np.float32))
+
+
+def test_one_layer_reads_each_embedding_as_what_it_is() -> None:
+    layer = fastrnn.GRU(FEATURES, HIDDEN, seed=0)
+    ids = np.arange(5)
+    for seed in (1, 2, 1):
+        embedding = fastrnn.Embedding(TOKENS, FEATURES, seed=seed)
+        net = fastrnn.Network(layer, fastrnn.Linear(HIDDEN, TOKENS, seed=3), embedding=embedding)
+        expected, _ = fastrnn.Network(layer, net.readout)(embedding(ids))
+        assert_within(net(ids)[0], expected, rounding(np.float32))
+
+
+def test_the_state_that_a_softmax_follows_is_not_it() -> None:
+    layer = fastrnn.Jordan(3, 5, 2, seed=0)
+    x = np.random.default_rng(0).standard_normal((4, 2, 3)).astype(np.float32)
+    _, y_n = layer(x)
+    for outputs in ("all", "last"):
+        _, final = fastrnn.Network(layer, output="softmax")(x, outputs=outputs)
+        np.testing.assert_array_equal(final, y_n)
+
+
+def test_text_of_a_layer_with_batches_first_is_that_of_any() -> None:
+    def network(batch_first: bool) -> fastrnn.Network:
+        layer = fastrnn.GRU(TOKENS, HIDDEN, batch_first=batch_first, seed=0)
+        return fastrnn.Network(layer, fastrnn.Linear(HIDDEN, TOKENS, seed=1))
+
+    one, other = network(False), network(True)
+    prompt = [1, 2, 3, 4]
+    np.testing.assert_array_equal(
+        generate_ids(one, prompt, 6, num_samples=3), generate_ids(other, prompt, 6, num_samples=3)
+    )
+    ids = np.arange(9) % TOKENS
+    parts = [np.concatenate(list(scoring.log_probs(net, ids))) for net in (one, other)]
+    np.testing.assert_array_equal(*parts)
+
+
+def test_a_text_has_no_probability_read_from_its_end() -> None:
+    layer = fastrnn.GRU(TOKENS, HIDDEN, bidirectional=True, seed=0)
+    net = fastrnn.Network(layer, fastrnn.Linear(2 * HIDDEN, TOKENS, seed=1))
+    with pytest.raises(ValueError, match="bidirectional layer reads sequences from their end"):
+        list(scoring.log_probs(net, np.arange(5)))
+
+
+@split_small_problems
+@pytest.mark.parametrize("name", LAYERS)
+def test_no_more_threads_are_used_than_asked_for(name: str, monkeypatch: Any) -> None:
+    net, _, _ = networks(name, np.float32)
+    ids = np.arange(20).reshape(10, 2) % TOKENS
+    ask, used = _threads.threads_for, []
+    monkeypatch.setattr(
+        _threads, "threads_for", lambda *given: used.append(ask(*given)) or used[-1]
+    )
+    fastrnn.set_num_threads(3)
+    try:
+        net.loss_and_grad(ids, ids, num_threads=1)
+        assert set(used) == {1}
+        net.loss_and_grad(ids, ids)
+        assert max(used) > 1
+    finally:
+        fastrnn.set_num_threads(None)
+
+
+@pytest.mark.parametrize("options", [{"proj_size": 4}, {"bidirectional": True}], ids=str)
+def test_a_tied_embedding_has_the_size_of_what_the_layer_puts_out(options: Any) -> None:
+    net = make_network(
+        "lstm", 7, 8, 7, nonlinearity="tanh", dtype=np.float32, seed=0, tied=True, **options
+    )
+    assert net.layer.input_size == net.layer.output_size == net.readout.in_features

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from oracles.options import Combination, all_pairs, pairs
+from oracles.sweeps import split_small_problems
 from tolerances import FINITE_DIFFERENCES, assert_within, rounding
 
 import fastrnn
@@ -54,8 +55,6 @@ def allowed(c: Combination) -> bool:
         and (c["kind"] not in JORDAN or (c["num_layers"] == 1 and not c["bidirectional"]))
         # Without biases, a ReLU of nothing but dropped inputs stands at its kink.
         and ("relu" not in c["kind"] or c["bias"] or c["dropout"] == c["recurrent_dropout"] == 0)
-        # A mask belongs to what a fresh start cuts off: here it is of whole sequences.
-        and (c["recurrent_dropout"] == 0 or c["reset_mask"] in (None, "none"))
     )
 
 
@@ -213,21 +212,21 @@ class Case:
         directions = 1 + self.options["bidirectional"]
         ones = np.ones((run.rows.count, self.layer.output_size))
         return {
-            k: run.rows.spread(dropped_out(ones, share, run.seed + k * directions))
+            k: run.rows.spread(dropped_out(ones, share, run.seed, 2 * k * directions + 1))
             for k in range(1, self.options["num_layers"])
         }
 
     def masks(self) -> dict[str, np.ndarray]:
-        """What the last call multiplied the states of whole sequences with."""
-        if self.options["recurrent_dropout"] == 0:
+        """What the last call multiplied the states of each sequence with."""
+        share = self.options["recurrent_dropout"]
+        if share == 0:
             return {}
-        lengths = np.full(self.batch, SEQ_LEN) if self.lengths is None else self.lengths
-        order = np.argsort(-lengths, kind="stable")
-        of = {}
-        for sweep, saved in zip(self.layer._sweeps, self.layer._kept().sweeps, strict=True):
-            of[sweep.suffix] = np.empty((self.batch, self.layer.state_sizes[0]))
-            of[sweep.suffix][order] = saved.more[1]["mask"]
-        return of
+        ones = np.ones((self.batch, self.layer.state_sizes[0]))
+        seed = self.layer._kept().seed
+        return {
+            sweep.suffix: dropped_out(ones, share, seed, 2 * k + 2)
+            for k, sweep in enumerate(self.layer._sweeps)
+        }
 
     def loss(self, arguments: dict[str, np.ndarray]) -> float:
         """The sum of what the outputs and final states count, by the reference."""
@@ -255,6 +254,7 @@ def test_every_pair_of_options_is_in_the_table() -> None:
                 assert frozenset(pair.items()) in held
 
 
+@split_small_problems
 @pytest.mark.parametrize("options", TABLE, ids=name_of)
 def test_outputs_and_final_states_are_those_of_the_reference(options: Combination) -> None:
     case = Case(options)
@@ -283,6 +283,7 @@ def scale_of(case: Case) -> float:
     return max(1.0, *(float(np.abs(a - b).max()) / eps for a, b in pairs))
 
 
+@split_small_problems
 @pytest.mark.parametrize("options", TABLE, ids=name_of)
 def test_gradients_are_slopes_of_the_reference(options: Combination) -> None:
     case = Case(options | {"dtype": np.float64})
@@ -314,3 +315,99 @@ def test_as_many_steps_are_computed_as_the_sequences_have(kind: str, is_list: bo
     else:
         case.layer(case.x, lengths=lengths)
     assert case.layer._kept().rows.count == sum(lengths)
+
+
+@split_small_problems
+@pytest.mark.parametrize("kind", ["tanh", "lstm", "gru"])
+@pytest.mark.parametrize("lengths", [(90, 61, 2), (90, 45), (33, 33, 33)], ids=str)
+def test_threads_may_be_at_different_blocks_of_projections(kind: str, lengths: Any) -> None:
+    """Of fewer than four sequences, projections of many steps are computed at once."""
+    layer = LAYERS.get(kind, fastrnn.RNN)(64, 64, seed=0).eval()
+    x = np.random.default_rng(0).standard_normal((90, len(lengths), 64), dtype=np.float32)
+    expected, _ = layer(x, lengths=lengths, num_threads=1)
+    for num_threads in (2, 3):
+        for _ in range(5):
+            output, _ = layer(x, lengths=lengths, num_threads=num_threads)
+            np.testing.assert_array_equal(output, expected)
+
+
+def test_sequences_without_steps_end_in_what_they_begin_with() -> None:
+    layer = fastrnn.LSTM(3, 4, 2, bidirectional=True, seed=0)
+    empty = [np.zeros((0, 3), np.float32)] * 2
+    initial = tuple(np.full((4, 2, 4), value, np.float32) for value in (0.5, 0.25))
+    output, final = layer(empty, initial)
+    assert [one.shape for one in output] == [(0, 8), (0, 8)]
+    grad_x, grads = layer.backward(output, *initial)
+    assert [one.shape for one in grad_x] == [(0, 3), (0, 3)]
+    for given, ended, grad in zip(initial, final, grads, strict=True):
+        np.testing.assert_array_equal(ended, given)
+        np.testing.assert_array_equal(grad, given)
+    assert all((grad == 0).all() for grad in layer.grad.values())
+
+
+def test_ids_that_are_not_read_need_be_no_ids() -> None:
+    layer = fastrnn.GRU(5, 4, seed=0)
+    wanted, _ = layer([[1, 2], [3, 0]], lengths=[2, 1])
+    got, _ = layer([[1, 2], [3, -1]], lengths=[2, 1])
+    np.testing.assert_array_equal(got, wanted)
+    with pytest.raises(ValueError, match="x must hold ids from 0 to 4, got -1"):
+        layer([[1, 2], [3, -1]], lengths=[2, 2])
+
+
+def test_ids_that_are_changed_after_a_call_are_not_read_again() -> None:
+    layer, ids = fastrnn.GRU(5, 4, seed=0), np.array([[1], [2]])
+    output, _ = layer(ids)
+    ids[...] = 2**62
+    layer.backward(np.ones_like(output))
+    assert np.flatnonzero(np.abs(layer.grad["weight_ih_l0"]).sum(axis=0)).tolist() == [1, 2]
+
+
+def test_lists_may_mix_integer_types() -> None:
+    layer = fastrnn.RNN(5, 4, seed=0)
+    outputs, _ = layer([np.array([1, 2], np.uint64), np.array([3], np.int8)])
+    expected, _ = layer(np.array([1, 2]))
+    np.testing.assert_array_equal(outputs[0], expected)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        fastrnn.LSTM(64, 128, layer_norm=True, seed=0),
+        fastrnn.GRU(64, 128, recurrent_dropout=0.5, seed=0),
+        fastrnn.LSTM(64, 128, proj_size=100, seed=0),
+    ],
+    ids=["layer_norm", "recurrent_dropout", "projection"],
+)
+def test_nothing_is_kept_for_the_way_back_where_there_is_none(layer: Any) -> None:
+    x = np.zeros((500, 8, 64), np.float32)
+    sizes = []
+    for keep in (False, True):
+        run = layer._forward(x, None, None, keep=keep, seed=1 if keep else None)
+        _, more, _ = run.sweeps[0].more or (None, {}, None)
+        arrays = [run.sweeps[0].h, *more.values()]
+        of_steps = [a for a in arrays if isinstance(a, np.ndarray) and len(a) >= 500]
+        sizes.append(sum(a.nbytes for a in of_steps if a is not run.sweeps[0].x))
+    states = 500 * 8 * 128 * 4
+    assert sizes[0] < 2.5 * states < sizes[1]
+
+
+def test_what_drops_out_in_one_place_does_not_in_the_next_step_of_another() -> None:
+    ones = np.ones((1, 4096), np.float32)
+    masks = [dropped_out(ones, 0.5, seed, place)[0] for seed in range(4) for place in range(5)]
+    for one, other in itertools.combinations(masks, 2):
+        assert 0.4 < float((one == other).mean()) < 0.6
+
+
+def test_a_trace_follows_a_normalised_layer() -> None:
+    layer = fastrnn.RNN(3, 4, layer_norm=True, seed=0)
+    trace = layer.trace(np.random.default_rng(0).standard_normal((5, 3)).astype(np.float32))
+    for step in trace:
+        np.testing.assert_allclose(np.tanh(step.pre_activation), step.state, atol=1e-6)
+
+
+def test_what_an_option_was_is_shown_unless_it_is_as_usual() -> None:
+    shown = repr(fastrnn.LSTM(3, 4, 2, proj_size=2, forget_bias=0.0, dropout=0.5, seed=0))
+    assert shown == (
+        "LSTM(3, 4, proj_size=2, forget_bias=0.0, num_layers=2, dropout=0.5, dtype=float32)"
+    )
+    assert repr(fastrnn.LSTM(3, 4)) == "LSTM(3, 4, dtype=float32)"

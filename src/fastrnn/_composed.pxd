@@ -43,10 +43,11 @@ cdef enum:
     BUFFERS
 
 # What both ways share: ``recurrent`` is the size of the state that is fed back, ``columns`` the
-# gates of W_hh, which stand at the end of a row of ``width``.
+# gates of W_hh, which stand at the end of a row of ``width``. Unless ``kept``, what is between the
+# input and the states has a row for each sequence, and not for each step of it.
 cdef struct Args:
     Rows rows
-    bint single
+    bint single, kept
     Cell cell
     fr_nonlinearity nonlinearity, output
     Py_ssize_t steps, hidden, recurrent, inputs, width, columns, t0, t1

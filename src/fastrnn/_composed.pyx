@@ -82,9 +82,9 @@ cdef inline floating *at(const Args *a, int name, Py_ssize_t row, Py_ssize_t siz
     return NULL if a.buffers[name] == NULL else &(<floating *>a.buffers[name])[row * size]
 
 
-cdef void project_input(const Args *a, floating *row, Py_ssize_t r,
+cdef void project_input(const Args *a, floating *row, Py_ssize_t r, Py_ssize_t k,
                         Py_ssize_t count) noexcept nogil:
-    """row (count, width) from the input's rows from r on."""
+    """row (count, width) from the input's rows from r on; norms are kept from row k on."""
     cdef Py_ssize_t i, j, width = a.width, columns = a.columns
     cdef const floating *bias = <const floating *>a.buffers[BIAS]
     cdef const floating *gain = <const floating *>a.buffers[GAIN_IH]
@@ -101,10 +101,10 @@ cdef void project_input(const Args *a, floating *row, Py_ssize_t r,
         return
     k_gemm(row, width, <const floating *>at(a, X, r, a.inputs, row), a.inputs,
            <const floating *>a.buffers[PACKED_IH], <const floating *>NULL, count, columns, a.inputs)
-    k_normalise(at(a, NORMAL_IH, r, columns, row), at(a, SPREAD_IH, r, 1, row),
+    k_normalise(at(a, NORMAL_IH, k, columns, row), at(a, SPREAD_IH, k, 1, row),
                 <const floating *>row, width, count, columns)
     for i in range(count):
-        normal = at(a, NORMAL_IH, r + i, columns, row)
+        normal = at(a, NORMAL_IH, k + i, columns, row)
         for j in range(columns):
             row[i * width + j] = gain[j] * normal[j] + bias[j]
         for j in range(columns, width):
@@ -161,20 +161,21 @@ cdef void forward_step(const Args *a, floating *tag, Py_ssize_t s, Py_ssize_t b0
                        Py_ssize_t b1) noexcept nogil:
     cdef Py_ssize_t hidden = a.hidden, count = b1 - b0
     cdef Py_ssize_t r = first_row(&a.rows, s) + b0, prev = row_before(&a.rows, s) + b0
-    cdef Py_ssize_t new = a.rows.batch + r
+    cdef Py_ssize_t new = a.rows.batch + r, k = r if a.kept else b0
+    cdef Py_ssize_t c_prev = prev if a.kept else b0, c_new = new if a.kept else b0
     cdef floating *row = at(a, ROW, b0, a.width, tag)
     cdef floating *state = at(a, STATES, new, a.recurrent, tag)
-    cdef floating *h = state if a.buffers[INNER] == NULL else at(a, INNER, r, hidden, tag)
-    project_input(a, row, r, count)
-    add_recurrence(a, row, r, prev, b0, count)
-    cell_forward(a.cell, a.nonlinearity, h, at(a, C, new, hidden, tag),
-                 at(a, GATES, r, a.width, tag),
+    cdef floating *h = state if a.buffers[INNER] == NULL else at(a, INNER, k, hidden, tag)
+    project_input(a, row, r, k, count)
+    add_recurrence(a, row, k, prev, b0, count)
+    cell_forward(a.cell, a.nonlinearity, h, at(a, C, c_new, hidden, tag),
+                 at(a, GATES, k, a.width, tag),
                  <const floating *>row, a.width, NULL, <const floating *>NULL,
                  <const floating *>NULL, 0, <const floating *>at(a, STATES, prev, hidden, tag),
-                 <const floating *>at(a, C, prev, hidden, tag), <const floating *>NULL, count,
+                 <const floating *>at(a, C, c_prev, hidden, tag), <const floating *>NULL, count,
                  hidden, 0, hidden, False)
     if a.buffers[GAIN_C] != NULL:
-        show_normal_c(a, h, r, new, count)
+        show_normal_c(a, h, k, c_new, count)
     if a.buffers[INNER] != NULL:
         k_gemm(state, a.recurrent, <const floating *>h, hidden,
                <const floating *>a.buffers[PACKED_OUT],
@@ -342,10 +343,10 @@ cdef class Loop:
     def __cinit__(self, bint single, int cell, int nonlinearity, int output, Py_ssize_t batch,
                   const int64_t[::1] starts, const int64_t[::1] before, Py_ssize_t steps,
                   Py_ssize_t hidden, Py_ssize_t recurrent, Py_ssize_t inputs, Py_ssize_t width,
-                  Py_ssize_t columns):
+                  Py_ssize_t columns, bint kept):
         memset(&self.args, 0, sizeof(self.args))
         self._owned = {"starts": starts, "before": before}
-        self.args.single = single
+        self.args.single, self.args.kept = single, kept
         self.args.cell, self.args.nonlinearity = <Cell>cell, <fr_nonlinearity>nonlinearity
         self.args.output = <fr_nonlinearity>output
         self.args.rows = rows_of(batch, starts, before)

@@ -85,18 +85,22 @@ cdef struct ForwardArgs:
 
 cdef void project_steps(const ForwardArgs *a, floating *projection, Py_ssize_t t, Py_ssize_t stop,
                         Py_ssize_t b0, Py_ssize_t b1) noexcept nogil:
-    """The projections of sequences b0 to b1 in steps t to stop, in a's rows from t's first on."""
-    cdef Py_ssize_t s, inputs = a.inputs, width = a.width, first = first_row(&a.rows, t), row
+    """The projections of sequences b0 to b1 in steps t to stop, ``batch`` rows for each step.
+
+    Also where fewer have a step: threads share the buffer and are at different blocks of steps.
+    """
+    cdef Py_ssize_t s, inputs = a.inputs, width = a.width, batch = a.rows.batch, row
     cdef const floating *x = <const floating *>a.x
     cdef const floating *bias = <const floating *>a.bias
-    if b0 == 0 and b1 >= sequences(&a.rows, t):
-        project(FR_STORED_REAL, projection, width, &x[first * inputs], inputs,
-                <const floating *>a.packed_ih, bias, a.columns, first_row(&a.rows, stop) - first)
+    if b1 - b0 == batch and sequences(&a.rows, stop - 1) == batch:
+        row = first_row(&a.rows, t)
+        project(FR_STORED_REAL, projection, width, &x[row * inputs], inputs,
+                <const floating *>a.packed_ih, bias, a.columns, (stop - t) * batch)
         return
     for s in range(t, stop):
         row = first_row(&a.rows, s) + b0
-        project(FR_STORED_REAL, &projection[(row - first) * width], width, &x[row * inputs], inputs,
-                <const floating *>a.packed_ih, bias, a.columns,
+        project(FR_STORED_REAL, &projection[((s - t) * batch + b0) * width], width,
+                &x[row * inputs], inputs, <const floating *>a.packed_ih, bias, a.columns,
                 min(b1, sequences(&a.rows, s)) - b0)
 
 
@@ -117,7 +121,7 @@ cdef void forward_step(const ForwardArgs *a, floating *h, Py_ssize_t s, Py_ssize
         c_prev = &(<floating *>a.c)[(prev if a.kept_c else b0) * hidden]
         c_new = &(<floating *>a.c)[(new if a.kept_c else b0) * hidden]
     if a.together:
-        input = &(<const floating *>a.projection)[(at - first_row(&a.rows, from_step)) * width]
+        input = &(<const floating *>a.projection)[((s - from_step) * a.rows.batch + b0) * width]
     else:
         input = <const floating *>a.bias if a.has_x else <const floating *>a.token_rows
     cell_forward(a.cell, a.nonlinearity, &h[new * hidden], c_new, kept, input,

@@ -18,6 +18,7 @@ from fastrnn._dispatch cimport (
     k_gemm_tn,
     k_normalise,
     k_normalise_back,
+    k_scatter_rows,
 )
 from fastrnn._kernels cimport fr_fpmode_flush, fr_fpmode_restore, fr_nonlinearity, fr_stored
 from fastrnn._team cimport STRIPE, run_parts, stripes
@@ -260,6 +261,14 @@ def dropout(floating[:, ::1] out, const floating[:, ::1] x, uint64_t seed, int32
     """out = x with threshold / 65536 of it dropped, the rest scaled up; out may be x."""
     with nogil:
         k_dropout(&out[0, 0], &x[0, 0], seed, 0, x.shape[0], x.shape[1], threshold)
+
+
+def scatter_rows(floating[:, ::1] out, const int64_t[::1] ids, const floating[:, :] a):
+    """out[ids[i]] += a[i], row after row; the columns of a are contiguous."""
+    with nogil:
+        k_scatter_rows(&out[0, 0], out.shape[1], &a[0, 0],
+                       a.strides[0] // <Py_ssize_t>sizeof(floating), &ids[0], a.shape[0],
+                       a.shape[1])
 
 
 def normalise(floating[:, ::1] normal, floating[::1] spread, const floating[:, ::1] x):

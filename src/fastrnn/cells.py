@@ -101,8 +101,9 @@ def make_network(
     """
     layer_seed, readout_seed, embedding_seed = np.random.SeedSequence(seed).generate_state(3)
     features = input_size if embedding_size is None else embedding_size
-    if tied and embedding_size is None:
-        features = hidden_size
+    if tied and embedding_size is None:  # what the layer puts out
+        features = options.get("proj_size") or hidden_size
+        features *= 2 if options.get("bidirectional") else 1
     layer = make_layer(
         cell, features, hidden_size, nonlinearity=nonlinearity, dtype=dtype,
         seed=int(layer_seed), output_size=output_size, **options,

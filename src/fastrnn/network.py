@@ -208,9 +208,9 @@ class Network:
             )  # fmt: skip
             h = layer._features(run) if outputs == "all" else layer._last_features(run)
             y = h if self._readout is None else self._readout._forward(h, num_threads)
+            final = layer._state_of(layer._final(run))  # before a softmax in place of states
         if self.output == "softmax" and len(y):
             _ops.softmax(y)
-        final = layer._state_of(layer._final(run))
         if outputs == "all":
             return run.form.given(run.rows.spread(y)), final
         return y if run.form.batched else y[0], final
@@ -281,7 +281,7 @@ class Network:
         reduction: str = "mean",
         outputs: str = "all",
         dropout: float = 0.0,
-        seed: int = 0,
+        seed: int | None = None,
         class_weight: Any = None,
         lengths: Any = None,
         reset_mask: Any = None,
@@ -300,9 +300,9 @@ class Network:
             In [0, 1): the share of the states that is dropped before the read-out, the rest being
             scaled up by 1 / (1 - dropout), and that between layers unless the layer has its own;
             of cross-entropy only.
-        seed : int
-            Of the choice what to drop, there and between layers; the same for any number of
-            threads.
+        seed : int, optional
+            Of the choice what to drop, there and in the layer, if that is in training mode; the
+            same for any number of threads. The layer draws one, another each time, unless given.
 
         Examples
         --------
@@ -313,6 +313,8 @@ class Network:
         (4,)
         """
         dropout = _check.number("dropout", dropout, minimum=0, below=1)
+        if seed is None:
+            seed = self.layer._next_seed() if dropout > 0 or self.layer._drops else 0
         seed = _check.integer("seed", seed, 0, _check.MAX_SEED)
         if dropout > 0 and loss != "cross_entropy":
             raise ValueError(f'dropout needs loss "cross_entropy", got loss {loss!r}')
@@ -323,7 +325,8 @@ class Network:
         with _threads.call:
             run = layer._forward(
                 x, h_0, num_threads, keep=True, workspace=workspace, lengths=lengths,
-                reset_mask=reset_mask, seed=seed, dropout=dropout, table=self._table,
+                reset_mask=reset_mask, seed=seed if layer.training else None, dropout=dropout,
+                table=self._table,
             )  # fmt: skip
             value, grad = self._loss(run, target, how, workspace, with_grad=True)
             final = layer._final(run)

@@ -37,6 +37,7 @@ def log_probs(
     weights : {"float32", "bfloat16", "int8"}, optional
         Go token by token with these weights, as :func:`fastrnn.sampling.generate_ids` does.
     """
+    network.layer._require_one_direction()
     size = max(1, min(_CHUNK, _CHUNK_LOGITS // network.out_features))
     state, stepper = None, None
     if weights is not None:
@@ -47,5 +48,5 @@ def log_probs(
         if stepper is not None:
             yield stepper.log_probs(read, targets)
             continue
-        logits, state = network(read[:, np.newaxis], state, num_threads=num_threads)
-        yield _ops.log_probs(logits[:, 0], targets)
+        logits, state = network(read, state, num_threads=num_threads)
+        yield _ops.log_probs(logits, targets)

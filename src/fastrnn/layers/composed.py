@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from fastrnn import _gradients, _ops, _team, _threads
+from fastrnn import _gradients, _ops, _threads
 from fastrnn._cells import Cells
 from fastrnn._composed import Loop
 from fastrnn.layers.embedding import Tokens
+from fastrnn.layers.module import add_product
 from fastrnn.layers.packed import Packed
 from fastrnn.layers.rows import Rows
 from fastrnn.layers.sweep import Reached, Saved, Sweep
@@ -23,15 +24,20 @@ from fastrnn.layers.workspace import Workspace
 # Whether a number is dropped is decided by 16 random bits.
 DROPOUT_STEPS = 1 << 16
 
-# Between the seeds of what is dropped within sweeps and those of what is between layers.
-_WITHIN = 1 << 32
+# Trainings count their seeds: those of one step in different places must not be those of others.
+_BETWEEN_PLACES = 0x9E3779B97F4A7C15
 
 
-def dropped_out(rows: np.ndarray, share: float, seed: int) -> np.ndarray:
-    """Return rows with a share of them zero, the rest scaled up."""
+def dropped_out(rows: np.ndarray, share: float, seed: int, place: int) -> np.ndarray:
+    """Return rows with a share of them zero, the rest scaled up.
+
+    ``place`` says where in a network: 0 is before the read-out, 2 k + 1 before layer k and 2 k + 2
+    within its cells, counting directions.
+    """
     out = _ops.empty(rows.shape, rows.dtype)
     if rows.size:
-        _ops.dropout(out, rows, seed % 2**64, dropout_threshold(share))
+        mixed = (seed + place * _BETWEEN_PLACES) % 2**64
+        _ops.dropout(out, rows, mixed, dropout_threshold(share))
     return out
 
 
@@ -88,30 +94,54 @@ class ComposedSweep(Sweep):
         tokens: Tokens,
     ) -> Saved:
         """Run over all steps; see `Sweep.forward`."""
-        layer, size = self._layer, self._fed_back
-        batch, count = rows.batch, rows.count
-        buffers = self._buffers(packed, batch, count)
+        layer = self._layer
+        masked = seed is not None and layer.recurrent_dropout > 0
+        if not masked and self._is_plain:
+            return super().forward(
+                packed, rows, x, initial, keep, num_threads, workspace, seed, tokens
+            )
+        buffers = self._buffers(packed, rows.batch, rows.count, keep)
         rows.begin(buffers["states"], initial[0], self.backwards)
         if self._has_c:
             rows.begin(buffers["c"], initial[1], self.backwards)
-        if seed is not None and layer.recurrent_dropout > 0:
-            ones = np.ones((batch, size), layer.dtype)
-            mask_seed = seed + _WITHIN + layer._sweeps.index(self)
-            buffers["mask"] = dropped_out(ones, layer.recurrent_dropout, mask_seed)
+        if seed is not None and masked:
+            buffers["mask"] = self._mask(rows, seed)
+        normal_tokens = None
         if x.ndim == 2:
             buffers |= {"x": x, "packed_ih": packed.ih}
         else:
-            buffers |= {"ids": x} | self._token_rows(packed, tokens)
-        loop = self._loop(rows, buffers)
+            buffers["ids"] = x
+            buffers["token_rows"], normal_tokens = self._token_rows(packed, tokens, num_threads)
+        loop = self._loop(rows, buffers, keep)
         self._run(loop.forward, rows, num_threads, backwards=False)
-        more = (loop, buffers)
+        more = (loop, buffers, normal_tokens)
         return Saved(x, buffers["states"], buffers.get("c"), buffers.get("gates"), more)
 
-    def _buffers(self, packed: Packed, batch: int, count: int) -> dict[str, Any]:
-        """Return what the loop forward takes but the input, for ``count`` rows."""
+    @property
+    def _is_plain(self) -> bool:
+        """Whether nothing but a mask keeps its steps from being those of a plain sweep."""
+        return not self._layer.layer_norm and not self._layer._projects
+
+    def _mask(self, rows: Rows, seed: int) -> np.ndarray:
+        """Return what states are multiplied with, the same for all pieces of a sequence."""
+        layer = self._layer
+        sequences = rows.batch if rows.sequence is None else int(rows.sequence.max()) + 1
+        ones = np.ones((sequences, self._fed_back), layer.dtype)
+        place = 2 * layer._sweeps.index(self) + 2
+        mask = dropped_out(ones, layer.recurrent_dropout, seed, place)
+        return mask if rows.sequence is None else mask[rows.sequence]
+
+    def _buffers(self, packed: Packed, batch: int, count: int, keep: bool) -> dict[str, Any]:
+        """Return what the loop forward takes but the input, for ``count`` rows.
+
+        Without ``keep``, what is in between has room for a step alone.
+        """
         layer, hidden, size = self._layer, self._layer.hidden_size, self._fed_back
+        states = batch + count
+        if not keep:
+            count = batch
         buffers: dict[str, Any] = {
-            "states": self._empty(batch + count, size),
+            "states": self._empty(states, size),
             "passed": self._empty(count, size),
             "row": self._empty(batch, self._width),
             "product": self._empty(batch, self._columns),
@@ -119,7 +149,7 @@ class ComposedSweep(Sweep):
             "bias": packed.bias,
         }
         if self._has_c:
-            buffers["c"] = self._empty(batch + count, hidden)
+            buffers["c"] = self._empty(states if keep else batch, hidden)
         if layer._has_gates:
             buffers["gates"] = self._empty(count, self._width)
         if layer._projects:
@@ -130,20 +160,20 @@ class ComposedSweep(Sweep):
             buffers |= self._norms(count)
         return buffers
 
-    def _loop(self, rows: Rows, buffers: dict[str, Any]) -> Loop:
+    def _loop(self, rows: Rows, buffers: dict[str, Any], keep: bool) -> Loop:
         layer = self._layer
         loop = Loop(
             layer.dtype == np.float32, layer._cell, layer._f, layer._output_f, rows.batch,
             rows.starts, rows.before, rows.steps, layer.hidden_size, self._fed_back,
-            self.input_size, self._width, self._columns,
+            self.input_size, self._width, self._columns, keep,
         )  # fmt: skip
-        loop.take(**{name: array for name, array in buffers.items() if name != "normal_tokens"})
+        loop.take(**buffers)
         return loop
 
     def add_to(self, cells: Cells, packed: Packed, stored: int, tokens: Tokens) -> None:
         """Add its cell to those of a stream."""
         layer = self._layer
-        if not layer.layer_norm and not layer._projects:
+        if self._is_plain:
             super().add_to(cells, packed, stored, tokens)
             return
         if stored:
@@ -151,15 +181,15 @@ class ComposedSweep(Sweep):
                 "weights can be stored smaller only for layers without layer normalisation and "
                 "projections"
             )
-        buffers = self._buffers(packed, cells.capacity, cells.capacity)
+        buffers = self._buffers(packed, cells.capacity, cells.capacity, keep=True)
         # Those that are views of the parameters would follow them.
         for name in ("gain_hh", "gain_c", "bias_c", "bias_out"):
             if buffers.get(name) is not None:
                 buffers[name] = buffers[name].copy()
         buffers["packed_ih"] = packed.ih
         if self._is_first:
-            buffers |= self._token_rows(packed, tokens)
-        loop = self._loop(Rows(1, cells.capacity), buffers)
+            buffers["token_rows"], _ = self._token_rows(packed, tokens, None)
+        loop = self._loop(Rows(1, cells.capacity), buffers, True)
         states = [buffers["states"], buffers["c"]] if self._has_c else [buffers["states"]]
         cells.add_composed(loop, states, layer.hidden_size, self._fed_back)
 
@@ -187,18 +217,25 @@ class ComposedSweep(Sweep):
             norms |= {"normal_c": self._empty(count, hidden), "spread_c": self._empty(count)}
         return norms
 
-    def _token_rows(self, packed: Packed, tokens: Tokens) -> dict[str, Any]:
-        """Return what each token and the biases give, and the norms of it."""
+    def _token_rows(
+        self, packed: Packed, tokens: Tokens, num_threads: int | None
+    ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray] | None]:
+        """Return what each token and the biases give, and the normalised part of it."""
         gain = self._view("weight_norm_ih")
         if gain is None:
-            return {"token_rows": packed.rows_of(tokens)}
-        of_tokens = packed.of_tokens(tokens)
+            return packed.rows_of(tokens, num_threads), None
+        return packed.kept_for(tokens, lambda: self._normed_rows(packed, tokens, num_threads, gain))
+
+    def _normed_rows(
+        self, packed: Packed, tokens: Tokens, num_threads: int | None, gain: np.ndarray
+    ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+        of_tokens = packed.of_tokens(tokens, num_threads)
         normal, spread = self._empty(*of_tokens.shape), self._empty(len(of_tokens))
         _ops.normalise(normal, spread, of_tokens)
         rows = self._empty(len(of_tokens), self._width)
         rows[...] = packed.bias
         rows[:, : self._columns] += self._in_row_order(gain) * normal
-        return {"token_rows": rows, "normal_tokens": (normal, spread)}
+        return rows, (normal, spread)
 
     def backward(
         self,
@@ -212,8 +249,12 @@ class ComposedSweep(Sweep):
         tokens: Tokens,
     ) -> Reached:
         """Add to the parameters' gradients; see `Sweep.backward`."""
+        if saved.more is None:
+            return super().backward(
+                packed, rows, saved, grad_output, grad_final, num_threads, workspace, tokens
+            )
         layer, hidden, count = self._layer, self._layer.hidden_size, rows.count
-        loop, buffers = saved.more
+        loop, buffers, _ = saved.more
         carry = self._carry(rows, grad_final)
         grad_last = rows.grad_last(grad_output, grad_final[0], self.backwards)
         back = {
@@ -241,10 +282,11 @@ class ComposedSweep(Sweep):
             reached = Reached(dz, dz[:, :columns], dz[:, -columns:], carry, grad_last)
         else:
             dz_hh: Any = back["dz_hh"]
-            dz_ih = self._normed_grads(packed, saved.x, buffers, back, tokens)
+            dz_ih = self._normed_grads(packed, saved, back, num_threads, tokens)
             reached = Reached(dz, dz_ih, dz_hh, carry, grad_last)
         if layer._projects and count:
-            self._add_product(self._grad(f"weight_{layer._out}"), back["dy"], buffers["inner"])
+            grad_out = self._grad(f"weight_{layer._out}")
+            add_product(grad_out, back["dy"], buffers["inner"], num_threads)
             if layer._out_bias:
                 _ops.column_sums(self._grad(f"bias_{layer._out}"), back["dy"])
         return reached
@@ -257,31 +299,24 @@ class ComposedSweep(Sweep):
             for segment in reversed(segments) if backwards else segments:
                 loop(*segment, threads)
 
-    def _add_product(self, grad: np.ndarray, a: Any, b: np.ndarray) -> None:
-        """Add a^T b to a gradient."""
-        row_work = grad.size
-        for start, stop in _threads.segments(len(b), row_work):
-            stripes = _team.stripe_count(len(grad))
-            threads = _threads.threads_for((stop - start) * row_work, stripes, None)
-            _ops.gemm_tn(grad, a[start:stop], b[start:stop], threads)
-
     def _normed_grads(
         self,
         packed: Packed,
-        x: np.ndarray,
-        buffers: dict[str, Any],
+        saved: Saved,
         back: dict[str, Any],
+        num_threads: int | None,
         tokens: Tokens,
     ) -> np.ndarray:
         """Add to the gradients of a layer with normalisation; return that of W_ih x."""
-        layer, columns, dz = self._layer, self._columns, back["dz"]
+        layer, columns, dz, x = self._layer, self._columns, back["dz"], saved.x
+        _, buffers, normal_tokens = saved.more
         blocks = layer._input_blocks, layer._hidden_blocks
         hidden, grad = layer.hidden_size, self._grad
         if not len(dz):
             return dz[:, :columns]
         of_ih, of_hh = dz[:, :columns], dz[:, -columns:]
         grad("weight_norm_hh")[...] += (of_hh * buffers["normal_hh"]).sum(axis=0)
-        self._add_product(grad("weight_hh"), back["dz_hh"], buffers["passed"])
+        add_product(grad("weight_hh"), back["dz_hh"], buffers["passed"], num_threads)
         if self._has_c:
             shown = back["d_normal_c"]
             grad("weight_norm_c")[...] += (shown * buffers["normal_c"]).sum(axis=0)
@@ -290,9 +325,9 @@ class ComposedSweep(Sweep):
         _ops.column_sums(sums, dz)
         gain, dz_ih = buffers["gain_ih"], np.empty((len(dz), 0), dz.dtype)
         if x.ndim == 1:
-            normal, spread = buffers["normal_tokens"]
+            normal, spread = normal_tokens
             of_tokens = np.zeros(normal.shape, dz.dtype)
-            np.add.at(of_tokens, x, of_ih)
+            _ops.scatter_rows(of_tokens, x, of_ih)
             gain_sums = (of_tokens * normal).sum(axis=0)
             per_token = self._empty(*of_tokens.shape)
             _ops.normalise_back(per_token, normal, spread, of_tokens, gain)
@@ -307,17 +342,17 @@ class ComposedSweep(Sweep):
             of = slice(row * hidden, (row + n) * hidden)
             grad("weight_norm_ih")[at] += gain_sums[of]
             if token_grads is None:
-                self._add_product(grad("weight_ih")[at], np.ascontiguousarray(dz_ih[:, of]), x)
+                add_product(grad("weight_ih")[at], dz_ih[:, of], x, num_threads)
         _gradients.share_sums(
             sums, token_grads if tokens.one_hot else None, grad("weight_ih"),
             grad("bias_ih") if layer.bias else None, grad("bias_hh") if layer.bias else None,
             hidden, *blocks,
         )  # fmt: skip
         if token_grads is not None and not tokens.one_hot:
-            self._token_grads(packed, token_grads, tokens)
+            self._token_grads(packed, token_grads, tokens, num_threads)
         return dz_ih
 
     def _through_mask(self, saved: Saved, grad: np.ndarray) -> None:
-        mask = saved.more[1].get("mask")
+        mask = None if saved.more is None else saved.more[1].get("mask")
         if mask is not None:
             grad *= mask[: len(grad)]

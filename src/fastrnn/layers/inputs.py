@@ -90,10 +90,12 @@ def checked(
     tokens: int | None,
     dtype: np.dtype,
     batch_first: bool,
+    keep_ids: bool,
 ) -> Inputs:
     """Return a layer's input as rows; :class:`fastrnn.RNN` says what it may be.
 
-    With ``tokens`` it is ids of so many and nothing else.
+    With ``tokens`` it is ids of so many and nothing else. Ids that are to be kept are copied: those
+    that the caller changed before they are read again would reach beyond arrays.
     """
     listed = None
     if is_list_of_arrays(x):
@@ -102,14 +104,12 @@ def checked(
         listed, x = _checked_list(x, input_size, batch_first)
     array = _check.as_array("x", x)
     is_ids = array.dtype.kind in "iu" and array.ndim in (1, 2)
-    if is_ids:
-        array = _check.token_ids("x", array, tokens or input_size)
-    elif tokens is not None:
+    if not is_ids and tokens is not None:
         raise ValueError(
             f"x must be integer ids (seq_len, batch) or (seq_len,), which are embedded, "
             f"got {_show(array)}"
         )
-    else:
+    if not is_ids:
         array = _checked_floats(x, array, input_size, dtype)
     if array.size == 0 and listed is None:
         _check.not_empty("x", array)
@@ -122,7 +122,11 @@ def checked(
         counts = _checked_lengths(lengths, steps, batch)
     fresh = None if reset_mask is None else _checked_mask(reset_mask, form)
     rows = rows_of(steps, batch, counts, fresh)
-    return Inputs(np.ascontiguousarray(rows.gather(form.taken(array))), rows, form)
+    values = np.ascontiguousarray(rows.gather(form.taken(array)))
+    if is_ids:  # only those that are read need be ids
+        values = _check.token_ids("x", values, tokens or input_size)
+        values = values.copy() if keep_ids else values
+    return Inputs(values, rows, form)
 
 
 def _checked_list(x: Any, input_size: int, batch_first: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -144,7 +148,15 @@ def _checked_list(x: Any, input_size: int, batch_first: bool) -> tuple[np.ndarra
             raise ValueError(
                 f"x[{b}] has {array.shape[1]} features, expected input_size = {input_size}"
             )
-    return np.array([len(array) for array in x], np.int64), padded(list(x), batch_first)
+    arrays = [_as_int64(f"x[{b}]", array) for b, array in enumerate(x)] if ids else list(x)
+    return np.array([len(array) for array in x], np.int64), padded(arrays, batch_first)
+
+
+def _as_int64(name: str, ids: np.ndarray) -> np.ndarray:
+    """Return ids of any integer type as one, so that arrays of several need no common one."""
+    if ids.size:
+        _check.integer(f"the largest of {name}", int(ids.max()), -(2**63), 2**63 - 1)
+    return ids.astype(np.int64)
 
 
 def _show(array: np.ndarray) -> str:

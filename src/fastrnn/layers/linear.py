@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from fastrnn import _check, _ops, _team, _threads
-from fastrnn.layers.module import Module, product
+from fastrnn import _check, _ops, _threads
+from fastrnn.layers.module import Module, add_product, product
 
 
 class Linear(Module):
@@ -137,10 +137,6 @@ class Linear(Module):
         grad_x = _ops.empty(x.shape, self.dtype)
         product(grad_x, grad_y, self._packed()[1], num_threads)
 
-        stripes = _team.stripe_count(self.out_features)
-        row_work = self.in_features * self.out_features
-        threads = _threads.threads_for(len(rows_x) * row_work, stripes, num_threads)
-        for start, stop in _threads.segments(len(rows_x), row_work):
-            _ops.gemm_tn(self.grad["weight"], rows_y[start:stop], rows_x[start:stop], threads)
+        add_product(self.grad["weight"], rows_y, rows_x, num_threads)
         _ops.column_sums(self.grad["bias"], rows_y)
         return grad_x

@@ -95,7 +95,7 @@ class LSTM(Recurrent):
     ((7, 2, 5), (1, 2, 5), (1, 2, 5))
     """
 
-    options: ClassVar[tuple[str, ...]] = ("proj_size", "forget_bias")
+    options: ClassVar[tuple[str, ...]] = ("forget_bias",)
     state_names: ClassVar[tuple[str, ...]] = ("h_0", "c_0")
     _fixed: ClassVar[frozenset[str]] = Recurrent._fixed | {"forget_bias", "proj_size"}
 
@@ -136,6 +136,10 @@ class LSTM(Recurrent):
         )  # fmt: skip
         if self.forget_bias is not None:
             self._set_forget_bias(self.forget_bias)
+
+    def _changed_options(self) -> dict[str, Any]:
+        projected = {"proj_size": self.proj_size} if self.proj_size else {}
+        return projected | super()._changed_options()
 
     @property
     def state_sizes(self) -> tuple[int, ...]:

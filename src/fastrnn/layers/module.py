@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from fastrnn import _check, _ops, _threads
+from fastrnn import _check, _ops, _team, _threads
 
 Self = TypeVar("Self", bound="Module")
 
@@ -261,6 +261,14 @@ def _read_only(view: np.ndarray) -> np.ndarray:
     view = view.view()
     view.flags.writeable = False
     return view
+
+
+def add_product(grad: np.ndarray, a: np.ndarray, b: np.ndarray, num_threads: int | None) -> None:
+    """Add a^T b to a gradient, its rows split over threads; the columns of a are contiguous."""
+    a, row_work = np.ascontiguousarray(a), grad.size
+    threads = _threads.threads_for(len(b) * row_work, _team.stripe_count(len(grad)), num_threads)
+    for start, stop in _threads.segments(len(b), row_work):
+        _ops.gemm_tn(grad, a[start:stop], b[start:stop], threads)
 
 
 def product(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastrnn import _ops
-from fastrnn.layers.embedding import Tokens
+from fastrnn.layers.embedding import Table, Tokens
 from fastrnn.layers.module import product
 
 # Where blocks of gates stand in a row of pre-activations, and where in a parameter: (first gate in
@@ -54,7 +54,7 @@ class Packed:
         self.weight_out: np.ndarray | None = None  # what the state is projected with
         self._gates = gates
         self._input_blocks = input_blocks
-        self._embedded: tuple[int, np.ndarray] | None = None
+        self._kept: tuple[Table | None, Any] | None = None
         self._small: dict[tuple[str, int], np.ndarray] = {}
         self.bias = row
 
@@ -134,24 +134,33 @@ class Packed:
         rows[:, projected:] = self.bias[projected:]
         return rows
 
-    def rows_of(self, tokens: Tokens) -> np.ndarray:
+    def rows_of(self, tokens: Tokens, num_threads: int | None) -> np.ndarray:
         """Return the same for tokens as a call has them."""
         if tokens.one_hot:
             rows: np.ndarray = self.token_rows
             return rows
-        version = None if tokens.table is None else tokens.table.version
-        kept = self._embedded
-        if tokens.chosen is None and kept is not None and kept[0] == version:
-            return kept[1]
-        of_tokens = self.of_tokens(tokens)
+        return self.kept_for(tokens, lambda: self._with_bias(tokens, num_threads))
+
+    def kept_for(self, tokens: Tokens, compute: Callable[[], Any]) -> Any:
+        """Return what is computed for all tokens, kept until another table or version is asked for.
+
+        What is for a few chosen ones is not kept.
+        """
+        if tokens.chosen is not None:
+            return compute()
+        kept = self._kept
+        if kept is None or not _same(kept[0], tokens.table):
+            kept = self._kept = tokens.table, compute()
+        return kept[1]
+
+    def _with_bias(self, tokens: Tokens, num_threads: int | None) -> np.ndarray:
+        of_tokens = self.of_tokens(tokens, num_threads)
         rows = _ops.empty((len(of_tokens), len(self.bias)), of_tokens.dtype)
         rows[...] = self.bias
         rows[:, : of_tokens.shape[1]] += of_tokens
-        if tokens.chosen is None and version is not None:
-            self._embedded = version, rows
         return rows
 
-    def of_tokens(self, tokens: Tokens) -> np.ndarray:
+    def of_tokens(self, tokens: Tokens, num_threads: int | None) -> np.ndarray:
         """Return what W_ih gives for each token, its gates in the order of a row."""
         if tokens.table is None:
             weight = self.ordered_ih()
@@ -159,8 +168,14 @@ class Packed:
             return np.ascontiguousarray(of_ids.T)
         vectors = tokens.vectors()
         of_tokens = _ops.empty((len(vectors), len(self._weight_ih)), vectors.dtype)
-        product(of_tokens, vectors, self.ih, None)
+        product(of_tokens, vectors, self.ih, num_threads)
         return of_tokens
+
+
+def _same(one: Table | None, other: Table | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return one.weight is other.weight and one.version == other.version
 
 
 def _there(weight: np.ndarray | None) -> np.ndarray:

@@ -156,7 +156,7 @@ class Recurrent(Module):
         changed = {name: getattr(self, name) for name in usual}
         changed = {name: value for name, value in changed.items() if value != usual[name]}
         own = {name: getattr(self, name) for name in self.options}
-        return {name: value for name, value in own.items() if value} | changed
+        return {name: value for name, value in own.items() if value is not None} | changed
 
     @property
     def state_sizes(self) -> tuple[int, ...]:
@@ -174,8 +174,8 @@ class Recurrent(Module):
         self, x: Any, state: Any, lengths: Any, reset_mask: Any, num_threads: int | None
     ) -> tuple[Any, Any]:
         seed = None
-        if self.training and (self.dropout > 0 or self.recurrent_dropout > 0):
-            seed = int(self._drop_seeds.integers(2**63))
+        if self.training and self._drops:
+            seed = self._next_seed()
         with _threads.call:
             run = self._forward(
                 x, state, num_threads, keep=self.training, lengths=lengths, reset_mask=reset_mask,
@@ -186,6 +186,14 @@ class Recurrent(Module):
         if self.training:
             output.flags.writeable = False
         return run.form.given(output), self._state_of(self._final(run))
+
+    @property
+    def _drops(self) -> bool:
+        """Whether anything is dropped in training mode."""
+        return self.dropout > 0 or self.recurrent_dropout > 0
+
+    def _next_seed(self) -> int:
+        return int(self._drop_seeds.integers(_check.MAX_SEED + 1, dtype=np.uint64))
 
     def _state_of(self, parts: tuple[np.ndarray, ...]) -> Any:
         """Return a state in the form in which the layer takes it."""
@@ -233,8 +241,9 @@ class Recurrent(Module):
         """
         known = None if table is None else len(table.weight)
         values, rows, form = inputs.checked(
-            x, lengths, reset_mask, self.input_size, known, self.dtype, self.batch_first
-        )
+            x, lengths, reset_mask, self.input_size, known, self.dtype, self.batch_first,
+            keep and workspace is FRESH,
+        )  # fmt: skip
         kept = len(self.state_names) + (self._row_gates if self._has_gates and keep else 0)
         each = kept * self.hidden_size * len(self._sweeps)
         _check.memory("the output", form.steps + 1, form.batch, each, self.dtype.itemsize)
@@ -269,7 +278,7 @@ class Recurrent(Module):
         """Return what a layer takes, or what reaches it back, of what the one before gives."""
         if run.seed is None or run.dropout == 0:
             return rows
-        return dropped_out(rows, run.dropout, run.seed + self._sweeps.index(sweep))
+        return dropped_out(rows, run.dropout, run.seed, 2 * self._sweeps.index(sweep) + 1)
 
     @property
     def _has_gates(self) -> bool:
@@ -352,7 +361,7 @@ class Recurrent(Module):
             if with_x or k >= len(self._directions):
                 grad_x = sweep.grad_x(packed[k], reached, num_threads)
                 below.append(rows.turned(grad_x) if sweep.backwards else grad_x)
-            if saved.gates is None:
+            if saved.gates is None and saved.more is None:
                 workspace.give(**{"dz" + sweep.suffix: reached.dz})
             if not sweep.backwards and below:
                 grad = below[0] if len(below) == 1 else below[0] + below[1]
@@ -392,6 +401,8 @@ class Recurrent(Module):
     def _give_back(self, run: Run, workspace: Workspace) -> None:
         """Let a workspace have what a call has taken."""
         for sweep, saved in zip(self._sweeps, run.sweeps, strict=True):
+            if saved.more is not None:
+                continue  # not taken from there
             taken = {"h": saved.h, "c": saved.c, "gates": saved.gates}
             workspace.give(**{name + sweep.suffix: array for name, array in taken.items()})
 
@@ -416,23 +427,27 @@ class Recurrent(Module):
     def _state_after(self, ids: np.ndarray, stored: int, table: Table | None) -> Any:
         """Return the parts of the state after ids (T,), (L, 1, size) each."""
         if not stored:
-            run = self._forward(ids[:, None], None, None, keep=False, table=table)
-            return self._final(run)
+            run = self._forward(ids, None, None, keep=False, table=table)
+            return [part[:, None] for part in self._final(run)]
         cells = self._cells(1, stored, table)
         cells.read(ids)
         return cells.state()
 
     def _cells(self, rows: int, stored: int, table: Table | None = None) -> Cells:
         """Return the layers for being advanced step by step, states zero."""
-        if self.bidirectional:
-            raise ValueError(
-                "a bidirectional layer reads sequences from their end too, which a stream or a "
-                "text that is being written does not have; use bidirectional=False"
-            )
+        self._require_one_direction()
         cells = Cells(self.dtype, rows, self.input_size)
         for sweep, packed in zip(self._sweeps, self._packed(), strict=True):
             sweep.add_to(cells, packed, stored, Tokens(table))
         return cells
+
+    def _require_one_direction(self) -> None:
+        if self.bidirectional:
+            raise ValueError(
+                "a bidirectional layer reads sequences from their end too, which a stream, or a "
+                "text of which each token follows from those before, does not have; use "
+                "bidirectional=False"
+            )
 
     def stream(self, batch_size: int = 1, weights: str | None = None) -> Stream:
         """Return an object that keeps the state and is fed one step at a time.

@@ -251,7 +251,7 @@ class RNN(Recurrent):
         # From each previous state one step of a twin without f: T sequences of length one.
         twin = RNN(
             self.input_size, self.hidden_size, nonlinearity="linear", bias=self.bias,
-            dtype=self.dtype, seed=0,
+            layer_norm=self.layer_norm, dtype=self.dtype, seed=0,
         )  # fmt: skip
         twin.load_state_dict(self.state_dict())
         array = array if is_ids else _check.floats("x", x, self.dtype)

@@ -28,10 +28,13 @@ class Rows:
         How many rows there are.
     starts, before : ndarray or None
         As :func:`fastrnn._loops.forward` takes them.
+    sequence : ndarray or None
+        Which sequence each piece is of; None where there are no pieces.
     """
 
     starts: np.ndarray | None = None
     before: np.ndarray | None = None
+    sequence: np.ndarray | None = None
 
     def __init__(self, steps: int, batch: int) -> None:
         self.steps, self.batch, self.count = steps, batch, steps * batch
@@ -129,7 +132,8 @@ class PackedRows(Rows):
         self._ends[0, sequence[is_first]] = pieces[is_first]
         is_last = ends_sequence[order]
         self._ends[1, sequence[is_last]] = pieces[is_last]
-        self._takes_initial = ~(fresh[0] & (lengths > 0))[:, None]
+        self.sequence = sequence
+        self._takes_initial = ~(fresh[:1].any(axis=0) & (lengths > 0))[:, None]
 
     def gather(self, values: np.ndarray) -> np.ndarray:
         """Return as rows (count, …) what is given as (seq_len, batch, …)."""
@@ -197,7 +201,7 @@ class PackedRows(Rows):
 
 def rows_of(steps: int, batch: int, lengths: np.ndarray | None, fresh: np.ndarray | None) -> Rows:
     """Return the rows of sequences (seq_len, batch), simple ones where they can be."""
-    same = lengths is None or bool((lengths == steps).all())
+    same = lengths is None or (steps > 0 and bool((lengths == steps).all()))
     if same and (fresh is None or not fresh.any()):
         return Rows(steps, batch)
     if lengths is None:

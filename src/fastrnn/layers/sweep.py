@@ -10,7 +10,7 @@ import numpy as np
 from fastrnn import _gradients, _loops, _ops, _team, _threads
 from fastrnn._cells import Cells
 from fastrnn.layers.embedding import Tokens
-from fastrnn.layers.module import product
+from fastrnn.layers.module import add_product, product
 from fastrnn.layers.packed import Packed
 from fastrnn.layers.rows import Rows
 from fastrnn.layers.workspace import FRESH, Workspace
@@ -132,7 +132,7 @@ class Sweep:
             packed.ih if projection is not None else None,
             packed.ih_gates if is_dense and projection is None else None,
             packed.bias,
-            None if is_dense else packed.rows_of(tokens),
+            None if is_dense else packed.rows_of(tokens, num_threads),
             packed.hh, projection, together, self._columns,
         )  # fmt: skip
         if rows.count:
@@ -233,9 +233,15 @@ class Sweep:
             hidden, *blocks,
         )  # fmt: skip
         if token_grads is not None and not tokens.one_hot:
-            self._token_grads(packed, token_grads, tokens)
+            self._token_grads(packed, token_grads, tokens, num_threads)
 
-    def _token_grads(self, packed: Packed, token_grads: np.ndarray, tokens: Tokens) -> None:
+    def _token_grads(
+        self,
+        packed: Packed,
+        token_grads: np.ndarray,
+        tokens: Tokens,
+        num_threads: int | None,
+    ) -> None:
         """Add what W_ih gives for tokens, (V, G H), to the gradients of it and of a table."""
         hidden, grad = self._layer.hidden_size, self._layer.grad["weight_ih" + self.suffix]
         table, chosen = tokens
@@ -246,11 +252,11 @@ class Sweep:
             if vectors is None:
                 own[:, chosen] += of.T
             else:
-                _ops.gemm_tn(own, np.ascontiguousarray(of), vectors, 1)
+                add_product(own, of, vectors, num_threads)
         if table is None or vectors is None:
             return
         of_table = _ops.empty(vectors.shape, vectors.dtype)
-        product(of_table, token_grads, packed.ih_back, None)
+        product(of_table, token_grads, packed.ih_back, num_threads)
         table.grad[slice(None) if chosen is None else chosen] += of_table
 
     def grad_x(self, packed: Packed, reached: Reached, num_threads: int | None) -> np.ndarray:
@@ -284,7 +290,7 @@ class Sweep:
         layer = self._layer
         cells.add(
             layer._cell, layer._f, stored, packed.ih_stored(stored), packed.bias,
-            packed.hh_stored(stored), packed.rows_of(tokens) if self._is_first else None,
+            packed.hh_stored(stored), packed.rows_of(tokens, None) if self._is_first else None,
             self._columns, layer.hidden_size,
         )  # fmt: skip
 
