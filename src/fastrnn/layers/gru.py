@@ -55,11 +55,14 @@ class GRU(Recurrent):
 
     Attributes
     ----------
+    output_size : int
+        Features of the output.
     weight_ih_l0 : ndarray of shape (3 * hidden_size, input_size)
         W_ir, W_iz, W_in, one below the other.
     weight_hh_l0 : ndarray of shape (3 * hidden_size, hidden_size)
         W_hr, W_hz, W_hn likewise.
     bias_ih_l0, bias_hh_l0 : ndarray of shape (3 * hidden_size,)
+        Of further layers and of the other direction the same with ``_l1``, …, ``_reverse``.
 
     Raises
     ------
@@ -134,8 +137,8 @@ class GRU(Recurrent):
         x : array_like
             As :class:`fastrnn.RNN` takes it.
         h_0 : array_like, optional
-            The initial state, shape (1, batch, hidden_size), or (1, hidden_size) when x has no
-            batch dimension. Zero unless given.
+            The initial state, shape (num_layers * num_directions, batch, hidden_size), without
+            batch when x has none. Zero unless given.
         lengths : array_like of int, optional
             How many steps each sequence has, (batch,), in any order and 0 if it likes: what stands
             beyond is never read, its output is zero, and a final state is that after the
@@ -149,17 +152,18 @@ class GRU(Recurrent):
         Returns
         -------
         output : ndarray
-            The state after every step, shape (seq_len, batch, hidden_size) or
-            (seq_len, hidden_size); read-only in training mode, since ``backward`` needs it.
+            The last layer's state after every step, shape (seq_len, batch, output_size) or as x
+            lies, with ``output_size`` = num_directions * hidden_size; read-only in training mode,
+            since ``backward`` needs it.
         h_n : ndarray
-            The state after the last step, shaped as h_0.
+            The state after each sequence's last step, shaped as h_0.
 
         Raises
         ------
         TypeError
             For a dtype that would have to be cast with loss.
         ValueError
-            For a wrong shape, an empty sequence or batch, or an id out of range.
+            For a wrong shape, an empty array (sequences of a list may be), or an id out of range.
         MemoryError
             If the result would not fit into the machine's memory.
         """

@@ -66,11 +66,16 @@ class LSTM(Recurrent):
 
     Attributes
     ----------
+    output_size : int
+        Features of the output.
     weight_ih_l0 : ndarray of shape (4 * hidden_size, input_size)
         W_ii, W_if, W_ig, W_io, one below the other.
     weight_hh_l0 : ndarray of shape (4 * hidden_size, hidden_size)
         W_hi, W_hf, W_hg, W_ho likewise.
+    weight_hr_l0 : ndarray of shape (proj_size, hidden_size)
+        Only with ``proj_size``; W_hh then has ``proj_size`` columns.
     bias_ih_l0, bias_hh_l0 : ndarray of shape (4 * hidden_size,)
+        Of further layers and of the other direction the same with ``_l1``, …, ``_reverse``.
 
     Raises
     ------
@@ -176,8 +181,9 @@ class LSTM(Recurrent):
         x : array_like
             As :class:`fastrnn.RNN` takes it.
         state : tuple of two array_like, optional
-            The initial state (h_0, c_0), each of shape (1, batch, hidden_size), or
-            (1, hidden_size) when x has no batch dimension. Zero unless given.
+            The initial state (h_0, c_0), each of shape (num_layers * num_directions, batch,
+            hidden_size), h_0 with ``proj_size`` in its place if there is one, without batch when x
+            has none. Zero unless given.
         lengths : array_like of int, optional
             How many steps each sequence has, (batch,), in any order and 0 if it likes: what stands
             beyond is never read, its output is zero, and a final state is that after the
@@ -191,17 +197,18 @@ class LSTM(Recurrent):
         Returns
         -------
         output : ndarray
-            h_t of every step, shape (seq_len, batch, hidden_size) or (seq_len, hidden_size);
-            read-only in training mode, since ``backward`` needs it.
+            The last layer's h_t of every step, shape (seq_len, batch, output_size) or as x lies,
+            with ``output_size`` = num_directions * (``proj_size`` or hidden_size); read-only in
+            training mode, since ``backward`` needs it.
         (h_n, c_n) : tuple of ndarray
-            The state after the last step, shaped as the initial one.
+            The state after each sequence's last step, shaped as the initial one.
 
         Raises
         ------
         TypeError
             For a dtype that would have to be cast with loss, or a state that is no pair.
         ValueError
-            For a wrong shape, an empty sequence or batch, or an id out of range.
+            For a wrong shape, an empty array (sequences of a list may be), or an id out of range.
         MemoryError
             If the result would not fit into the machine's memory.
         """
