@@ -60,6 +60,9 @@ class Network:
     ) -> None:
         _check_parts(layer, readout, embedding)
         self._layer, self._readout, self._embedding = layer, readout, embedding
+        parts = {"rnn": layer, "readout": readout, "embedding": embedding}
+        self._named = tuple((n, part) for n, part in parts.items() if isinstance(part, Module))
+        self._modules = tuple(part for _, part in self._named)
         self._workspace = Workspace()
         self._output = _check.choice("output", output, ("linear", "softmax"))
 
@@ -111,7 +114,7 @@ class Network:
     @property
     def modules(self) -> tuple[Module, ...]:
         """The layer, and the read-out and the embedding if there are any."""
-        return tuple(module for _, module in self._named_modules())
+        return self._modules
 
     @property
     def num_parameters(self) -> int:
@@ -132,7 +135,7 @@ class Network:
         """Return copies of all parameters, named ``rnn.…``, ``readout.…`` and ``embedding.…``."""
         return {
             f"{prefix}.{name}": value
-            for prefix, module in self._named_modules()
+            for prefix, module in self._named
             for name, value in module.state_dict().items()
         }
 
@@ -146,25 +149,17 @@ class Network:
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"state_dict must be a mapping, got {_check.describe(state_dict)}")
-        parts: dict[str, dict[str, np.ndarray]] = {
-            prefix: {} for prefix, _ in self._named_modules()
-        }
+        parts: dict[str, dict[str, np.ndarray]] = {prefix: {} for prefix, _ in self._named}
         for name, value in state_dict.items():
             prefix, _, rest = str(name).partition(".")
             if prefix not in parts:
                 raise ValueError(f"state_dict has an unknown name {name!r}")
             parts[prefix][rest] = value
         checked = [
-            (module, module._checked_state_dict(parts[prefix]))
-            for prefix, module in self._named_modules()
+            (module, module._checked_state_dict(parts[prefix])) for prefix, module in self._named
         ]
         for module, values in checked:
             module._take(values)
-
-    def _named_modules(self) -> tuple[tuple[str, Module], ...]:
-        parts: list[tuple[str, Any]] = [("rnn", self._layer), ("readout", self._readout)]
-        parts.append(("embedding", self._embedding))
-        return tuple((name, part) for name, part in parts if isinstance(part, Module))
 
     def __call__(
         self,
