@@ -133,6 +133,48 @@ def test_a_single_column_of_numbers_needs_no_name(capsys) -> None:
     assert [row.split()[0] for row in output.split("\n\n")[2].splitlines()] == ["step", "+1", "+2"]
 
 
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        ("", "a number is missing (nothing is there)"),
+        ("NA", "a number is missing ('NA' is there)"),
+        ("2,5", "'2,5' has a decimal comma"),
+        ("1 234", "'1 234' has its digits in groups"),
+        ("$5", "'$5' is not a number"),
+        ("closed", "'closed' is not a number"),
+    ],
+)
+def test_an_index_is_not_forecast_in_place_of_a_column_with_a_flaw(capsys, field, message) -> None:
+    write("flaw.csv", [["id", "sold"], *([i, field if i == 7 else i % 5] for i in range(60))])
+    errors = refused(capsys, "flaw.csv", *FAST)
+    assert f"'flaw.csv', line 9, column 'sold': {message}" in errors
+    assert "name one with --column, of 'id', 'sold'" in errors
+    assert run(capsys, "flaw.csv", "--column", "id", *FAST)[0] == 0
+
+
+@pytest.mark.parametrize("style", ["{:.1f}", "{:.1f} %", "{:,}", "${:.2f}"])
+def test_a_column_of_numbers_in_another_style_is_still_one_of_numbers(capsys, style) -> None:
+    fields = [style.format(1000.5 + i % 5).replace(".", ",") for i in range(60)]
+    Path("style.csv").write_text("id;sold\n" + "".join(f"{i};{x}\n" for i, x in enumerate(fields)))
+    assert "line 2, column 'sold': '" in refused(capsys, "style.csv", *FAST)
+
+
+def test_a_column_of_words_with_some_numbers_is_none_of_numbers(capsys) -> None:
+    write("words.csv", [["note", "x"], *([i if i < 20 else "w", i % 5] for i in range(60))])
+    assert "60 rows of x\n" in run(capsys, "words.csv", *FAST)[1]
+
+
+def test_the_only_column_of_numbers_is_chosen_with_its_flaw_and_refused_for_it(capsys) -> None:
+    write("only.csv", [["note", "x"], *(["w", "" if i == 3 else i % 5] for i in range(60))])
+    assert "'only.csv', line 5, column 'x': a number is missing" in refused(capsys, "only.csv")
+
+
+def test_an_empty_line_in_a_single_column_is_refused(capsys) -> None:
+    Path("gap.csv").write_text("x\n" + "1\n2\n" * 20 + "\n" + "1\n2\n" * 20)
+    message = "'gap.csv', line 42, column 'x': a number is missing"
+    assert message in refused(capsys, "gap.csv", *FAST)
+
+
 def test_a_column_can_be_named_to_label_the_rows(capsys) -> None:
     write("years.csv", [["year", "x"], *([1900 + i, i % 5] for i in range(60))])
     _, output, _ = run(capsys, "years.csv", "--date", "year", "--steps", "2", *FAST)

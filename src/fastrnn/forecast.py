@@ -80,7 +80,8 @@ class Result:
 def choose(table: Table, columns: list[str] | None, time: str | None) -> Series:
     """Return the columns of these names, labelled by the column ``time``.
 
-    Without ``columns`` it is the only one of numbers, without ``time`` the first of dates.
+    Without ``columns`` it is the only one that holds mostly numbers, without ``time`` the first
+    of dates.
 
     Raises
     ------
@@ -94,15 +95,7 @@ def choose(table: Table, columns: list[str] | None, time: str | None) -> Series:
             f"the column {table.names[labelled]!r} cannot be forecast and label the rows"
         )
     if not places:
-        places = [
-            place
-            for place in range(len(table.names))
-            if place != labelled and table.holds_numbers(place)
-        ]
-        if len(places) != 1:
-            listed = ", ".join(repr(name) for name in table.names[:20])
-            found = "no column of numbers only" if not places else "several columns of numbers"
-            raise ValueError(f"{table.source} has {found}; name one with --column, of {listed}")
+        places = [_only(table, labelled)]
     doubled = [place for place in places if places.count(place) > 1]
     if doubled:
         raise ValueError(f"the column {table.names[doubled[0]]!r} is asked for twice")
@@ -111,6 +104,31 @@ def choose(table: Table, columns: list[str] | None, time: str | None) -> Series:
     _refuse_backwards(table, labels)
     name = None if labelled is None else table.names[labelled]
     return Series(table.path, [table.names[place] for place in places], values, name, labels)
+
+
+def _only(table: Table, labelled: int | None) -> int:
+    """Return the only column that is meant as numbers, whether or not all of them can be read.
+
+    Where one can be read and others have flaws, it may be an index beside what is to be forecast.
+    """
+    places = [
+        place
+        for place in range(len(table.names))
+        if place != labelled and table.is_meant_as_numbers(place)
+    ]
+    if len(places) == 1:
+        return places[0]
+    listed = ", ".join(repr(name) for name in table.names[:20])
+    hint = f"name one with --column, of {listed}"
+    if not places:
+        raise ValueError(f"{table.source} has no column of numbers; {hint}")
+    if sum(map(table.holds_numbers, places)) < 2:
+        try:
+            for place in places:
+                table.numbers(place)
+        except ValueError as error:
+            raise ValueError(f"{error}; or {hint}") from None
+    raise ValueError(f"{table.source} has several columns of numbers; {hint}")
 
 
 def _time(table: Table, places: list[int]) -> int | None:
