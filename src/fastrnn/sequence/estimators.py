@@ -283,8 +283,9 @@ class SequenceClassifier(SequenceEstimator):
     patience : int
         In epochs.
     class_weight : dict, "balanced" or None
-        What the targets of a class count in the loss, a mean over weights: by label, 1 where it is
-        not named; ``"balanced"`` makes all classes count the same; None all targets.
+        What the targets of a class count in the loss, a mean over weights: by label, at least 0,
+        and 1 where it is not named; ``"balanced"`` makes all classes count the same; None all
+        targets. A label that y has not is ignored where all others are named, else refused.
     dtype : {"float32", "float64"}
         Type of weights and arithmetic.
     seed : int

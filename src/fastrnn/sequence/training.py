@@ -13,7 +13,7 @@ from fastrnn.cells import CELLS, make_network
 from fastrnn.network import OUTPUTS, Network
 from fastrnn.scaling import Columns
 from fastrnn.sequence import sequences as reading
-from fastrnn.sequence.learning import Plan, learn
+from fastrnn.sequence.learning import Plan, learn, require_targets
 from fastrnn.sequence.protocol import Estimator
 from fastrnn.sequence.ragged import Ragged
 from fastrnn.sequence.sequences import Sequences
@@ -117,6 +117,8 @@ class SequenceEstimator(Estimator):
         x = trained.scaled(sequences)
         if outputs == "last":
             targets = [one[0] for one in targets]
+        ragged = Ragged(network, self._loss, outputs, class_weight, settings.num_threads)
+        require_targets(ragged, list(targets), plan)
         self._trained = trained
         self.network_ = network
         self.history_: list[dict[str, Any]] = []
@@ -125,7 +127,6 @@ class SequenceEstimator(Estimator):
         if self.num_ids is None:
             self.n_features_in_ = sequences.features
         vars(self).update(fitted)
-        ragged = Ragged(network, self._loss, outputs, class_weight, settings.num_threads)
         try:
             learn(ragged, x, list(targets), settings, plan, self.history_)
         finally:
