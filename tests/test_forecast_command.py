@@ -231,8 +231,11 @@ def test_progress_is_shown_unless_quiet(capsys, sales) -> None:
             ["sales.csv", "--column", "sold", "--date", "sold"],
             "the column 'sold' cannot be forecast and label the rows",
         ),
-        (["sales.csv", "--column", "sold", "--window", "96"], "96 learned from; more than 96"),
-        (["sales.csv", "--column", "sold", "--season", "99"], "more than 99 to learn from"),
+        (
+            ["sales.csv", "--column", "sold", "--window", "96"],
+            "96 learned from; at least 97 to learn from",
+        ),
+        (["sales.csv", "--column", "sold", "--season", "99"], "at least 100 to learn from"),
         (["sales.csv", "--column", "sold", "--held-out", "0.001"], "0 are held out"),
         (
             ["sales.csv", "--column", "sold", "--steps", "7", "--interval", "0.9"],
@@ -241,14 +244,26 @@ def test_progress_is_shown_unless_quiet(capsys, sales) -> None:
         (["sales.csv", "--column", "sold", "--window", "1", "--scaling", "window"], "--window"),
         (
             ["sales.csv", "--column", "sold", "--horizon", "90"],
-            "leaves 96 to learn from; at least 1",
+            "96 learned from; at least 114 to learn from, for a window of 24 and a horizon of 90,",
         ),
-        (["sales.csv", "--column", "sold", "--lr", "1e300"], "well below --lr 1e+300"),
+        (
+            ["sales.csv", "--column", "sold", "--lr", "1e300"],
+            "is not finite with --lr 1e+300; give one well below",
+        ),
         (["sales.csv", "--column", "sold", "--hidden-size", "2000000000"], "GiB"),
     ],
 )
 def test_what_cannot_be_done_is_refused_in_one_line(capsys, sales, arguments, message) -> None:
     assert message in refused(capsys, *arguments, *([] if "--hidden-size" in arguments else FAST))
+
+
+def test_what_is_advised_can_be_done(capsys, sales) -> None:
+    for options in (["--lr", "1e30"], ["--lr", "1e300"], ["--horizon", "90"], ["--window", "96"]):
+        message = refused(capsys, sales, "--column", "sold", *options, *FAST)
+        assert "clip_norm" not in message
+        assert "nonlinearity" not in message
+        assert "values of series" not in message
+        assert "fit" not in message.split()
 
 
 def test_rows_that_run_backwards_in_time_are_refused(capsys) -> None:

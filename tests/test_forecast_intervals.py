@@ -141,6 +141,23 @@ def test_an_interval_that_cannot_be_given_is_refused(steps, coverage, error, mes
         forecaster.forecast_interval(steps, coverage)
 
 
+def test_too_few_errors_are_seen_before_any_forecast(monkeypatch) -> None:
+    series = autoregressive(1, 300)
+    known = np.zeros((300, 1))
+    plain = Forecaster(5, hidden_size=3).fit(series, epochs=1, calibration=0.2)
+    told = Forecaster(5, hidden_size=3, horizon=3)
+    told.fit([series, series], exogenous=[known, known], epochs=1, calibration=0.1)
+    needed = {True: 2 * 28, False: 60}
+    for forecaster, future in ((plain, None), (told, np.zeros((2, 3, 1)))):
+        count = needed[future is not None]
+        enough = 1 - 2 / (count + 1)
+        forecaster.forecast_interval(1, enough, future=future)
+        with monkeypatch.context() as patched:
+            patched.setattr("fastrnn.sequence.model.Model.rolling", None)
+            with pytest.raises(ValueError, match=f"got {count} for step 1"):
+                forecaster.forecast_interval(1, 1 - 1.9 / (count + 1), future=future)
+
+
 def test_without_a_calibration_there_is_no_interval() -> None:
     forecaster = Forecaster(4, hidden_size=3).fit(autoregressive(7, 50), epochs=1)
     with pytest.raises(RuntimeError, match=r"nothing was held out .* fit with calibration=0\.2"):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastrnn import dates
+from fastrnn.errors import NonFiniteLossError
 from fastrnn.sequence import Forecaster, intervals
 from fastrnn.tables import Table
 
@@ -170,11 +171,13 @@ def run(
     if window is None:
         window = max(2, min(max(WINDOW, season or 0), learned // 3))
     before = max(window, season or 0)
-    if held_out < 1 or learned <= before:
+    least = max(before + 1, window + model["horizon"])
+    if held_out < 1 or learned < least:
+        repeats = "" if season is None else f" and a season of {season}"
         raise ValueError(
             f"the table has {count} rows, of which {held_out} are held out and {learned} learned "
-            f"from; more than {before} to learn from, the window or a season, and at least 1 to "
-            f"hold out are expected"
+            f"from; at least {least} to learn from, for a window of {window} and a horizon of "
+            f"{model['horizon']}{repeats}, and at least 1 to hold out are expected"
         )
     if coverage is not None:
         _require_errors(coverage, held_out, steps)
@@ -184,7 +187,13 @@ def run(
         batches = max(1, math.ceil((learned - window) / training["batch_size"]))
         training = {**training, "epochs": max(EPOCHS, math.ceil(UPDATES / batches))}
     forecaster = Forecaster(window, variables=variables, **model)
-    forecaster.fit(shaped, calibration=calibration, **training)
+    try:
+        forecaster.fit(shaped, calibration=calibration, **training)
+    except NonFiniteLossError:  # which advises what only the Python call takes
+        raise NonFiniteLossError(
+            f"the loss, the gradient or a weight is not finite with --lr {training['lr']:g}; "
+            f"give one well below"
+        ) from None
     measured = min(steps, held_out)
     errors = forecaster.evaluate(
         shaped[learned - before :], steps=measured, season=season, average=False

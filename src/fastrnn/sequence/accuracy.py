@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fastrnn import _check
 from fastrnn.sequence.model import Model
 from fastrnn.sequence.series import Series
 
@@ -62,6 +63,9 @@ def scores(
                 f"{one.name} has {len(one)} values, expected at least {first + ahead}: "
                 f"{first} to read and what follows them"
             )
+    places = sum(len(one) - first for one in several)
+    what = f"the forecasts of {steps} steps from {places} places"
+    _check.memory(what, places, model.steps_known(steps), len(unit), 8)
     rolled = [(one.values, model.rolling(one, steps, first)) for one in several]
     errors = {"": np.concatenate([rolling.forecasts - rolling.actual for _, rolling in rolled])}
     for name, guess, options in (

@@ -424,6 +424,7 @@ class Forecaster:
                 "nothing was held out to learn from how far off forecasts are; "
                 "fit with calibration=0.2 or another share"
             )
+        intervals.require_errors(fitted.model, fitted.memory.held_out, steps, coverage)
         scores = intervals.scores(fitted.model, fitted.memory.held_out, steps)
         lower, upper = intervals.bounds(scores, coverage)
         forecast = fitted.model.extend(start.windows, start.known, steps)
