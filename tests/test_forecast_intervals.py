@@ -96,6 +96,14 @@ def test_scaled_by_window_intervals_grow_with_the_window() -> None:
     assert large.upper - large.lower == pytest.approx(16 * (small.upper - small.lower))
 
 
+def test_the_bounds_of_a_constant_series_hold_it_though_not_the_forecast() -> None:
+    forecaster = Forecaster(4, hidden_size=3).fit(np.full(100, 7.0), epochs=2, calibration=0.4)
+    forecast, lower, upper = forecaster.forecast_interval(1)
+    assert abs(lower - 7) < 1e-6
+    assert abs(upper - 7) < 1e-6
+    assert not lower <= forecast <= upper
+
+
 def test_each_series_and_variable_has_bounds_of_its_own() -> None:
     tables = [
         np.column_stack([autoregressive(seed, 200), 10 * autoregressive(seed + 9, 200)])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import itertools
 import pickle
+import re
 from typing import Any
 
 import numpy as np
@@ -479,6 +481,21 @@ def test_it_prints_what_is_not_as_usual() -> None:
 def test_defaults_are_the_same_in_both() -> None:
     regressor, classifier = SequenceRegressor().get_params(), SequenceClassifier().get_params()
     assert classifier.pop("class_weight") is None
+    assert regressor == classifier
+
+
+def test_each_says_all_of_its_parameters_and_both_the_same_of_those_they_share() -> None:
+    described = []
+    for kind in (SequenceRegressor, SequenceClassifier):
+        assert list(inspect.signature(kind).parameters)[:2] == ["cell", "hidden_size"]
+        section = kind.__doc__.split("    Parameters\n")[1].split("    Attributes\n")[0]
+        parts = re.findall(r"^    (\w+) : (.+(?:\n {5,}.+)*)", section, re.MULTILINE)
+        described.append(dict(parts))
+        assert sorted(described[-1]) == sorted(kind().get_params())
+        assert [*described[-1]] == [name for name, _ in parts]
+    regressor, classifier = described
+    assert regressor.pop("scaling").startswith(classifier.pop("scaling"))
+    del classifier["class_weight"]
     assert regressor == classifier
 
 

@@ -34,19 +34,6 @@ def seasonal_naive(values: np.ndarray, origins: np.ndarray, steps: int, season: 
     return values[(origins - season)[:, None] + np.arange(steps) % season]
 
 
-def naive_error(several: Sequence[Series]) -> np.ndarray:
-    """Return the mean distance of each value from the one before it, of each variable (V,)."""
-    return mean_distance(
-        *(np.concatenate([one.values[i:j] for one in several]) for i, j in ((1, None), (None, -1)))
-    )
-
-
-def mean_distance(ones: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return how far apart rows (N, V) lie on average, (V,); infinite if float64 cannot tell."""
-    with np.errstate(over="ignore"):
-        return np.asarray(np.abs(ones - others).mean(axis=0))
-
-
 def scores(
     model: Model, several: Sequence[Series], steps: int, season: int | None, unit: np.ndarray
 ) -> dict[str, np.ndarray]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastrnn.network import Network
-from fastrnn.scaling import PanelScaling
+from fastrnn.sequence.scaling import PanelScaling
 from fastrnn.sequence.series import Series
 
 # Windows that go through the network at a time where there may be very many.
