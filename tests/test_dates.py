@@ -38,6 +38,28 @@ from fastrnn.dates import are_times, backwards, following
         (["9999-11", "9999-12"], ["+1"]),
         (["9999-12-30", "9999-12-31"], ["+1"]),
         (["2024-13", "2024-14"], ["+1"]),
+        (["2024-01-01T00:00Z", "2024-01-01T01:00Z"], ["2024-01-01T02:00Z"]),
+        (["2024-01-01 00:00-05:00", "2024-01-01 01:00-05:00"], ["2024-01-01 02:00-05:00"]),
+        (["2024-01-01 00:00:00.500", "2024-01-01 00:00:01.000"], ["2024-01-01 00:00:01.500"]),
+        (
+            ["2024-01-01 00:00:00.000500", "2024-01-01 00:00:00.001000"],
+            ["2024-01-01 00:00:00.001500"],
+        ),
+        (["2024-01-01 00", "2024-01-01 12"], ["2024-01-02 00"]),
+        (["2024-01-01 00:00", "2024-01-01 01:00+01:00", "2024-01-01 02:00"], ["+1"]),
+        (["2024-01-01 00:00:00", "2024-01-01 00:00:00+00:00"], ["+1"]),
+        (["2024-01-01T00:00Z", "2024-01-01T01:00+00:00"], ["+1"]),
+        (["2024-01-01 00:30", "2024-01-01 01"], ["+1"]),
+        (["20241231T22", "20241231T23"], ["+1"]),
+        (["2024-W51", "2024-W52"], ["+1"]),
+        (["2024-W51-1", "2024-W52-1"], ["+1"]),
+        (["2024-01-01 00:00-0500", "2024-01-01 01:00-0500"], ["+1"]),
+        (["2024-01-01 00:00:00.5", "2024-01-01 00:00:01.0"], ["+1"]),
+        (["20240101", "2024-01-02"], ["+1"]),
+        (["001", "002"], ["+1"]),
+        (["-0", "1"], ["+1"]),
+        (["\u0661", "\u0662"], ["+1"]),
+        (["\u0662\u0660\u0662\u0664-01", "\u0662\u0660\u0662\u0664-02"], ["+1"]),
     ],
 )
 def test_labels_go_on(labels: list[str], expected: list[str]) -> None:
@@ -54,6 +76,28 @@ def test_times_that_are_equally_far_apart_go_on_like_that(start, minutes, count)
     times = [start + k * timedelta(minutes=minutes) for k in range(count + 3)]
     labels = [time.isoformat(" ", "minutes") for time in times]
     assert following(labels[:count], 3) == labels[count:]
+
+
+ZONES = st.sampled_from(["", "Z", "+00:00", "+01:00", "-05:00", "+05:30", "-0500", "+01"])
+DAYS = ["%Y-%m-%d", "%Y%m%d", "%Y-%m", "%G-W%V", "%G-W%V-%u", "%j", "%d.%m.%Y"]
+CLOCKS = ["T%H", " %H", "T%H:%M", " %H:%M:%S", "T%H%M%S", " %H:%M:%S.%f"]
+FORMS = st.sampled_from([*DAYS, *("%Y-%m-%d" + clock for clock in CLOCKS), "%Y%m%dT%H"])
+
+
+@given(
+    st.datetimes(datetime(1900, 1, 1), datetime(2100, 1, 1)),
+    st.sampled_from([timedelta(milliseconds=1), timedelta(hours=1), timedelta(days=7)]),
+    FORMS,
+    st.lists(ZONES, min_size=1, max_size=2),
+)
+def test_in_whatever_form_labels_go_on_in_it_or_not_at_all(start, step, form, zones) -> None:
+    labels = []
+    for k in range(6):
+        zone = zones[k % len(zones)] if "%H" in form else ""
+        labels.append((start + k * step).strftime(form) + zone)
+    found = following(labels[:4], 2)
+    backwards(labels)
+    assert found == ["+1", "+2"] or found == labels[4:] or len(set(zones)) > 1
 
 
 @given(st.dates(date(1900, 1, 1), date(2100, 1, 1)), st.integers(1, 25))
@@ -80,4 +124,5 @@ def test_time_that_runs_backwards_is_seen(labels: list[str], place: int | None) 
 
 def test_times_are_told_from_other_words() -> None:
     assert are_times(["2024-01-01 10:00", "2024-01-02 11:30"])
+    assert are_times(["2024-01-01T10:00:00Z", "2024-01-02T11:30:00Z"])
     assert not are_times(["2024-01", "spring"])

@@ -4,10 +4,14 @@ import doctest
 import importlib
 import inspect
 import pkgutil
+import re
 
 import pytest
 
 import fastrnn
+from fastrnn.cells import CELLS
+from fastrnn.optim import OPTIMIZERS
+from fastrnn.schedules import SCHEDULES
 
 MODULES = [
     module.name
@@ -54,3 +58,32 @@ def test_every_public_method_has_a_docstring(owner):
     for name, member in inspect.getmembers(owner):
         if not name.startswith("_") and callable(member):
             assert inspect.getdoc(member), f"{owner.__name__}.{name}"
+
+
+@pytest.mark.parametrize(
+    ("owner", "parameter", "choices"),
+    [
+        *(
+            (owner, "cell", CELLS)
+            for owner in (
+                fastrnn.CharRNN,
+                fastrnn.Forecaster,
+                fastrnn.SequenceClassifier,
+                fastrnn.SequenceRegressor,
+            )
+        ),
+        *(
+            (owner, parameter, choices)
+            for owner in (
+                fastrnn.CharRNN.fit,
+                fastrnn.Forecaster.fit,
+                fastrnn.SequenceClassifier,
+                fastrnn.SequenceRegressor,
+            )
+            for parameter, choices in (("schedule", SCHEDULES), ("optimizer", OPTIMIZERS))
+        ),
+    ],
+)
+def test_every_choice_that_can_be_made_is_listed(owner, parameter, choices):
+    (listed,) = re.findall(rf"^{parameter} : \{{(.+)\}}", inspect.getdoc(owner), re.MULTILINE)
+    assert sorted(listed.replace('"', "").split(", ")) == sorted(choices)

@@ -133,6 +133,48 @@ def test_a_single_column_of_numbers_needs_no_name(capsys) -> None:
     assert [row.split()[0] for row in output.split("\n\n")[2].splitlines()] == ["step", "+1", "+2"]
 
 
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        ("", "a number is missing (nothing is there)"),
+        ("NA", "a number is missing ('NA' is there)"),
+        ("2,5", "'2,5' has a decimal comma"),
+        ("1 234", "'1 234' has its digits in groups"),
+        ("$5", "'$5' is not a number"),
+        ("closed", "'closed' is not a number"),
+    ],
+)
+def test_an_index_is_not_forecast_in_place_of_a_column_with_a_flaw(capsys, field, message) -> None:
+    write("flaw.csv", [["id", "sold"], *([i, field if i == 7 else i % 5] for i in range(60))])
+    errors = refused(capsys, "flaw.csv", *FAST)
+    assert f"'flaw.csv', line 9, column 'sold': {message}" in errors
+    assert "name one with --column, of 'id', 'sold'" in errors
+    assert run(capsys, "flaw.csv", "--column", "id", *FAST)[0] == 0
+
+
+@pytest.mark.parametrize("style", ["{:.1f}", "{:.1f} %", "{:,}", "${:.2f}"])
+def test_a_column_of_numbers_in_another_style_is_still_one_of_numbers(capsys, style) -> None:
+    fields = [style.format(1000.5 + i % 5).replace(".", ",") for i in range(60)]
+    Path("style.csv").write_text("id;sold\n" + "".join(f"{i};{x}\n" for i, x in enumerate(fields)))
+    assert "line 2, column 'sold': '" in refused(capsys, "style.csv", *FAST)
+
+
+def test_a_column_of_words_with_some_numbers_is_none_of_numbers(capsys) -> None:
+    write("words.csv", [["note", "x"], *([i if i < 20 else "w", i % 5] for i in range(60))])
+    assert "60 rows of x\n" in run(capsys, "words.csv", *FAST)[1]
+
+
+def test_the_only_column_of_numbers_is_chosen_with_its_flaw_and_refused_for_it(capsys) -> None:
+    write("only.csv", [["note", "x"], *(["w", "" if i == 3 else i % 5] for i in range(60))])
+    assert "'only.csv', line 5, column 'x': a number is missing" in refused(capsys, "only.csv")
+
+
+def test_an_empty_line_in_a_single_column_is_refused(capsys) -> None:
+    Path("gap.csv").write_text("x\n" + "1\n2\n" * 20 + "\n" + "1\n2\n" * 20)
+    message = "'gap.csv', line 42, column 'x': a number is missing"
+    assert message in refused(capsys, "gap.csv", *FAST)
+
+
 def test_a_column_can_be_named_to_label_the_rows(capsys) -> None:
     write("years.csv", [["year", "x"], *([1900 + i, i % 5] for i in range(60))])
     _, output, _ = run(capsys, "years.csv", "--date", "year", "--steps", "2", *FAST)
@@ -189,8 +231,11 @@ def test_progress_is_shown_unless_quiet(capsys, sales) -> None:
             ["sales.csv", "--column", "sold", "--date", "sold"],
             "the column 'sold' cannot be forecast and label the rows",
         ),
-        (["sales.csv", "--column", "sold", "--window", "96"], "96 learned from; more than 96"),
-        (["sales.csv", "--column", "sold", "--season", "99"], "more than 99 to learn from"),
+        (
+            ["sales.csv", "--column", "sold", "--window", "96"],
+            "96 learned from; at least 97 to learn from",
+        ),
+        (["sales.csv", "--column", "sold", "--season", "99"], "at least 100 to learn from"),
         (["sales.csv", "--column", "sold", "--held-out", "0.001"], "0 are held out"),
         (
             ["sales.csv", "--column", "sold", "--steps", "7", "--interval", "0.9"],
@@ -199,14 +244,26 @@ def test_progress_is_shown_unless_quiet(capsys, sales) -> None:
         (["sales.csv", "--column", "sold", "--window", "1", "--scaling", "window"], "--window"),
         (
             ["sales.csv", "--column", "sold", "--horizon", "90"],
-            "leaves 96 to learn from; at least 1",
+            "96 learned from; at least 114 to learn from, for a window of 24 and a horizon of 90,",
         ),
-        (["sales.csv", "--column", "sold", "--lr", "1e300"], "well below --lr 1e+300"),
+        (
+            ["sales.csv", "--column", "sold", "--lr", "1e300"],
+            "is not finite with --lr 1e+300; give one well below",
+        ),
         (["sales.csv", "--column", "sold", "--hidden-size", "2000000000"], "GiB"),
     ],
 )
 def test_what_cannot_be_done_is_refused_in_one_line(capsys, sales, arguments, message) -> None:
     assert message in refused(capsys, *arguments, *([] if "--hidden-size" in arguments else FAST))
+
+
+def test_what_is_advised_can_be_done(capsys, sales) -> None:
+    for options in (["--lr", "1e30"], ["--lr", "1e300"], ["--horizon", "90"], ["--window", "96"]):
+        message = refused(capsys, sales, "--column", "sold", *options, *FAST)
+        assert "clip_norm" not in message
+        assert "nonlinearity" not in message
+        assert "values of series" not in message
+        assert "fit" not in message.split()
 
 
 def test_rows_that_run_backwards_in_time_are_refused(capsys) -> None:

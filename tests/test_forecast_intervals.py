@@ -96,6 +96,14 @@ def test_scaled_by_window_intervals_grow_with_the_window() -> None:
     assert large.upper - large.lower == pytest.approx(16 * (small.upper - small.lower))
 
 
+def test_the_bounds_of_a_constant_series_hold_it_though_not_the_forecast() -> None:
+    forecaster = Forecaster(4, hidden_size=3).fit(np.full(100, 7.0), epochs=2, calibration=0.4)
+    forecast, lower, upper = forecaster.forecast_interval(1)
+    assert abs(lower - 7) < 1e-6
+    assert abs(upper - 7) < 1e-6
+    assert not lower <= forecast <= upper
+
+
 def test_each_series_and_variable_has_bounds_of_its_own() -> None:
     tables = [
         np.column_stack([autoregressive(seed, 200), 10 * autoregressive(seed + 9, 200)])
@@ -139,6 +147,23 @@ def test_an_interval_that_cannot_be_given_is_refused(steps, coverage, error, mes
     forecaster = Forecaster(4, hidden_size=3).fit(autoregressive(7, 200), epochs=1, calibration=0.3)
     with pytest.raises(error, match=message):
         forecaster.forecast_interval(steps, coverage)
+
+
+def test_too_few_errors_are_seen_before_any_forecast(monkeypatch) -> None:
+    series = autoregressive(1, 300)
+    known = np.zeros((300, 1))
+    plain = Forecaster(5, hidden_size=3).fit(series, epochs=1, calibration=0.2)
+    told = Forecaster(5, hidden_size=3, horizon=3)
+    told.fit([series, series], exogenous=[known, known], epochs=1, calibration=0.1)
+    needed = {True: 2 * 28, False: 60}
+    for forecaster, future in ((plain, None), (told, np.zeros((2, 3, 1)))):
+        count = needed[future is not None]
+        enough = 1 - 2 / (count + 1)
+        forecaster.forecast_interval(1, enough, future=future)
+        with monkeypatch.context() as patched:
+            patched.setattr("fastrnn.sequence.model.Model.rolling", None)
+            with pytest.raises(ValueError, match=f"got {count} for step 1"):
+                forecaster.forecast_interval(1, 1 - 1.9 / (count + 1), future=future)
 
 
 def test_without_a_calibration_there_is_no_interval() -> None:

@@ -8,7 +8,7 @@ from tolerances import assert_within, rounding
 
 import fastrnn
 from fastrnn import Forecaster, NonFiniteLossError, data, optim
-from fastrnn.scaling import Scaling
+from fastrnn.sequence.scaling import Scaling
 
 SEEDS = range(3)
 WAVE = data.sine(120, periods=3)

@@ -117,6 +117,12 @@ def test_an_impossible_option_is_refused_and_keeps_the_last_fit(options, error, 
     assert len(forecaster.history) == 1
 
 
+def test_errors_of_more_steps_than_fit_in_memory_are_refused(monkeypatch):
+    forecaster = Forecaster(5, hidden_size=4).fit(SERIES, epochs=1)
+    with pytest.raises(MemoryError, match=r"the forecasts of \d+ steps from \d+ places would take"):
+        forecaster.evaluate(SERIES, steps=2**31 - 1)
+
+
 def test_windows_that_would_not_fit_in_memory_are_refused(monkeypatch):
     monkeypatch.setattr("fastrnn._check._physical_memory", lambda: 2**20)
     forecaster = Forecaster(500, hidden_size=4)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import itertools
 import pickle
+import re
 from typing import Any
 
 import numpy as np
@@ -223,6 +225,62 @@ def test_weights_make_a_rare_class_be_found() -> None:
     assert found[0] < found[1] <= found[2]
 
 
+def test_labels_that_are_not_in_y_are_ignored_where_all_others_have_a_weight() -> None:
+    positions = [np.array([one]) for one in (0, 1, 1)]
+    weights = class_weights({"c": 9, "b": 3, "a": 2}, np.array(["a", "b"]), positions)
+    assert weights.tolist() == [2, 3]
+
+
+@pytest.mark.parametrize(
+    "weight", [{"a": 0}, {"b": 2, "c": 1}, {"a": 2, "b": 3, "z": 1}, "balanced"]
+)
+def test_weights_are_those_of_scikit_learn(weight) -> None:
+    compute = pytest.importorskip("sklearn.utils.class_weight").compute_class_weight
+    labels = np.array(["a", "b", "b", "c"])
+    classes, positions = np.unique(labels, return_inverse=True)
+    parts = [np.array([one]) for one in positions]
+    try:
+        expected = compute(weight, classes=classes, y=labels)
+    except ValueError:
+        with pytest.raises(ValueError, match="class_weight has the label 'z'"):
+            class_weights(weight, classes, parts)
+    else:
+        assert_within(class_weights(weight, classes, parts), expected, rounding(np.float64))
+
+
+def test_a_fold_without_a_weighted_class_is_learned_from() -> None:
+    selection = pytest.importorskip("sklearn.model_selection")
+    y = np.array([0, 1, 2] + [0, 1] * 58 + [2])
+    assert len(y) == len(SERIES)
+    model = SequenceClassifier("rnn", 4, epochs=1, class_weight={0: 1, 1: 2, 2: 5})
+    folds = selection.PredefinedSplit(np.array([0, 1, 0] + [1, 2] * 58 + [0]))
+    assert selection.cross_val_score(model, SERIES, y, cv=folds, error_score="raise").shape == (3,)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_targets_of_weight_0_are_not_learned_from(early_stopping: bool) -> None:
+    y = np.array([int(one.mean() > 2) for one in SERIES])
+    y[:20] = 2
+    options = {"hidden_size": 4, "epochs": 3, "batch_size": 2, "early_stopping": early_stopping}
+    weighted = SequenceClassifier(**options, class_weight={2: 0.0}).fit(SERIES, y)
+    assert (weighted.predict(SERIES) != 2).all()
+    assert all(np.isfinite(record["loss"]) for record in weighted.history_)
+    many = SERIES * 5
+    labels = np.concatenate([np.full(520, 2), np.tile([0, 1], 40)])
+    stopped = SequenceClassifier("rnn", 2, epochs=1, class_weight={2: 0.0}, early_stopping=True)
+    stopped.set_params(validation_fraction=0.9, batch_size=8, seed=1).fit(many, labels)
+    assert np.isfinite(stopped.history_[0]["validation_loss"])
+
+
+def test_a_training_in_which_no_target_counts_is_refused() -> None:
+    with pytest.raises(ValueError, match="class_weight is 0 for every class that y has"):
+        SequenceClassifier(class_weight={"a": 0, "b": 0, "c": 1}).fit(SERIES, ["a", "b"] * 60)
+    model = SequenceClassifier(class_weight={"a": 0}, early_stopping=True)
+    with pytest.raises(ValueError, match="class_weight is 0 for all that is held out"):
+        model.fit(SERIES, ["a"] * 119 + ["b"])
+    assert not hasattr(model, "network_")
+
+
 def test_equal_weights_change_nothing_but_rounding() -> None:
     y = np.array([int(one.mean() > 2) for one in SERIES])
     options = {"hidden_size": 4, "epochs": 2, "dtype": "float64"}
@@ -426,6 +484,21 @@ def test_defaults_are_the_same_in_both() -> None:
     assert regressor == classifier
 
 
+def test_each_says_all_of_its_parameters_and_both_the_same_of_those_they_share() -> None:
+    described = []
+    for kind in (SequenceRegressor, SequenceClassifier):
+        assert list(inspect.signature(kind).parameters)[:2] == ["cell", "hidden_size"]
+        section = kind.__doc__.split("    Parameters\n")[1].split("    Attributes\n")[0]
+        parts = re.findall(r"^    (\w+) : (.+(?:\n {5,}.+)*)", section, re.MULTILINE)
+        described.append(dict(parts))
+        assert sorted(described[-1]) == sorted(kind().get_params())
+        assert [*described[-1]] == [name for name, _ in parts]
+    regressor, classifier = described
+    assert regressor.pop("scaling").startswith(classifier.pop("scaling"))
+    del classifier["class_weight"]
+    assert regressor == classifier
+
+
 # Bad input
 
 Y = np.arange(120.0)
@@ -550,14 +623,33 @@ def test_labels_that_do_not_fit_are_refused(outputs, y, error, message) -> None:
     [
         ("even", TypeError, "class_weight must be None, 'balanced' or a dict, got 'even'"),
         ([1, 2], TypeError, "class_weight must be None"),
-        ({"c": 1}, ValueError, "class_weight has the label 'c', which y has not"),
-        ({"a": 0}, ValueError, r"class_weight\['a'\] must be greater than 0"),
+        ({"c": 1}, ValueError, "class_weight has the label 'c', which y has not, and none for 'a'"),
+        ({"a": 1, "c": 1}, ValueError, "which y has not, and none for 'b'"),
+        ({"a": -1}, ValueError, r"class_weight\['a'\] must be at least 0, got -1"),
+        ({"a": 1, "b": 1, "c": "x"}, TypeError, r"class_weight\['c'\] must be a number"),
         ({"a": np.inf}, ValueError, r"class_weight\['a'\] must be finite"),
     ],
 )
 def test_class_weights_that_mean_nothing_are_refused(weight, error, message) -> None:
     with pytest.raises(error, match=message):
         SequenceClassifier(class_weight=weight).fit(SERIES, ["a", "b"] * 60)
+
+
+@pytest.mark.parametrize("pair", [(1, "a"), (True, "a"), (1.0, "a"), (b"a", "a"), (b"a", 1)])
+def test_labels_of_several_kinds_are_refused_and_not_made_strings(pair: tuple) -> None:
+    for y in ([*pair] * 60, np.array([*pair] * 60, dtype=object)):
+        with pytest.raises(TypeError, match="y must hold labels of one kind"):
+            SequenceClassifier(epochs=1).fit(SERIES, y)
+
+
+def test_labels_of_steps_are_of_one_kind_in_all_sequences() -> None:
+    y = [np.full(length, k % 2) for k, length in enumerate(LENGTHS)]
+    y[7] = y[7].astype(str)
+    with pytest.raises(TypeError, match="y must hold labels of one kind"):
+        SequenceClassifier(outputs="all", epochs=1).fit(SERIES, y)
+    y[7] = ["a", *[1] * (LENGTHS[7] - 1)]
+    with pytest.raises(TypeError, match=r"y\[7\] must hold labels of one kind"):
+        SequenceClassifier(outputs="all", epochs=1).fit(SERIES, y)
 
 
 def test_what_was_not_learned_from_is_refused_in_prediction() -> None:

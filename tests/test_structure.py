@@ -26,7 +26,7 @@ ROWS = [
     ["network"],
     ["optim", "sampling", "scoring", "cells", "history", "schedules"],
     ["streams", "codes", "textfiles"],
-    ["updates", "scaling", "vocabulary", "checkpoint", "corpus", "validation", "dates"],
+    ["updates", "vocabulary", "checkpoint", "corpus", "validation", "dates"],
     ["train", "records", "growth", "language"],
     ["resume"],
     ["fitting"],

@@ -87,6 +87,22 @@ def test_a_single_column_needs_no_delimiter() -> None:
     assert column(read("x\n1\n2\n")) == [1, 2]
 
 
+@pytest.mark.parametrize("gap", ["", "   ", '""', "NA"])
+def test_a_gap_in_a_single_column_is_a_missing_number(gap: str) -> None:
+    table = read(f"x\n1\n{gap}\n3\n")
+    with pytest.raises(ValueError, match="line 3, column 'x': a number is missing"):
+        column(table)
+    table = read(f"1\n{gap}\n3\n", header=False)
+    with pytest.raises(ValueError, match="line 2, column '1': a number is missing"):
+        column(table, "1")
+
+
+def test_empty_lines_around_a_single_column_are_none_of_its_rows() -> None:
+    table = read("\nx\n\n1\n2\n\n\n")
+    assert column(table) == [1, 2]
+    assert table.lines == [4, 5]
+
+
 def test_a_delimiter_that_is_given_is_the_one_used() -> None:
     assert column(read("a x\n3 4\n", delimiter=" ")) == [4]
 

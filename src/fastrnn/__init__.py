@@ -5,8 +5,8 @@ Data flows one way::
     cli.py  train_command.py            the command; options.py and option_values.py, what it takes;
               |                         saying.py, what it says
     text.py  sequence/                 models of characters and of series; language.py, what the
-              |                         first say; checkpoint.py, vocabulary.py, scaling.py serve
-              |                         them; corpus.py, textfiles.py, codes.py, texts larger than
+              |                         first say; checkpoint.py, vocabulary.py serve them;
+              |                         corpus.py, textfiles.py, codes.py, texts larger than
               |                         memory; tables.py, dates.py, forecast.py, plot.py, what
               |                         the command does with CSV files
     fitting.py  resume.py  records.py   a character model's training: checkpoints to go on from,

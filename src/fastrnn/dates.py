@@ -13,6 +13,8 @@ _MONTH = re.compile(r"(\d{4})-(\d{2})")
 # A date without its dashes, and December of the last year that Python knows.
 COMPACT = "%Y%m%d"
 LAST_MONTH = 12 * 9999 + 11
+_UTC = "+00:00"
+_ZONE = re.compile("[-+Z]")
 _WHOLE = re.compile(r"-?\d{1,15}")
 
 
@@ -20,7 +22,8 @@ def following(labels: Sequence[str], count: int) -> list[str]:
     """Return the ``count`` labels after those given, or +1, +2 … where no rule is seen.
 
     Rules are: whole numbers, dates and times (ISO 8601) that are equally far apart; months, and
-    dates of one day of the month or of the last one, that are equally many months apart.
+    dates of one day of the month or of the last one, that are equally many months apart. All must
+    be written in one form, which is then that of those that follow.
 
     Examples
     --------
@@ -32,6 +35,8 @@ def following(labels: Sequence[str], count: int) -> list[str]:
     ['2024-01-02 06:00']
     >>> following(["1700", "1710"], 1), following(["spring", "autumn"], 2)
     (['1720'], ['+1', '+2'])
+    >>> following(["2024-01-01T22:00Z", "2024-01-01T23:00Z"], 1), following(["001", "002"], 1)
+    (['2024-01-02T00:00Z'], ['+1'])
     """
     try:
         for rule in (_numbers, _months, _times):
@@ -80,8 +85,10 @@ def _step(values: Sequence) -> object | None:
 
 def _numbers(labels: Sequence[str], count: int) -> list[str] | None:
     values = _as_numbers(labels)
-    step = _step(values) if values else None
-    if not values or not isinstance(step, int):
+    if not values or [str(value) for value in values] != [*labels]:
+        return None
+    step = _step(values)
+    if not isinstance(step, int):
         return None
     if {len(label) for label in labels} in ({6}, {8}):  # perhaps 202412 or 20241231
         return None
@@ -91,6 +98,8 @@ def _numbers(labels: Sequence[str], count: int) -> list[str] | None:
 def _months(labels: Sequence[str], count: int) -> list[str] | None:
     days = _as_dates(labels) or []
     months = _as_months(labels) or [12 * day.year + day.month - 1 for day in days]
+    if not days and [_month_label(month) for month in months] != [*labels]:
+        return None
     step = _step(months)
     if not isinstance(step, int):
         return None
@@ -110,7 +119,7 @@ def _months(labels: Sequence[str], count: int) -> list[str] | None:
 
 
 def _times(labels: Sequence[str], count: int) -> list[str] | None:
-    times = _as_times(labels)
+    times = _as_times_of_one_form(labels)
     step = _step(times) if times else None
     if not times or step is None:
         return None
@@ -124,8 +133,12 @@ def _like(label: str, time: datetime) -> str:
         return time.strftime(COMPACT)
     if len(label) <= 10:
         return time.date().isoformat()
-    timespec = {0: "hours", 1: "minutes"}.get(label[10:].split("+")[0].count(":"), "auto")
-    return time.isoformat(label[10], timespec)
+    clock, dot, fraction = _ZONE.split(label[11:])[0].partition(".")
+    timespec = ("hours", "minutes", "seconds")[min(2, clock.count(":"))]
+    if dot:
+        timespec = "milliseconds" if len(fraction) == 3 else "microseconds"
+    written = time.isoformat(label[10], timespec)
+    return written.removesuffix(_UTC) + "Z" if label.endswith("Z") else written
 
 
 def _as_numbers(labels: Sequence[str]) -> list[int] | None:
@@ -143,10 +156,18 @@ def _as_months(labels: Sequence[str]) -> list[int] | None:
 
 
 def _as_dates(labels: Sequence[str]) -> list[date] | None:
-    times = _as_times(labels)
+    times = _as_times_of_one_form(labels)
     if times is None or any(len(label) > 10 for label in labels):
         return None
     return [time.date() for time in times]
+
+
+def _as_times_of_one_form(labels: Sequence[str]) -> list[datetime] | None:
+    """Return times that :func:`_like` writes as they are, all in the form of the last."""
+    times = _as_times(labels)
+    if times is None or [_like(labels[-1], time) for time in times] != [*labels]:
+        return None
+    return times if len({time.tzinfo is None for time in times}) == 1 else None
 
 
 def _as_times(labels: Sequence[str]) -> list[datetime] | None:
@@ -159,7 +180,8 @@ def _as_times(labels: Sequence[str]) -> list[datetime] | None:
 def _time(label: str) -> datetime:
     if len(label) == 8 and label.isdecimal():
         return datetime.strptime(label, COMPACT)
-    return datetime.fromisoformat(label)
+    # Python 3.10 does not read the Z.
+    return datetime.fromisoformat(label[:-1] + _UTC if label.endswith("Z") else label)
 
 
 def _month_label(month: int) -> str:

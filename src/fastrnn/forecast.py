@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastrnn import dates
+from fastrnn.errors import NonFiniteLossError
 from fastrnn.sequence import Forecaster, intervals
 from fastrnn.tables import Table
 
@@ -80,7 +81,8 @@ class Result:
 def choose(table: Table, columns: list[str] | None, time: str | None) -> Series:
     """Return the columns of these names, labelled by the column ``time``.
 
-    Without ``columns`` it is the only one of numbers, without ``time`` the first of dates.
+    Without ``columns`` it is the only one that holds mostly numbers, without ``time`` the first
+    of dates.
 
     Raises
     ------
@@ -94,15 +96,7 @@ def choose(table: Table, columns: list[str] | None, time: str | None) -> Series:
             f"the column {table.names[labelled]!r} cannot be forecast and label the rows"
         )
     if not places:
-        places = [
-            place
-            for place in range(len(table.names))
-            if place != labelled and table.holds_numbers(place)
-        ]
-        if len(places) != 1:
-            listed = ", ".join(repr(name) for name in table.names[:20])
-            found = "no column of numbers only" if not places else "several columns of numbers"
-            raise ValueError(f"{table.source} has {found}; name one with --column, of {listed}")
+        places = [_only(table, labelled)]
     doubled = [place for place in places if places.count(place) > 1]
     if doubled:
         raise ValueError(f"the column {table.names[doubled[0]]!r} is asked for twice")
@@ -111,6 +105,31 @@ def choose(table: Table, columns: list[str] | None, time: str | None) -> Series:
     _refuse_backwards(table, labels)
     name = None if labelled is None else table.names[labelled]
     return Series(table.path, [table.names[place] for place in places], values, name, labels)
+
+
+def _only(table: Table, labelled: int | None) -> int:
+    """Return the only column that is meant as numbers, whether or not all of them can be read.
+
+    Where one can be read and others have flaws, it may be an index beside what is to be forecast.
+    """
+    places = [
+        place
+        for place in range(len(table.names))
+        if place != labelled and table.is_meant_as_numbers(place)
+    ]
+    if len(places) == 1:
+        return places[0]
+    listed = ", ".join(repr(name) for name in table.names[:20])
+    hint = f"name one with --column, of {listed}"
+    if not places:
+        raise ValueError(f"{table.source} has no column of numbers; {hint}")
+    if sum(map(table.holds_numbers, places)) < 2:
+        try:
+            for place in places:
+                table.numbers(place)
+        except ValueError as error:
+            raise ValueError(f"{error}; or {hint}") from None
+    raise ValueError(f"{table.source} has several columns of numbers; {hint}")
 
 
 def _time(table: Table, places: list[int]) -> int | None:
@@ -152,11 +171,13 @@ def run(
     if window is None:
         window = max(2, min(max(WINDOW, season or 0), learned // 3))
     before = max(window, season or 0)
-    if held_out < 1 or learned <= before:
+    least = max(before + 1, window + model["horizon"])
+    if held_out < 1 or learned < least:
+        repeats = "" if season is None else f" and a season of {season}"
         raise ValueError(
             f"the table has {count} rows, of which {held_out} are held out and {learned} learned "
-            f"from; more than {before} to learn from, the window or a season, and at least 1 to "
-            f"hold out are expected"
+            f"from; at least {least} to learn from, for a window of {window} and a horizon of "
+            f"{model['horizon']}{repeats}, and at least 1 to hold out are expected"
         )
     if coverage is not None:
         _require_errors(coverage, held_out, steps)
@@ -166,7 +187,13 @@ def run(
         batches = max(1, math.ceil((learned - window) / training["batch_size"]))
         training = {**training, "epochs": max(EPOCHS, math.ceil(UPDATES / batches))}
     forecaster = Forecaster(window, variables=variables, **model)
-    forecaster.fit(shaped, calibration=calibration, **training)
+    try:
+        forecaster.fit(shaped, calibration=calibration, **training)
+    except NonFiniteLossError:  # which advises what only the Python call takes
+        raise NonFiniteLossError(
+            f"the loss, the gradient or a weight is not finite with --lr {training['lr']:g}; "
+            f"give one well below"
+        ) from None
     measured = min(steps, held_out)
     errors = forecaster.evaluate(
         shaped[learned - before :], steps=measured, season=season, average=False

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastrnn import _check
 from fastrnn import option_values as values
 from fastrnn.cells import CELLS
-from fastrnn.scaling import SCALINGS
 from fastrnn.sequence import Forecaster
+from fastrnn.sequence.scaling import SCALINGS
 
 
 def add(commands: values.Commands) -> None:

@@ -25,6 +25,9 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+", re.ASCII)
 _GROUPED = re.compile(r"[+-]?\d{1,3}([ ,.'\u00a0\u202f_]\d{3})+([.,]\d+)?", re.ASCII)
 
+# What stands beside numbers that are prices or shares.
+_UNITS = "$\u00a3\u00a5\u20ac% "
+
 
 @dataclass(frozen=True)
 class Table:
@@ -81,6 +84,14 @@ class Table:
         """Say whether every field of a column is a number."""
         return all(_NUMBER.fullmatch(text) for text in self.texts(place))
 
+    def is_meant_as_numbers(self, place: int) -> bool:
+        """Say whether most fields of a column are numbers, of those in which something is.
+
+        Numbers are here also those that :meth:`numbers` refuses for how they are written.
+        """
+        there = [text for text in self.texts(place) if text.lower() not in _MISSING]
+        return 2 * sum(map(_is_meant_as_number, there)) > len(there)
+
     def numbers(self, place: int) -> np.ndarray:
         """Return the numbers of a column, (rows,).
 
@@ -132,7 +143,8 @@ def read_table(
 ) -> Table:
     """Return the table in a CSV file, or in standard input if ``path`` is ``"-"``.
 
-    Lines without any field are skipped, also those at the end that hold only delimiters.
+    Lines without any field are skipped, also those at the end that hold only delimiters. Between
+    the rows of a single column an empty line is a missing field.
 
     Parameters
     ----------
@@ -155,18 +167,17 @@ def read_table(
     text = "".join(textfiles.read(path)).replace("\r\n", "\n").replace("\r", "\n")
     source = textfiles.label(path)
     delimiter = _delimiter(text) if delimiter is None else delimiter
-    rows, lines = [], []
-    for line, row in _records(text, delimiter, source):
-        rows.append([field.strip() for field in row])
-        lines.append(line)
-    while rows and not any(rows[-1]):
-        rows.pop()
-        lines.pop()
-    names = [str(place + 1) for place in range(len(rows[0]))] if rows else []
-    if header and rows:
-        names = [name or number for name, number in zip(rows[0], names, strict=True)]
-        _refuse_numbers(source, rows[0])
-        del rows[0], lines[0]
+    records = [
+        (line, [field.strip() for field in row]) for line, row in _records(text, delimiter, source)
+    ]
+    first = next((row for _, row in records if _is_filled(row)), [])
+    names = [str(place + 1) for place in range(len(first))]
+    if header and first:
+        names = [name or number for name, number in zip(first, names, strict=True)]
+        _refuse_numbers(source, first)
+        records = records[[row for _, row in records].index(first) + 1 :]
+    records = _without_blanks(records, inside=len(names) > 1)
+    rows, lines = [row for _, row in records], [line for line, _ in records]
     if not rows:
         raise ValueError(f"{source} has no rows of data")
     for row, line in zip(rows, lines, strict=True):
@@ -178,17 +189,37 @@ def read_table(
     return Table(path, names, rows, lines)
 
 
+def _is_meant_as_number(text: str) -> bool:
+    bare = text.strip(_UNITS)
+    return any(style.fullmatch(bare) for style in (_NUMBER, _DECIMAL_COMMA, _GROUPED))
+
+
 def _records(text: str, delimiter: str, source: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the fields of each line that has some, and its number."""
+    """Yield the number of each line and its fields, one or more."""
     reader = csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True, strict=True)
     try:
         for row in reader:
-            if len(row) > 1 or (row and row[0].strip()):
-                yield reader.line_num, row
+            yield reader.line_num, row or [""]
     except csv.Error as error:
         raise ValueError(
             f"{source}, line {reader.line_num} cannot be read as CSV: {error}"
         ) from None
+
+
+def _is_filled(row: list[str]) -> bool:
+    return len(row) > 1 or row[0] != ""
+
+
+def _without_blanks(
+    records: list[tuple[int, list[str]]], *, inside: bool
+) -> list[tuple[int, list[str]]]:
+    """Drop lines without a field at both ends, and also those between rows if asked to."""
+    filled = [place for place, (_, row) in enumerate(records) if _is_filled(row)]
+    while filled and not any(records[filled[-1]][1]):
+        filled.pop()
+    if inside or not filled:
+        return [records[place] for place in filled]
+    return records[filled[0] : filled[-1] + 1]
 
 
 def _delimiter(text: str) -> str:

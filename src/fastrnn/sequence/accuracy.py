@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fastrnn import _check
 from fastrnn.sequence.model import Model
 from fastrnn.sequence.series import Series
 
@@ -33,19 +34,6 @@ def seasonal_naive(values: np.ndarray, origins: np.ndarray, steps: int, season: 
     return values[(origins - season)[:, None] + np.arange(steps) % season]
 
 
-def naive_error(several: Sequence[Series]) -> np.ndarray:
-    """Return the mean distance of each value from the one before it, of each variable (V,)."""
-    return mean_distance(
-        *(np.concatenate([one.values[i:j] for one in several]) for i, j in ((1, None), (None, -1)))
-    )
-
-
-def mean_distance(ones: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return how far apart rows (N, V) lie on average, (V,); infinite if float64 cannot tell."""
-    with np.errstate(over="ignore"):
-        return np.asarray(np.abs(ones - others).mean(axis=0))
-
-
 def scores(
     model: Model, several: Sequence[Series], steps: int, season: int | None, unit: np.ndarray
 ) -> dict[str, np.ndarray]:
@@ -62,6 +50,9 @@ def scores(
                 f"{one.name} has {len(one)} values, expected at least {first + ahead}: "
                 f"{first} to read and what follows them"
             )
+    places = sum(len(one) - first for one in several)
+    what = f"the forecasts of {steps} steps from {places} places"
+    _check.memory(what, places, model.steps_known(steps), len(unit), 8)
     rolled = [(one.values, model.rolling(one, steps, first)) for one in several]
     errors = {"": np.concatenate([rolling.forecasts - rolling.actual for _, rolling in rolled])}
     for name, guess, options in (

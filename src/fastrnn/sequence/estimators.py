@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 
 from fastrnn import _check
-from fastrnn.scaling import Columns
 from fastrnn.sequence import targets
+from fastrnn.sequence.columns import Columns
 from fastrnn.sequence.ragged import log_softmax
 from fastrnn.sequence.training import SequenceEstimator
 
@@ -24,8 +25,9 @@ class SequenceRegressor(SequenceEstimator):
 
     Parameters
     ----------
-    cell : {"gru", "lstm", "rnn"}
-        The recurrent layer.
+    cell : {"gru", "lstm", "rnn", "jordan"}
+        The recurrent layer; that of :class:`fastrnn.Jordan` feeds its predictions back and is one
+        layer in one direction.
     hidden_size : int
         Number of hidden units.
     num_layers : int
@@ -33,7 +35,7 @@ class SequenceRegressor(SequenceEstimator):
     bidirectional : bool
         Whether each layer has a second direction, which reads sequences from their end.
     nonlinearity : {"tanh", "relu", "sigmoid", "linear"}
-        Activation function of the cell ``"rnn"``; the others have theirs.
+        Activation function of the cells ``"rnn"`` and ``"jordan"``; the others have theirs.
     outputs : {"last", "all"}
         Whether there is one target for each sequence, predicted from the state after its last
         step, or one for each step, predicted from the state after that step.
@@ -51,8 +53,10 @@ class SequenceRegressor(SequenceEstimator):
         See :mod:`fastrnn.optim`.
     lr : float
         Learning rate, of the first epoch if it changes.
-    schedule : {"cosine", "linear", "constant"}
-        Course of the learning rate.
+    schedule : {"cosine", "linear", "constant", "step_decay", "one_cycle"}
+        Course of the learning rate from epoch to epoch: it falls to nearly 0 along half a cosine
+        or a line; stays; falls to a tenth after each third; or rises from lr / 25 to ``lr`` and
+        falls to almost 0.
     clip_norm : float or None
         Largest global norm of the gradient; None for no limit.
     early_stopping : bool
@@ -101,53 +105,6 @@ class SequenceRegressor(SequenceEstimator):
 
     _estimator_type = "regressor"
     _loss = "mse"
-
-    def __init__(
-        self,
-        cell: str = "gru",
-        hidden_size: int = 32,
-        *,
-        num_layers: int = 1,
-        bidirectional: bool = False,
-        nonlinearity: str = "tanh",
-        outputs: str = "last",
-        num_ids: int | None = None,
-        scaling: str = "global",
-        epochs: int = 100,
-        batch_size: int = 32,
-        optimizer: str = "adam",
-        lr: float = 0.01,
-        schedule: str = "cosine",
-        clip_norm: float | None = 5.0,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        patience: int = 10,
-        dtype: Any = "float32",
-        seed: int = 0,
-        progress: bool = False,
-        num_threads: int | None = None,
-    ) -> None:
-        self.cell = cell
-        self.hidden_size = hidden_size
-        self.num_layers = num_layers
-        self.bidirectional = bidirectional
-        self.nonlinearity = nonlinearity
-        self.outputs = outputs
-        self.num_ids = num_ids
-        self.scaling = scaling
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.optimizer = optimizer
-        self.lr = lr
-        self.schedule = schedule
-        self.clip_norm = clip_norm
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.dtype = dtype
-        self.seed = seed
-        self.progress = progress
-        self.num_threads = num_threads
 
     def fit(self: Regressor, X: Any, y: Any) -> Regressor:
         """Train a new network.
@@ -237,6 +194,7 @@ class SequenceRegressor(SequenceEstimator):
         return targets.r_squared(np.concatenate(rows), predicted)
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class SequenceClassifier(SequenceEstimator):
     r"""Predict classes of sequences with a recurrent network.
 
@@ -245,8 +203,9 @@ class SequenceClassifier(SequenceEstimator):
 
     Parameters
     ----------
-    cell : {"gru", "lstm", "rnn"}
-        The recurrent layer.
+    cell : {"gru", "lstm", "rnn", "jordan"}
+        The recurrent layer; that of :class:`fastrnn.Jordan` feeds its predictions back and is one
+        layer in one direction.
     hidden_size : int
         Number of hidden units.
     num_layers : int
@@ -254,7 +213,7 @@ class SequenceClassifier(SequenceEstimator):
     bidirectional : bool
         Whether each layer has a second direction, which reads sequences from their end.
     nonlinearity : {"tanh", "relu", "sigmoid", "linear"}
-        Activation function of the cell ``"rnn"``; the others have theirs.
+        Activation function of the cells ``"rnn"`` and ``"jordan"``; the others have theirs.
     outputs : {"last", "all"}
         Whether there is one target for each sequence, predicted from the state after its last
         step, or one for each step, predicted from the state after that step.
@@ -271,8 +230,10 @@ class SequenceClassifier(SequenceEstimator):
         See :mod:`fastrnn.optim`.
     lr : float
         Learning rate, of the first epoch if it changes.
-    schedule : {"cosine", "linear", "constant"}
-        Course of the learning rate.
+    schedule : {"cosine", "linear", "constant", "step_decay", "one_cycle"}
+        Course of the learning rate from epoch to epoch: it falls to nearly 0 along half a cosine
+        or a line; stays; falls to a tenth after each third; or rises from lr / 25 to ``lr`` and
+        falls to almost 0.
     clip_norm : float or None
         Largest global norm of the gradient; None for no limit.
     early_stopping : bool
@@ -283,8 +244,9 @@ class SequenceClassifier(SequenceEstimator):
     patience : int
         In epochs.
     class_weight : dict, "balanced" or None
-        What the targets of a class count in the loss, a mean over weights: by label, 1 where it is
-        not named; ``"balanced"`` makes all classes count the same; None all targets.
+        What the targets of a class count in the loss, a mean over weights: by label, at least 0,
+        and 1 where it is not named; ``"balanced"`` makes all classes count the same; None all
+        targets. A label that y has not is ignored where all others are named, else refused.
     dtype : {"float32", "float64"}
         Type of weights and arithmetic.
     seed : int
@@ -332,54 +294,7 @@ class SequenceClassifier(SequenceEstimator):
     _estimator_type = "classifier"
     _loss = "cross_entropy"
 
-    def __init__(
-        self,
-        cell: str = "gru",
-        hidden_size: int = 32,
-        *,
-        num_layers: int = 1,
-        bidirectional: bool = False,
-        nonlinearity: str = "tanh",
-        outputs: str = "last",
-        num_ids: int | None = None,
-        scaling: str = "global",
-        epochs: int = 100,
-        batch_size: int = 32,
-        optimizer: str = "adam",
-        lr: float = 0.01,
-        schedule: str = "cosine",
-        clip_norm: float | None = 5.0,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        patience: int = 10,
-        class_weight: Any = None,
-        dtype: Any = "float32",
-        seed: int = 0,
-        progress: bool = False,
-        num_threads: int | None = None,
-    ) -> None:
-        self.cell = cell
-        self.hidden_size = hidden_size
-        self.num_layers = num_layers
-        self.bidirectional = bidirectional
-        self.nonlinearity = nonlinearity
-        self.outputs = outputs
-        self.num_ids = num_ids
-        self.scaling = scaling
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.optimizer = optimizer
-        self.lr = lr
-        self.schedule = schedule
-        self.clip_norm = clip_norm
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.class_weight = class_weight
-        self.dtype = dtype
-        self.seed = seed
-        self.progress = progress
-        self.num_threads = num_threads
+    class_weight: Any = None
 
     def fit(self: Classifier, X: Any, y: Any) -> Classifier:
         """Train a new network.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from fastrnn import _check
-from fastrnn.sequence import accuracy
 from fastrnn.sequence import series as reading
 from fastrnn.sequence.model import Model
 from fastrnn.sequence.series import FLOAT64, Series, Sizes, Windows
@@ -47,7 +47,7 @@ def read_training(
                 f"got calibration={calibration:g} and windows with targets"
             )
         windows = reading.given(series, targets, exogenous, sizes)
-        change = accuracy.mean_distance(windows.targets[:, 0], windows.values[:, -1])
+        change = _mean_distance(windows.targets[:, 0], windows.values[:, -1])
         return windows, Memory([], [], False, change)
     several = reading.read("series", series, exogenous, sizes.variables)
     cuts = [_cut(one, calibration, sizes) for one in several]
@@ -57,8 +57,21 @@ def read_training(
         [one.part(len(one) - sizes.window) for one in several],
         held_out if calibration else [],
         reading.are_several(series),
-        accuracy.naive_error(learned),
+        _naive_error(learned),
     )
+
+
+def _naive_error(several: Sequence[Series]) -> np.ndarray:
+    """Return the mean distance of each value from the one before it, of each variable (V,)."""
+    return _mean_distance(
+        *(np.concatenate([one.values[i:j] for one in several]) for i, j in ((1, None), (None, -1)))
+    )
+
+
+def _mean_distance(ones: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return how far apart rows (N, V) lie on average, (V,); infinite if float64 cannot tell."""
+    with np.errstate(over="ignore"):
+        return np.asarray(np.abs(ones - others).mean(axis=0))
 
 
 def _cut(one: Series, calibration: float, sizes: Sizes) -> int:

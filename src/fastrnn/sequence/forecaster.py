@@ -15,12 +15,12 @@ from fastrnn import _check
 from fastrnn import history as curve
 from fastrnn.cells import CELLS, make_network
 from fastrnn.network import Network
-from fastrnn.scaling import SCALINGS, PanelScaling
 from fastrnn.sequence import accuracy, intervals
 from fastrnn.sequence import series as reading
 from fastrnn.sequence.batches import Batches, order_of, train_epoch
 from fastrnn.sequence.fitted import Fitted, Start, read_training
 from fastrnn.sequence.model import Model
+from fastrnn.sequence.scaling import SCALINGS, PanelScaling
 from fastrnn.sequence.series import FLOAT64
 from fastrnn.updates import Settings, Updates, progress_bar
 
@@ -41,14 +41,15 @@ class Forecaster:
     window : int
         Values the network reads to predict the next one; at least 1, and 2 with
         ``scaling="window"``.
-    cell : {"rnn", "lstm", "gru"}
-        The recurrent layer; ``"rnn"`` is :class:`fastrnn.RNN`.
+    cell : {"rnn", "lstm", "gru", "jordan"}
+        The recurrent layer; ``"rnn"`` is :class:`fastrnn.RNN`. That of :class:`fastrnn.Jordan`
+        feeds back what it predicts, and is one layer.
     hidden_size : int
         Number of hidden units.
     num_layers : int
         Number of layers, each but the first reading the states of the one before.
     nonlinearity : {"tanh", "relu", "sigmoid", "linear"}
-        The layer's activation function.
+        Activation function of the cells ``"rnn"`` and ``"jordan"``; the others have theirs.
     scaling : {"global", "window", "none"}
         How values enter and leave the network, see below. ``"global"`` for a series that stays in
         its range, ``"window"`` for one that leaves it.
@@ -219,9 +220,11 @@ class Forecaster:
             See :mod:`fastrnn.optim`.
         lr : float
             Learning rate, of the first epoch if it changes.
-        schedule : {"constant", "cosine"}
-            ``"cosine"`` lowers the learning rate from epoch to epoch, to nearly 0 in the last:
-            the next value is predicted more closely, but less is learned in few epochs.
+        schedule : {"constant", "cosine", "linear", "step_decay", "one_cycle"}
+            Course of the learning rate from epoch to epoch: it stays; falls to nearly 0 along half
+            a cosine or a line, so that the next value is predicted more closely, but less is
+            learned in few epochs; falls to a tenth after each third; or rises from lr / 25 to
+            ``lr`` and falls to almost 0.
         clip_norm : float or None
             Largest global norm of the gradient; None for no limit.
         progress : bool
@@ -383,6 +386,9 @@ class Forecaster:
         changes its ways, the bounds do not know. Each value by itself is meant, not all steps
         together.
 
+        The forecast itself need not lie between its bounds. Where all errors lean to one side, as
+        those of a constant series do, so do both bounds.
+
         Parameters
         ----------
         steps, last_window, future, last_exogenous
@@ -424,6 +430,7 @@ class Forecaster:
                 "nothing was held out to learn from how far off forecasts are; "
                 "fit with calibration=0.2 or another share"
             )
+        intervals.require_errors(fitted.model, fitted.memory.held_out, steps, coverage)
         scores = intervals.scores(fitted.model, fitted.memory.held_out, steps)
         lower, upper = intervals.bounds(scores, coverage)
         forecast = fitted.model.extend(start.windows, start.known, steps)

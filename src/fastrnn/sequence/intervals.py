@@ -11,6 +11,12 @@ from fastrnn.sequence.model import Model
 from fastrnn.sequence.series import Series
 
 
+def require_errors(model: Model, several: Sequence[Series], steps: int, coverage: float) -> None:
+    """Refuse, before any work, steps of which :func:`scores` would be too few for the coverage."""
+    for step in range(1, steps + 1):
+        _rank(sum(model.places(one, step) for one in several), coverage, step)
+
+
 def scores(model: Model, several: Sequence[Series], steps: int) -> np.ndarray:
     """Return how far what came lay above the forecasts, (places, steps, V), NaN where unknown.
 
@@ -53,13 +59,7 @@ def bounds(scores: np.ndarray, coverage: float) -> tuple[np.ndarray, np.ndarray]
     lower, upper = np.empty((2, steps, variables))
     for step in range(steps):
         made = scores[~np.isnan(scores[:, step]).any(axis=1), step]
-        rank = _rank(len(made), coverage)
-        if rank < 1:
-            raise ValueError(
-                f"coverage={coverage:g} needs at least {errors_needed(coverage)} held-out values "
-                f"for every step, got {len(made)} for step {step + 1}: fit with a larger "
-                f"calibration, or ask for fewer steps or less coverage"
-            )
+        rank = _rank(len(made), coverage, step + 1)
         ordered = np.sort(made, axis=0)
         lower[step], upper[step] = ordered[rank - 1], ordered[len(made) - rank]
     return lower, upper
@@ -76,6 +76,14 @@ def errors_needed(coverage: float) -> int:
     return math.ceil(2 / (1 - coverage) - 1e-9) - 1
 
 
-def _rank(count: int, coverage: float) -> int:
-    """Return the rank of the lower quantile; what rounding took from a whole number is ignored."""
-    return math.floor((1 - coverage) / 2 * (count + 1) + 1e-9)
+def _rank(count: int, coverage: float, step: int) -> int:
+    """Return the rank of the lower quantile of so many errors of a step, at least 1."""
+    # What rounding took from a whole number is ignored.
+    rank = math.floor((1 - coverage) / 2 * (count + 1) + 1e-9)
+    if rank < 1:
+        raise ValueError(
+            f"coverage={coverage:g} needs at least {errors_needed(coverage)} held-out values "
+            f"for every step, got {count} for step {step}: fit with a larger "
+            f"calibration, or ask for fewer steps or less coverage"
+        )
+    return rank

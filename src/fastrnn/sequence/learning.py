@@ -47,8 +47,7 @@ def learn(
     targets, each before the update it leads to, and ``validation_loss`` after them.
     """
     rng = order_of(plan.seed)
-    order = rng.permutation(len(sequences)) if plan.validation else np.arange(len(sequences))
-    held_out, learned = order[: plan.validation], np.sort(order[plan.validation :])
+    learned, held_out = _split(len(sequences), plan, rng)
     updates = Updates(ragged.network, settings)
     best = _Best(ragged)
     try:
@@ -59,6 +58,8 @@ def learn(
                 count = 0.0
                 for chosen in shuffled(len(learned), plan.batch_size, rng):
                     wanted = _of(learned[chosen], targets)
+                    if not ragged.count(wanted):
+                        continue
                     batch, options = ragged.batch(_of(learned[chosen], sequences), wanted)
                     loss, _ = updates.make(*batch, **options)
                     record["loss"] += loss * ragged.count(wanted)
@@ -75,6 +76,20 @@ def learn(
                     break
     finally:
         best.restore()
+
+
+def require_targets(ragged: Ragged, targets: list[np.ndarray], plan: Plan) -> None:
+    """Refuse to learn from targets, or to hold out targets, of which none counts."""
+    learned, held_out = _split(len(targets), plan, order_of(plan.seed))
+    for part, what in ((learned, "learned from"), (held_out, "held out")):
+        if len(part) and not ragged.count(_of(part, targets)):
+            raise ValueError(f"class_weight is 0 for all that is {what}, expected some that counts")
+
+
+def _split(count: int, plan: Plan, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Return the positions that are learned from, and those that are held out."""
+    order = rng.permutation(count) if plan.validation else np.arange(count)
+    return np.sort(order[plan.validation :]), order[: plan.validation]
 
 
 def _of(positions: np.ndarray, values: list[np.ndarray]) -> list[np.ndarray]:

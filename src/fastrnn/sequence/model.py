@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastrnn.network import Network
-from fastrnn.scaling import PanelScaling
+from fastrnn.sequence.scaling import PanelScaling
 from fastrnn.sequence.series import Series
 
 # Windows that go through the network at a time where there may be very many.
@@ -35,7 +35,7 @@ class Model:
         if not np.isfinite(values).all():
             raise FloatingPointError(
                 "a prediction left the range of floating-point numbers: the series grows too "
-                "far, or training diverged and fit should be given a smaller lr"
+                "far, or training diverged and needs a smaller learning rate"
             )
         return values
 
@@ -70,6 +70,11 @@ class Model:
                 raise FloatingPointError(f"step {start + 1} cannot be forecast: {error}") from None
             series[:, start + window : stop] = predicted
         return series[:, window : window + steps]
+
+    def places(self, series: Series, step: int) -> int:
+        """Return from how many places in a series :meth:`rolling` forecasts ``step`` ahead."""
+        ahead = step if series.known is None else self.steps_known(step)
+        return max(0, len(series) - self.window - ahead + 1)
 
     def rolling(self, series: Series, steps: int, first: int = 0) -> Rolling:
         """Forecast from every place in a series that has a window before it and a value after.

@@ -27,7 +27,7 @@ class Estimator:
     def __repr__(self) -> str:
         changed = [
             f"{name}={getattr(self, name)!r}"
-            for name, default in self._defaults().items()
+            for name, default in sorted(self._defaults().items())
             if repr(getattr(self, name)) != repr(default)
         ]
         return f"{type(self).__name__}({', '.join(changed)})"

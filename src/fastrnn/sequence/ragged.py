@@ -52,6 +52,8 @@ class Ragged:
         total = 0.0
         for start in range(0, len(sequences), _AT_ONCE):
             part = slice(start, start + _AT_ONCE)
+            if not self.count(targets[part]):
+                continue
             batch, options = self.batch(sequences[part], targets[part])
             options.update(reduction="sum", num_threads=self.num_threads)
             total += self.network.loss(*batch, **options)[0]

@@ -40,10 +40,6 @@ class Sequences:
         """The number of steps of each."""
         return np.array([len(one) for one in self.steps])
 
-    def like(self, rows: list[np.ndarray]) -> Any:
-        """Return what belongs to the steps in the form that X had: a list or an array."""
-        return np.stack(rows) if self.as_array else rows
-
 
 def read(X: Any, num_ids: int | None) -> Sequences:
     """Return sequences of numbers, or of ids below ``num_ids`` if that is given.

@@ -55,10 +55,14 @@ def r_squared(actual: np.ndarray, predicted: np.ndarray) -> float:
 def labels(y: Any, sequences: Sequences, outputs: str) -> tuple[np.ndarray, list[np.ndarray]]:
     """Return the classes, sorted, and the positions among them, (1,) or (length,) of each."""
     parts = read_labels(y, sequences, outputs)
+    # Beside strings, concatenate would make strings of numbers; beside objects it keeps them.
+    kinds = {one.dtype.kind if one.dtype.kind in "USO" else "number" for one in parts}
+    if len(kinds) > 1 and "O" not in kinds:
+        raise _of_several_kinds("y")
     try:
         classes, positions = np.unique(np.concatenate(parts), return_inverse=True)
     except TypeError:
-        raise TypeError("y must hold labels of one kind, which can be sorted") from None
+        raise _of_several_kinds("y") from None
     if len(classes) < 2:
         only = classes.tolist()[0]
         raise ValueError(f"y holds 1 class, {only!r}; at least 2 are expected")
@@ -118,9 +122,19 @@ def _labels(name: str, value: Any) -> np.ndarray:
             )
     elif array.dtype.kind not in "biuSUO":
         raise TypeError(f"{name} must hold class labels, got {_check.describe(array)}")
+    is_list = array.ndim == 1 and isinstance(value, (list, tuple))
+    text = {"U": str, "S": bytes}.get(array.dtype.kind)
+    if is_list and text is not None and not all(isinstance(one, text) for one in value):
+        raise _of_several_kinds(name)
     if array.dtype.kind == "O" and any(one is None or one != one for one in array.reshape(-1)):
         raise ValueError(f"{name} must hold class labels, got a missing value")
     return array
+
+
+def _of_several_kinds(name: str) -> TypeError:
+    return TypeError(
+        f"{name} must hold labels of one kind, all numbers or all strings, which can be sorted"
+    )
 
 
 def class_weights(
@@ -129,7 +143,8 @@ def class_weights(
     """Return what each class counts, or None if all count the same.
 
     ``"balanced"`` is n / (classes * n_c), n_c of n targets being of the class (King & Zeng,
-    "Logistic regression in rare events data", 2001). Classes that a dict does not name count 1.
+    "Logistic regression in rare events data", 2001). Classes that a dict does not name count 1;
+    labels that y has not are ignored if it names all that y has, as in a fold without a rare one.
     """
     if value is None:
         return None
@@ -140,11 +155,21 @@ def class_weights(
         raise TypeError(
             f"class_weight must be None, 'balanced' or a dict, got {_check.describe(value)}"
         )
-    place = {label: i for i, label in enumerate(classes.tolist())}
-    weights = np.ones(len(classes))
-    for label, weight in value.items():
-        plain = label.item() if isinstance(label, np.generic) else label
-        if plain not in place:
-            raise ValueError(f"class_weight has the label {label!r}, which y has not")
-        weights[place[plain]] = _check.number(f"class_weight[{label!r}]", weight, above=0)
+    given = {
+        label.item() if isinstance(label, np.generic) else label: _check.number(
+            f"class_weight[{label!r}]", weight, 0
+        )
+        for label, weight in value.items()
+    }
+    labels = classes.tolist()
+    unknown = [label for label in given if label not in labels]
+    unweighted = [label for label in labels if label not in given]
+    if unknown and unweighted:
+        raise ValueError(
+            f"class_weight has the label {unknown[0]!r}, which y has not, and none for "
+            f"{unweighted[0]!r}"
+        )
+    weights = np.array([given.get(label, 1.0) for label in labels])
+    if not weights.any():
+        raise ValueError("class_weight is 0 for every class that y has")
     return weights

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
 from fastrnn import _check
 from fastrnn.cells import CELLS, make_network
 from fastrnn.network import OUTPUTS, Network
-from fastrnn.scaling import Columns
 from fastrnn.sequence import sequences as reading
-from fastrnn.sequence.learning import Plan, learn
+from fastrnn.sequence.columns import Columns
+from fastrnn.sequence.learning import Plan, learn, require_targets
 from fastrnn.sequence.protocol import Estimator
 from fastrnn.sequence.ragged import Ragged
 from fastrnn.sequence.sequences import Sequences
@@ -54,32 +54,34 @@ class Trained:
         return rows
 
 
+@dataclass(eq=False, repr=False)
 class SequenceEstimator(Estimator):
     """Parameters that regressor and classifier have in common, and what is done with them."""
 
-    cell: Any
-    hidden_size: Any
-    num_layers: Any
-    bidirectional: Any
-    nonlinearity: Any
-    outputs: Any
-    num_ids: Any
-    scaling: Any
-    epochs: Any
-    batch_size: Any
-    optimizer: Any
-    lr: Any
-    schedule: Any
-    clip_norm: Any
-    early_stopping: Any
-    validation_fraction: Any
-    patience: Any
-    dtype: Any
-    seed: Any
-    progress: Any
-    num_threads: Any
+    cell: str = "gru"
+    hidden_size: int = 32
+    _: KW_ONLY
+    num_layers: int = 1
+    bidirectional: bool = False
+    nonlinearity: str = "tanh"
+    outputs: str = "last"
+    num_ids: int | None = None
+    scaling: str = "global"
+    epochs: int = 100
+    batch_size: int = 32
+    optimizer: str = "adam"
+    lr: float = 0.01
+    schedule: str = "cosine"
+    clip_norm: float | None = 5.0
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    patience: int = 10
+    dtype: Any = "float32"
+    seed: int = 0
+    progress: bool = False
+    num_threads: int | None = None
 
-    _loss: str
+    _loss: ClassVar[str]
 
     def _read(self, X: Any) -> Sequences:
         num_ids = self.num_ids
@@ -117,6 +119,8 @@ class SequenceEstimator(Estimator):
         x = trained.scaled(sequences)
         if outputs == "last":
             targets = [one[0] for one in targets]
+        ragged = Ragged(network, self._loss, outputs, class_weight, settings.num_threads)
+        require_targets(ragged, list(targets), plan)
         self._trained = trained
         self.network_ = network
         self.history_: list[dict[str, Any]] = []
@@ -125,7 +129,6 @@ class SequenceEstimator(Estimator):
         if self.num_ids is None:
             self.n_features_in_ = sequences.features
         vars(self).update(fitted)
-        ragged = Ragged(network, self._loss, outputs, class_weight, settings.num_threads)
         try:
             learn(ragged, x, list(targets), settings, plan, self.history_)
         finally:

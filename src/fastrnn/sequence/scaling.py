@@ -8,13 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from fastrnn.sequence.columns import ROUNDING, TOO_FAR, Columns, representable
+
 SCALINGS = ("global", "window", "none")
-
-# A window whose values differ by no more than this, relative to its last value, is constant but
-# for the rounding of the arithmetic that made it: a few units in the last place of float64.
-ROUNDING = 8 * float(np.finfo(np.float64).eps)
-
-TOO_FAR = "the values differ by more than float64 can hold; divide the series by a constant first"
 
 
 @dataclass(frozen=True)
@@ -38,14 +34,14 @@ class Frame:
         """Return windows (N, window) as the network reads them, (window, N, 1)."""
         with np.errstate(over="ignore", invalid="ignore"):
             scaled = ((windows - self.center[:, None]) / self.spread[:, None]).astype(self.dtype)
-        return np.ascontiguousarray(_representable(scaled).T[:, :, None])
+        return np.ascontiguousarray(representable(scaled).T[:, :, None])
 
     def outputs(self, values: np.ndarray) -> np.ndarray:
         """Return next values (N,) or (N, horizon) as the network should answer, (N, horizon)."""
         values = values.reshape(len(values), -1)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             scaled = ((values - self.center[:, None]) / self.reach[:, None]).astype(self.dtype)
-        return _representable(scaled)
+        return representable(scaled)
 
     def values(self, outputs: np.ndarray) -> np.ndarray:
         """Return the values in float64 that outputs (N, horizon) mean, (N,) if they are (N, 1)."""
@@ -107,50 +103,6 @@ class Scaling:
         if not (np.isfinite(center).all() and np.isfinite(reach).all()):
             raise ValueError(TOO_FAR)
         return Frame(center, spread, reach, dtype)
-
-
-@dataclass(frozen=True)
-class Columns:
-    """A scaling of its own for each column of a table: w enters as (w - c) / s.
-
-    Attributes
-    ----------
-    center, spread : np.ndarray of float64, shape (columns,)
-        c, the mean of a column, and s, the mean distance from it; 0 and 1 if nothing is scaled.
-    """
-
-    center: np.ndarray
-    spread: np.ndarray
-
-    @classmethod
-    def fit(cls, rows: np.ndarray, *, scaled: bool = True) -> Columns:
-        """Return the scaling of a table (n, columns).
-
-        Examples
-        --------
-        >>> columns = Columns.fit(np.array([[0.0, 5.0], [4.0, 5.0]]))
-        >>> columns.inputs(np.array([[6.0, 5.0]]), np.dtype("float32")).tolist()
-        [[2.0, 0.0]]
-        """
-        if not scaled:
-            return cls(np.zeros(rows.shape[1]), np.ones(rows.shape[1]))
-        with np.errstate(over="ignore", invalid="ignore"):
-            center = rows.mean(axis=0)
-            spread = np.abs(rows - center).mean(axis=0)
-        constant = spread <= ROUNDING * np.abs(center)
-        if not (np.isfinite(center).all() and np.isfinite(spread).all()):
-            raise ValueError(TOO_FAR)
-        return cls(center, np.where(constant, 1.0, spread))
-
-    def inputs(self, rows: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
-        """Return rows (..., columns) as the network reads them."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            return _representable(((rows - self.center) / self.spread).astype(dtype))
-
-    def values(self, outputs: np.ndarray) -> np.ndarray:
-        """Return the numbers that a network's outputs (..., columns) mean, in float64."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            return self.center + self.spread * outputs.astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -236,15 +188,6 @@ class PanelFrame:
             for v, frame in enumerate(self.variables)
         ]
         return np.stack(parts, axis=-1)
-
-
-def _representable(scaled: np.ndarray) -> np.ndarray:
-    if not np.isfinite(scaled).all():
-        raise ValueError(
-            f"the scaled values leave the range of {scaled.dtype}; divide the series by a "
-            f"constant first, or choose another scaling"
-        )
-    return scaled
 
 
 def _deviation(windows: np.ndarray) -> np.ndarray:
