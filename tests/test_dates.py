@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastrnn.dates import are_times, backwards, following
+from fastrnn.forecasting.dates import are_times, backwards, following
 
 
 @pytest.mark.parametrize(

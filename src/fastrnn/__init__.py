@@ -7,8 +7,8 @@ Data flows one way::
     text.py  sequence/                 models of characters and of series; language.py, what the
               |                         first say; checkpoint.py, vocabulary.py serve them;
               |                         corpus.py, textfiles.py, codes.py, texts larger than
-              |                         memory; tables.py, dates.py, forecast.py, plot.py, what
-              |                         the command does with CSV files
+              |                         memory; forecasting/, what the command does with CSV
+              |                         files; plot.py, pictures
     fitting.py  resume.py  records.py   a character model's training: checkpoints to go on from,
               |                         its curve in files; growth.py, new characters
     train.py  validation.py             truncated BPTT; the loss on held-out text and the best

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 import fastrnn
-from fastrnn import checkpoint, forecast_text, options, resume
-from fastrnn import forecast as forecasting
+from fastrnn import checkpoint, options, plot, resume
 from fastrnn.corpus import Corpus
 from fastrnn.errors import ModelFileError, NonFiniteLossError
+from fastrnn.forecasting import command, picture, report
+from fastrnn.forecasting.tables import read_table
 from fastrnn.saying import (
     complain,
     describe,
@@ -27,7 +28,6 @@ from fastrnn.saying import (
     say,
     say_pieces,
 )
-from fastrnn.tables import read_table
 from fastrnn.text import load
 from fastrnn.train_command import EXIT_INTERRUPTED, EXIT_OK, train
 from fastrnn.vocabulary import Bytes
@@ -153,16 +153,14 @@ def info(arguments: argparse.Namespace) -> int:
 
 def forecast(arguments: argparse.Namespace) -> int:
     """``fastrnn forecast``: print how columns of a CSV file go on."""
-    from fastrnn import plot
-
     if arguments.plot is not None:
         checkpoint.check_writable(arguments.plot)
         plot.check_available()
     table = read_table(
         arguments.file, delimiter=arguments.delimiter, header=not arguments.no_header
     )
-    result = forecasting.run(
-        forecasting.choose(table, arguments.column, arguments.date),
+    result = command.run(
+        command.choose(table, arguments.column, arguments.date),
         arguments.steps,
         window=arguments.window,
         season=arguments.season,
@@ -182,9 +180,9 @@ def forecast(arguments: argparse.Namespace) -> int:
         },
     )
     if arguments.plot is not None:
-        plot.draw_forecast(arguments.plot, result)
-    as_asked = forecast_text.as_json if arguments.json else forecast_text.as_text
-    say(forecast_text.as_csv(result) if arguments.csv else as_asked(result))
+        picture.draw(arguments.plot, result)
+    as_asked = report.as_json if arguments.json else report.as_text
+    say(report.as_csv(result) if arguments.csv else as_asked(result))
     return EXIT_OK
 
 

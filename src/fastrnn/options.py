@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import re
 
-from fastrnn import _check, _ops, forecast_options
+from fastrnn import _check, _ops
 from fastrnn import option_values as values
 from fastrnn._threads import processors
 from fastrnn._version import __version__
 from fastrnn.bench import PEERS
 from fastrnn.cells import CELLS
+from fastrnn.forecasting import options as forecast_options
 from fastrnn.optim import OPTIMIZERS
 from fastrnn.schedules import SCHEDULES
 from fastrnn.text import CharRNN

@@ -1,73 +1,104 @@
-"""Pictures, where Matplotlib is installed."""
+"""Pictures, where Matplotlib is installed.
+
+Functions draw on the axes ``ax`` that they are given, on the current ones of pyplot by default, and
+return them.
+"""
 
 from __future__ import annotations
 
 import importlib.util
-import io
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from fastrnn import checkpoint
+import numpy as np
 
-if TYPE_CHECKING:
-    from fastrnn.forecast import Result
+from fastrnn import _check
 
 # Okabe and Ito's colours, which readers with any colour vision tell apart.
 PAST, AHEAD = "#0072b2", "#d55e00"
 
-# Rows of the past that are shown for each step ahead, and at least.
-ROWS_PER_STEP, LEAST_ROWS = 5, 60
+_FLOAT64 = np.dtype(np.float64)
+_HOW = "needs Matplotlib, which the extra 'plot' brings: python -m pip install 'fastrnn[plot]'"
 
 
 def check_available() -> None:
     """Raise a ValueError that says what to install, where Matplotlib is missing."""
     if importlib.util.find_spec("matplotlib") is None:
-        raise ValueError(
-            "--plot needs Matplotlib, which the extra 'plot' brings: "
-            "python -m pip install 'fastrnn[plot]'"
-        )
+        raise ValueError(f"--plot {_HOW}")
 
 
-def draw_forecast(file: str, result: Result) -> None:
-    """Draw each column's last rows and its forecast to ``file``, whole or not at all."""
-    from matplotlib.figure import Figure
+def forecast(
+    series: Any,
+    forecast: Any,
+    bounds: Any = None,
+    *,
+    bounds_label: str = "interval",
+    ax: Any = None,
+) -> Any:
+    """Draw a series and its forecast, with 0 at its last value.
 
-    names = result.series.names
-    figure = Figure(figsize=(8, 1 + 2.5 * len(names)), layout="constrained")
-    axes = figure.subplots(len(names), sharex=True, squeeze=False)[:, 0]
-    for place, panel in enumerate(axes):
-        _draw_column(panel, result, place)
-    axes[-1].set_xlabel(_plain(result.series.time or "rows after the last"))
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format=file.rsplit(".", 1)[-1].lower(), dpi=150)
-    checkpoint.replace(file, drawn.getvalue())
+    Parameters
+    ----------
+    series : array_like of shape (n,)
+        What was, or the last of it.
+    forecast : array_like of shape (steps,)
+        What comes after it.
+    bounds : pair of array_like of shape (steps,), optional
+        The lower and the upper bounds of prediction intervals.
+    bounds_label : str
+        What the legend calls them.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; on pyplot's current axes by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        What was drawn on.
+
+    Raises
+    ------
+    ImportError
+        If Matplotlib is missing.
+    TypeError, ValueError
+        If an argument does not hold finite real numbers, or has another shape.
+
+    Examples
+    --------
+    >>> from fastrnn import Forecaster, data, plot
+    >>> wave = data.sine(200, periods=8)
+    >>> forecaster = Forecaster(10, hidden_size=8).fit(wave, epochs=5, calibration=0.3)
+    >>> ahead, lower, upper = forecaster.forecast_interval(5)
+    >>> ax = plot.forecast(wave[-50:], ahead, (lower, upper))  # doctest: +SKIP
+    """
+    past = _row("series", series)
+    ahead = _row("forecast", forecast)
+    if bounds is not None:
+        if not isinstance(bounds, (tuple, list, np.ndarray)) or len(bounds) != 2:
+            raise ValueError(f"bounds must be a pair of arrays, got {_check.describe(bounds)}")
+        bounds = [_row("bounds", bound) for bound in bounds]
+        for bound in bounds:
+            _check.shape("bounds", bound, ahead.shape)
+    ax = _current() if ax is None else ax
+    steps = range(1, len(ahead) + 1)
+    ax.plot(range(1 - len(past), 1), past, color=PAST, label="series")
+    if bounds is not None:
+        ax.fill_between(steps, *bounds, color=AHEAD, alpha=0.25, linewidth=0, label=bounds_label)
+    ax.plot(steps, ahead, color=AHEAD, label="forecast")
+    ax.grid(color="#e0e0e0", linewidth=0.6)
+    ax.legend(loc="upper left", fontsize="small")
+    return ax
 
 
-def _draw_column(axes: Any, result: Result, place: int) -> None:
-    """Draw one column, with 0 at its last row."""
-    steps = len(result.labels)
-    past = result.series.values[-max(LEAST_ROWS, ROWS_PER_STEP * steps) :, place]
-    ahead = range(1, steps + 1)
-    axes.plot(range(1 - len(past), 1), past, color=PAST, label="series")
-    if result.bounds is not None and result.coverage is not None:
-        axes.fill_between(
-            ahead,
-            result.bounds[0][:, place],
-            result.bounds[1][:, place],
-            color=AHEAD,
-            alpha=0.25,
-            linewidth=0,
-            label=f"{100 * result.coverage:.4g} %",
-        )
-    axes.plot(ahead, result.forecast[:, place], color=AHEAD, label="forecast")
-    axes.set_ylabel(_plain(result.series.names[place]))
-    axes.grid(color="#e0e0e0", linewidth=0.6)
-    axes.legend(loc="upper left", fontsize="small")
-    labels = [*result.series.labels[-len(past) :], *result.labels]
-    if result.series.labels:
-        at = [place for place in axes.get_xticks() if -len(past) < place <= steps]
-        axes.set_xticks(at, [_plain(labels[round(one) + len(past) - 1]) for one in at])
+def _row(name: str, value: Any) -> np.ndarray:
+    row = _check.reals(name, value, _FLOAT64)
+    if row.ndim != 1 or len(row) == 0:
+        raise ValueError(f"{name} must be one-dimensional and not empty, got shape {row.shape}")
+    return row
 
 
-def _plain(text: str) -> str:
-    """Return what Matplotlib draws as this text, and not as a formula."""
-    return text.replace("$", r"\$")
+def _current() -> Any:
+    """Return the axes that pyplot draws on."""
+    try:
+        from matplotlib import pyplot
+    except ImportError:
+        raise ImportError(f"a picture {_HOW}") from None
+    return pyplot.gca()

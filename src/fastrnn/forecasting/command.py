@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastrnn import dates
 from fastrnn.errors import NonFiniteLossError
+from fastrnn.forecasting import dates
+from fastrnn.forecasting.tables import Table
 from fastrnn.sequence import Forecaster, intervals
-from fastrnn.tables import Table
 
 # A day of hours, two years of months: enough for what is near, and quick to learn.
 WINDOW = 24
