@@ -378,9 +378,9 @@ def _add_evaluate(commands: values.Commands) -> None:
     parser.add_argument(
         "--per-char",
         action="store_true",
-        help="print instead a line for each character but the first, with tabs between its "
-        "position from 0, itself (escaped as in JSON) and the natural logarithm of the "
-        "probability that the model gave it",
+        help="print instead a line for each character that the model reads but the first, with "
+        "tabs between its position from 0 among them, itself (escaped as in JSON; a byte as two "
+        "hexadecimal digits) and the natural logarithm of the probability that the model gave it",
     )
     parser.add_argument("model", metavar="MODEL", help="file that 'fastrnn train' saved")
     parser.add_argument("files", nargs="+", metavar="FILE", help=_FILES)

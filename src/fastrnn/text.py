@@ -11,7 +11,7 @@ import numpy as np
 
 from fastrnn import _check, checkpoint
 from fastrnn._version import __version__
-from fastrnn.cells import CELLS, make_network
+from fastrnn.cells import CELLS, make_network, parameter_shapes
 from fastrnn.corpus import Corpus
 from fastrnn.errors import ModelFileError
 from fastrnn.fitting import PathLike, Surroundings, TrainingStep, fit
@@ -33,10 +33,8 @@ from fastrnn.vocabulary import (
 
 _KIND = "CharRNN"
 
-# What a model's configuration has gained since files were first written, and what it was before.
-_ADDED = {
-    "symbols": "chars",
-    "unknown": ERROR,
+# Options of a model's network that no recipe chooses, and what they are unless given.
+OF_THE_NETWORK = {
     "num_layers": 1,
     "embedding_size": None,
     "tied": False,
@@ -44,12 +42,16 @@ _ADDED = {
     "layer_norm": False,
 }
 
+# What a model's configuration has gained since files were first written, and what it was before.
+_ADDED = {"symbols": "chars", "unknown": ERROR, **OF_THE_NETWORK}
+
 
 class CharRNN(LanguageModel):
     r"""A recurrent network that models text character by character.
 
-    The characters of the vocabulary (or the bytes of UTF-8) enter as ids, pass one recurrent layer,
-    and a linear readout followed by a softmax gives the probability of every one to come next.
+    The characters of the vocabulary (or the bytes of UTF-8) enter as ids, as one-hot vectors or by
+    an embedding, and pass one or more recurrent layers. A linear readout, or the outputs of a
+    Jordan layer, followed by a softmax gives the probability of every one to come next.
 
     Parameters
     ----------
@@ -146,8 +148,15 @@ class CharRNN(LanguageModel):
             raise ValueError(
                 f"embedding_size must be hidden_size={hidden_size} when tied, got {embedding_size}"
             )
-        self.recurrent_dropout = recurrent_dropout
-        self.layer_norm = layer_norm
+        if self.tied and cell == "jordan":
+            raise ValueError(
+                "tied must be False with cell 'jordan', which has no read-out whose rows could be "
+                "the vectors"
+            )
+        self.recurrent_dropout = _check.number(
+            "recurrent_dropout", recurrent_dropout, minimum=0, below=1
+        )
+        self.layer_norm = _check.flag("layer_norm", layer_norm)
         self.nonlinearity = nonlinearity
         self.dtype = _check.float_dtype("dtype", dtype)
         self.seed = _check.integer("seed", seed, 0, _check.MAX_SEED)
@@ -420,7 +429,6 @@ class CharRNN(LanguageModel):
                 layout = model_layout(file.description, file.layout)
                 model = cls(**_settings(file.description, layout))
                 network, _ = model._ready()
-                _check_layout(layout, network.state_dict())
                 tensors = file.tensors()
                 network.load_state_dict({name: tensors[name] for name in layout})
             except ModelFileError:
@@ -486,7 +494,7 @@ def load(path: str | os.PathLike[str]) -> CharRNN:
 
 
 def _settings(description: dict[str, Any], layout: checkpoint.Layout) -> dict[str, Any]:
-    """Return the arguments of the model described, none larger than the file's tensors."""
+    """Return the arguments of the model described, whose parameters are the file's tensors."""
     _check.choice("its kind", description.get("kind"), (_KIND,))
     config: Any = description.get("config")
     vocabulary: Any = description.get("vocabulary")
@@ -498,36 +506,49 @@ def _settings(description: dict[str, Any], layout: checkpoint.Layout) -> dict[st
         )
     config = {**_ADDED, **config}
     size = len(described(config["symbols"], vocabulary, config["unknown"]))
-    hidden_size = _check.integer("hidden_size", config["hidden_size"])
     dtype = _check.float_dtype("dtype", config["dtype"])
     sizes = [math.prod(shape) for _, shape in layout.values()]
-    largest = max(sizes, default=0)
-    if hidden_size * max(hidden_size, size) > largest:
-        raise ValueError(
-            f"its largest tensor has {largest:,} numbers, too few for hidden_size {hidden_size:,} "
-            f"and {size:,} {config['symbols']}"
-        )
-    layers = _check.integer("num_layers", config["num_layers"])
-    features = 1 if config["embedding_size"] is None else config["embedding_size"]
-    if layers > len(layout) or hidden_size * _check.integer("embedding_size", features) > largest:
-        raise ValueError(
-            f"its {len(layout):,} tensors of up to {largest:,} numbers are too few for num_layers "
-            f"{layers:,}, hidden_size {hidden_size:,} and embedding_size {features:,}"
-        )
     _check.memory("its tensors, the model and gradients", sum(sizes), 3 * dtype.itemsize)
+    _check_layout(layout, _shapes(config, size, len(layout)), dtype)
     return {**config, "vocabulary": vocabulary}
 
 
-def _check_layout(layout: checkpoint.Layout, weights: dict[str, np.ndarray]) -> None:
-    """Require tensors of the names, dtypes and shapes of ``weights``."""
-    missing = [name for name in weights if name not in layout]
-    unknown = [name for name in layout if name not in weights]
+def _shapes(config: dict[str, Any], size: int, most: int) -> dict[str, tuple[int, ...]]:
+    """Return the parameters' shapes of a network for ``size`` symbols, of ``most`` layers at most.
+
+    Nothing as large as the network is made: whether a file has room for it is not known yet.
+    """
+    hidden_size = _check.integer("hidden_size", config["hidden_size"])
+    layers = _check.integer("num_layers", config["num_layers"])
+    if layers > most:
+        raise ValueError(f"its {most:,} tensors are too few for num_layers {layers:,}")
+    embedding_size = config["embedding_size"]
+    if embedding_size is not None:
+        embedding_size = _check.integer("embedding_size", embedding_size)
+    return parameter_shapes(
+        config["cell"],
+        size,
+        hidden_size,
+        size,
+        embedding_size=embedding_size,
+        tied=_check.flag("tied", config["tied"]),
+        num_layers=layers,
+        layer_norm=_check.flag("layer_norm", config["layer_norm"]),
+    )
+
+
+def _check_layout(
+    layout: checkpoint.Layout, shapes: dict[str, tuple[int, ...]], dtype: np.dtype[Any]
+) -> None:
+    """Require tensors of the names and shapes of ``shapes``, all of ``dtype``."""
+    missing = [name for name in shapes if name not in layout]
+    unknown = [name for name in layout if name not in shapes]
     if missing:
         raise ValueError(f"it lacks the tensors {', '.join(missing)}")
     if unknown:
         raise ValueError(f"it holds a tensor of another kind of model, {unknown[0]!r}")
-    for name, (dtype, shape) in layout.items():
-        if dtype != weights[name].dtype:
-            raise TypeError(f"{name} has dtype {dtype}, expected {weights[name].dtype}")
-        if shape != weights[name].shape:
-            raise ValueError(f"{name} has shape {shape}, expected {weights[name].shape}")
+    for name, (found, shape) in layout.items():
+        if found != dtype:
+            raise TypeError(f"{name} has dtype {found}, expected {dtype}")
+        if shape != shapes[name]:
+            raise ValueError(f"{name} has shape {shape}, expected {shapes[name]}")

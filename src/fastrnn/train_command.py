@@ -19,7 +19,7 @@ from fastrnn.interrupts import BY_SIGNAL, Interrupts
 from fastrnn.recipe import recipe
 from fastrnn.saying import complain, describe, describe_policy, describe_scores, name_text, say
 from fastrnn.streams import stream_count
-from fastrnn.text import CharRNN, load
+from fastrnn.text import OF_THE_NETWORK, CharRNN, load
 from fastrnn.textfiles import STANDARD_INPUT
 from fastrnn.validation import check_lengths, split
 from fastrnn.vocabulary import ERROR, Bytes, Vocabulary, replacement
@@ -30,15 +30,6 @@ SAMPLE_TEMPERATURE = 0.7
 
 # What the learning rate is multiplied by for a model that has learned already: docs/training.md.
 FINE_TUNING = 0.5
-
-# Options of a model's network that no recipe chooses, and what they are unless given.
-OF_THE_NETWORK = {
-    "num_layers": 1,
-    "embedding_size": None,
-    "tied": False,
-    "recurrent_dropout": 0.0,
-    "layer_norm": False,
-}
 
 EXIT_OK = 0
 EXIT_INTERRUPTED = BY_SIGNAL + signal.SIGINT
