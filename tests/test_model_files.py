@@ -426,6 +426,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
         model.save(path)
     if isinstance(failure, OSError):
         assert caught.value.filename == os.path.realpath(path)
+        assert str(caught.value).endswith(f"No space left on device: {os.path.realpath(path)!r}")
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
 

@@ -103,10 +103,14 @@ class CharRNN(LanguageModel):
         model of bytes.
     history : list of dict
         One record for each training step: its number ``step`` from 1, the mean ``loss`` over
-        the step's characters before the update in nats, ``chars``, the number of characters
-        trained on so far, ``lr``, the learning rate, and, where held-out text was evaluated after
-        the update, ``validation_loss``. After more than 10,000 steps each record is for several:
-        the mean of their losses, and all else as after the last of them.
+        the step's characters before the update in nats, ``chars``, the number of characters (of
+        bytes in a model of bytes) trained on so far, ``lr``, the learning rate, and, where
+        held-out text was evaluated after the update, ``validation_loss``. After more than 10,000
+        steps each record is for several: the mean of their losses, and all else as after the last
+        of them.
+    best : dict or None
+        The ``step`` whose weights the last :meth:`fit` with ``validation`` kept, and its
+        ``validation_loss``; None after one without, and of a loaded model.
 
     Raises
     ------
@@ -150,8 +154,7 @@ class CharRNN(LanguageModel):
             )
         if self.tied and cell == "jordan":
             raise ValueError(
-                "tied must be False with cell 'jordan', which has no read-out whose rows could be "
-                "the vectors"
+                "tied needs a read-out, whose rows are then the vectors, and cell 'jordan' has none"
             )
         self.recurrent_dropout = _check.number(
             "recurrent_dropout", recurrent_dropout, minimum=0, below=1
@@ -162,6 +165,7 @@ class CharRNN(LanguageModel):
         self.seed = _check.integer("seed", seed, 0, _check.MAX_SEED)
         self.network: Network | None = None
         self.history: list[dict[str, Any]] = []
+        self.best: dict[str, Any] | None = None
         self.symbols = _check.choice("symbols", symbols, SYMBOLS)
         check_policy("unknown", unknown)
         self.unknown = unknown
@@ -308,7 +312,8 @@ class CharRNN(LanguageModel):
             Stop after so many evaluations in a row without a new lowest validation loss.
         checkpoint : path-like, optional
             A file to write every so often and at the end, for ``resume``. It is a model file too,
-            with the weights that stopping there would leave.
+            with the weights that stopping there would leave. It replaces that of a training that
+            is finished, and no other file.
         checkpoint_every : int, optional
             Steps between checkpoints.
         checkpoint_minutes : float, optional
@@ -323,8 +328,9 @@ class CharRNN(LanguageModel):
             is ignored. One that raises :class:`fastrnn.StopTraining` ends the training after this
             step; ``resume=True`` would go on with it.
         history_file : path-like, optional
-            A CSV file that gets a row for every step: step, chars, lr, loss, validation_loss. The
-            rows of earlier steps that it has stay.
+            A CSV file that gets a row for every step: step, chars (bytes, in a model of bytes),
+            lr, loss, validation_loss. The rows of earlier steps that it has stay. It is not
+            touched before the first step.
         tensorboard : path-like, optional
             A folder to write the losses and the learning rate to, for TensorBoard. Needs the
             extra ``fastrnn[tensorboard]``.
@@ -352,6 +358,8 @@ class CharRNN(LanguageModel):
             If ``tensorboard`` is given and tensorboardX is missing.
         NonFiniteLossError
             If loss, gradient or update overflow. The model keeps its last usable weights.
+        RuntimeError
+            If a callback fits the model that is being fitted.
         """
         options = Options(
             epochs=epochs,
