@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,7 +10,8 @@ import numpy as np
 
 from fastrnn import _check, checkpoint
 from fastrnn._version import __version__
-from fastrnn.cells import CELLS, make_network, parameter_shapes
+from fastrnn.cells import CELLS, make_network
+from fastrnn.configuration import ADDED, KIND, settings
 from fastrnn.corpus import Corpus
 from fastrnn.errors import ModelFileError
 from fastrnn.fitting import PathLike, Surroundings, TrainingStep, fit
@@ -27,23 +27,8 @@ from fastrnn.vocabulary import (
     Vocabulary,
     check_policy,
     check_text,
-    described,
     replacement,
 )
-
-_KIND = "CharRNN"
-
-# Options of a model's network that no recipe chooses, and what they are unless given.
-OF_THE_NETWORK = {
-    "num_layers": 1,
-    "embedding_size": None,
-    "tied": False,
-    "recurrent_dropout": 0.0,
-    "layer_norm": False,
-}
-
-# What a model's configuration has gained since files were first written, and what it was before.
-_ADDED = {"symbols": "chars", "unknown": ERROR, **OF_THE_NETWORK}
 
 
 class CharRNN(LanguageModel):
@@ -435,7 +420,7 @@ class CharRNN(LanguageModel):
         with checkpoint.opened(path) as file:
             try:
                 layout = model_layout(file.description, file.layout)
-                model = cls(**_settings(file.description, layout))
+                model = cls(**settings(file.description, layout))
                 network, _ = model._ready()
                 tensors = file.tensors()
                 network.load_state_dict({name: tensors[name] for name in layout})
@@ -448,7 +433,7 @@ class CharRNN(LanguageModel):
     def _description(self) -> dict[str, Any]:
         """Return what a model file says of the model beside its weights."""
         return {
-            "kind": _KIND,
+            "kind": KIND,
             "written_by": f"fastrnn {__version__}",
             "config": {
                 "cell": self.cell,
@@ -456,7 +441,7 @@ class CharRNN(LanguageModel):
                 "nonlinearity": self.nonlinearity,
                 "dtype": self.dtype.name,
                 "seed": self.seed,
-                **{name: getattr(self, name) for name in _ADDED},
+                **{name: getattr(self, name) for name in ADDED},
             },
             "vocabulary": self.vocabulary or None,
         }
@@ -499,64 +484,3 @@ class CharRNN(LanguageModel):
 def load(path: str | os.PathLike[str]) -> CharRNN:
     """Read a model file; see :meth:`CharRNN.load`."""
     return CharRNN.load(path)
-
-
-def _settings(description: dict[str, Any], layout: checkpoint.Layout) -> dict[str, Any]:
-    """Return the arguments of the model described, whose parameters are the file's tensors."""
-    _check.choice("its kind", description.get("kind"), (_KIND,))
-    config: Any = description.get("config")
-    vocabulary: Any = description.get("vocabulary")
-    required = {"cell", "hidden_size", "nonlinearity", "dtype", "seed"}
-    if not isinstance(config, dict) or set(config) - set(_ADDED) != required:
-        raise ValueError(
-            f"its config must hold exactly {', '.join(sorted(required))}; {', '.join(_ADDED)} "
-            f"may be missing"
-        )
-    config = {**_ADDED, **config}
-    size = len(described(config["symbols"], vocabulary, config["unknown"]))
-    dtype = _check.float_dtype("dtype", config["dtype"])
-    sizes = [math.prod(shape) for _, shape in layout.values()]
-    _check.memory("its tensors, the model and gradients", sum(sizes), 3 * dtype.itemsize)
-    _check_layout(layout, _shapes(config, size, len(layout)), dtype)
-    return {**config, "vocabulary": vocabulary}
-
-
-def _shapes(config: dict[str, Any], size: int, most: int) -> dict[str, tuple[int, ...]]:
-    """Return the parameters' shapes of a network for ``size`` symbols, of ``most`` layers at most.
-
-    Nothing as large as the network is made: whether a file has room for it is not known yet.
-    """
-    hidden_size = _check.integer("hidden_size", config["hidden_size"])
-    layers = _check.integer("num_layers", config["num_layers"])
-    if layers > most:
-        raise ValueError(f"its {most:,} tensors are too few for num_layers {layers:,}")
-    embedding_size = config["embedding_size"]
-    if embedding_size is not None:
-        embedding_size = _check.integer("embedding_size", embedding_size)
-    return parameter_shapes(
-        config["cell"],
-        size,
-        hidden_size,
-        size,
-        embedding_size=embedding_size,
-        tied=_check.flag("tied", config["tied"]),
-        num_layers=layers,
-        layer_norm=_check.flag("layer_norm", config["layer_norm"]),
-    )
-
-
-def _check_layout(
-    layout: checkpoint.Layout, shapes: dict[str, tuple[int, ...]], dtype: np.dtype[Any]
-) -> None:
-    """Require tensors of the names and shapes of ``shapes``, all of ``dtype``."""
-    missing = [name for name in shapes if name not in layout]
-    unknown = [name for name in layout if name not in shapes]
-    if missing:
-        raise ValueError(f"it lacks the tensors {', '.join(missing)}")
-    if unknown:
-        raise ValueError(f"it holds a tensor of another kind of model, {unknown[0]!r}")
-    for name, (found, shape) in layout.items():
-        if found != dtype:
-            raise TypeError(f"{name} has dtype {found}, expected {dtype}")
-        if shape != shapes[name]:
-            raise ValueError(f"{name} has shape {shape}, expected {shapes[name]}")

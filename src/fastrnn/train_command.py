@@ -13,6 +13,7 @@ from dataclasses import asdict
 from typing import Any
 
 from fastrnn import checkpoint, resume
+from fastrnn.configuration import OF_THE_NETWORK
 from fastrnn.corpus import Corpus, python_help
 from fastrnn.errors import NonFiniteLossError
 from fastrnn.fitting import check_dropout
@@ -21,7 +22,7 @@ from fastrnn.interrupts import BY_SIGNAL, Interrupts
 from fastrnn.recipe import recipe
 from fastrnn.saying import complain, describe, describe_policy, describe_scores, name_text, say
 from fastrnn.streams import stream_count
-from fastrnn.text import OF_THE_NETWORK, CharRNN, load
+from fastrnn.text import CharRNN, load
 from fastrnn.textfiles import STANDARD_INPUT
 from fastrnn.validation import check_lengths, split
 from fastrnn.vocabulary import ERROR, Bytes, Vocabulary, replacement
