@@ -193,6 +193,18 @@ def test_tensorboard_shows_losses_and_learning_rate_once_after_a_resume(tmp_path
         assert dict(found) == pytest.approx(expected, rel=1e-6)
 
 
+@needs_tensorboard
+def test_a_training_with_nothing_left_to_do_writes_nothing(tmp_path) -> None:
+    board, path = tmp_path / "board", tmp_path / "history.csv"
+    options = {"steps": 3, "checkpoint": tmp_path / "run"}
+    options |= {"tensorboard": board, "history_file": path}
+    CharRNN(hidden_size=4).fit(VERSE, **options)
+    path.write_text(path.read_text() + "4,99,0.1,1.0,\n")
+    before = path.read_text(), [(file, file.read_bytes()) for file in board.iterdir()]
+    CharRNN(hidden_size=4).fit(VERSE, **options, resume=True)
+    assert before == (path.read_text(), [(file, file.read_bytes()) for file in board.iterdir()])
+
+
 def test_without_tensorboardx_the_error_names_the_extra(tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     path = tmp_path / "history.csv"
