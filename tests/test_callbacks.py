@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -100,3 +101,17 @@ def test_what_is_no_list_of_functions_is_refused(callbacks) -> None:
 
 def test_stop_training_is_no_error_of_the_library() -> None:
     assert not issubclass(StopTraining, (ValueError, fastrnn.NonFiniteLossError))
+
+
+def test_a_callback_may_not_fit_its_model_but_a_copy_of_it() -> None:
+    copies = []
+
+    def fit_again(step: fastrnn.TrainingStep) -> None:
+        with pytest.raises(RuntimeError, match="is being fitted: a callback"):
+            step.model.fit(VERSE, steps=1)
+        copies.append(copy.deepcopy(step.model).fit(VERSE, steps=1))
+
+    model = CharRNN(hidden_size=4).fit(VERSE, steps=2, callbacks=[fit_again])
+    assert [record["step"] for record in model.history] == [1, 2]
+    assert [record["step"] for record in copies[1].history] == [1, 2, 3]
+    model.fit(VERSE, steps=1)

@@ -227,8 +227,12 @@ def test_train_replaces_an_older_model_but_nothing_else(capsys, text, model) -> 
     message = refused(capsys, "train", text, *SMALL, "--out", text)
     assert "'verse.txt' exists and is not a fastrnn model" in message
     assert Path(text).read_text() == VERSE
-    assert run(capsys, "train", text, *SMALL, "--out", text, "--force")[0] == 0
-    assert fastrnn.load(text).hidden_size == 16
+    message = refused(capsys, "train", text, *SMALL, "--out", text, "--force")
+    assert "FILE and --out must be two files, got 'verse.txt' twice" in message
+    assert Path(text).read_text() == VERSE
+    Path("notes").write_text("to be overwritten")
+    assert run(capsys, "train", text, *SMALL, "--out", "notes", "--force")[0] == 0
+    assert fastrnn.load("notes").hidden_size == 16
 
 
 @pytest.mark.parametrize("out", ["absent/model", ".", os.devnull])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import math
 import os
 import re
 from pathlib import Path
@@ -129,7 +130,7 @@ def test_a_new_training_does_not_overwrite_a_checkpoint_or_another_file(
     message = refused(capsys, "text", *SMALL, "--checkpoint", "run")
     assert "'run' holds a training that is not finished; go on with it by --resume" in message
     message = refused(capsys, "text", *SMALL, "--checkpoint", "text")
-    assert "'text' exists and is not a fastrnn model; choose another file with --check" in message
+    assert "checkpoint 'text' exists and is not a checkpoint that this fastrnn reads" in message
     assert Path("text").read_text() == VERSE
 
 
@@ -186,13 +187,48 @@ def test_a_text_of_its_own_leaves_the_other_whole(capsys) -> None:
         (["--lr-decay", "0.5"], "--lr-decay is for schedule 'step_decay'"),
         (["--schedule", "one_cycle", "--warmup", "0.1"], "--warmup must be 0 with schedule"),
         (["--keep-vocabulary"], "--keep-vocabulary needs --from"),
-        (["--history", "text"], "--history 'text' exists and is not a history"),
+        (["--history", "text"], "FILE and --history must be two files, got 'text' twice"),
+        (["--out", "text", "--force"], "FILE and --out must be two files"),
+        (["--checkpoint", "./new", "--history", "new"], "--checkpoint and --history must be two"),
+        (["--history", "new", "--out", "new"], "--history and --out must be two files"),
+        (["--out", "new", "--resume", "new"], "--checkpoint and --out must be two files"),
+        (["--cell", "jordan", "--dropout", "0.3"], "--dropout must be 0 with cell 'jordan', which"),
+        (["--cell", "jordan", "--tied"], "--tied needs a read-out, whose rows are"),
         (["--from", "absent"], "'absent': No such file"),
     ],
 )
 def test_what_does_not_go_together_is_refused_in_one_line(capsys, arguments, message) -> None:
     assert message in refused(capsys, "text", *SMALL, *arguments)
     assert os.listdir() == ["text"]
+    assert Path("text").read_text() == VERSE
+
+
+def test_a_held_out_text_and_a_history_are_two_files(capsys) -> None:
+    Path("held").write_text("step,chars,lr,loss,validation_loss\n" * 9)
+    before = Path("held").read_bytes()
+    message = refused(capsys, "text", *SMALL, "--validation", "held", "--history", "held")
+    assert "--validation and --history must be two files, got 'held' twice" in message
+    assert Path("held").read_bytes() == before
+
+
+def test_a_held_out_text_without_a_name_is_a_wrong_option(capsys) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["train", "text", "--validation", ""])
+    message = capsys.readouterr().err
+    assert "argument --validation: it must be a share of the text, or the name of a file" in message
+
+
+def test_what_is_kept_is_said_of_the_step_and_not_of_a_merged_record(capsys, monkeypatch) -> None:
+    monkeypatch.setattr("fastrnn.history.MOST_RECORDS", 4)
+    Path("held").write_text(VERSE[::-1])  # what is learned of a verse soon predicts it worse
+    options = ["--validation", "held", "--evaluate-every", "1", "--lr", "0.1"]
+    done(capsys, "text", *SMALL, *options, "--history", "curve.csv", "--checkpoint", "run")
+    rows = [line.split(",") for line in Path("curve.csv").read_text().splitlines()[1:]]
+    loss, step = min((float(row[4]), int(row[0])) for row in rows)
+    assert step < len(rows)
+    said = f"; kept: step {step:,}, validation {loss:.4f}\n"
+    for option in ("--checkpoint", "--resume"):
+        assert said in done(capsys, "text", *SMALL, *options, option, "run")
 
 
 # Files on the way
@@ -215,6 +251,113 @@ def test_without_tensorboardx_one_line_names_the_extra(capsys, monkeypatch) -> N
     monkeypatch.setitem(__import__("sys").modules, "tensorboardX", None)
     message = refused(capsys, "text", *SMALL, "--tensorboard", "board")
     assert "python -m pip install 'fastrnn[tensorboard]'" in message
+
+
+@pytest.mark.parametrize("held_out", [[], ["--validation", "0.2", "--evaluate-every", "2"]])
+@pytest.mark.parametrize("failure", [float("inf"), MemoryError("3 GiB")])
+def test_a_step_that_fails_does_not_lose_the_training(
+    capsys, monkeypatch, failure, held_out
+) -> None:
+    original, calls = fastrnn.Network.loss_and_grad, [0]
+
+    def failing(*arguments, **rest):
+        calls[0] += 1
+        if calls[0] == 8 and isinstance(failure, Exception):
+            raise failure
+        loss, state = original(*arguments, **rest)
+        return (failure if calls[0] == 8 else loss), state
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fastrnn.Network, "loss_and_grad", failing)
+        status, _, errors = run(capsys, "text", *SMALL, *held_out, "--out", "m")
+    assert status == 1
+    saved, error = errors.splitlines()
+    assert saved == "fastrnn: the model as it is was saved to m"
+    assert re.match(r"fastrnn: error: (3 GiB|the loss of training step 8 is not finite)", error)
+    assert fastrnn.load("m").evaluate(VERSE)["loss"] < math.log(14)  # that of a new model
+
+
+def test_a_first_step_that_fails_saves_nothing(capsys, monkeypatch) -> None:
+    monkeypatch.setattr(fastrnn.Network, "loss_and_grad", lambda *_, **__: (float("nan"), None))
+    assert "training step 1 is not finite" in refused(capsys, "text", *SMALL, "--out", "m")
+    assert not Path("m").exists()
+
+
+@pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_resume_that_ends_before_its_first_step_saves_nothing(
+    capsys, monkeypatch, failure
+) -> None:
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 20)
+        assert run(capsys, "text", *SMALL, "--resume", "run", "--out", "m")[0] == 130
+    Path("m").unlink()
+
+    def fail(*_):
+        raise failure
+
+    monkeypatch.setattr(fastrnn.resume, "check_room", fail)
+    status, _, errors = run(capsys, "text", "--quiet", "--resume", "run", "--out", "m")
+    assert status == (1 if isinstance(failure, OSError) else 130)
+    assert errors in (
+        "fastrnn: error: [Errno 28] No space left on device\n",
+        "fastrnn: interrupted before another training step, nothing saved\n",
+    )
+    assert not Path("m").exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda entry: entry.update(facts={}),
+        lambda entry: entry["facts"].pop("finished"),
+        lambda entry: entry["facts"].update(step="x"),
+        lambda entry: entry["facts"].update(chars=None),
+        lambda entry: entry["options"].update(validation={}),
+        lambda entry: entry["options"].update(validation="text"),
+        lambda entry: entry["options"].update(lr="high"),
+        lambda entry: entry["options"].update(out="elsewhere"),
+        lambda entry: entry["options"].update(unknown=3),
+        lambda entry: entry["options"].pop("grow_vocabulary"),
+        lambda entry: entry.update(options={}),
+    ],
+)
+def test_a_forged_checkpoint_is_refused_in_one_line(capsys, monkeypatch, change) -> None:
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 5)
+        run(capsys, "text", *SMALL, "--checkpoint", "run")
+    with fastrnn.checkpoint.opened("run") as file:
+        description, tensors = file.description, file.tensors()
+    entry = description["training"]
+    change(entry)
+    del entry["sha256"]
+    entry["sha256"] = fastrnn.resume._digest(entry)
+    fastrnn.checkpoint.write("run", description, tensors)
+    assert "'run' cannot be gone on with, its parts do not fit: " in refused(
+        capsys, "text", "--quiet", "--resume", "run"
+    )
+    assert cli.main(["info", "run"]) == 1
+    errors = capsys.readouterr().err
+    assert errors.startswith("fastrnn: error: 'run' cannot be gone on with, its parts do not fit: ")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"steps": 30}, {"minutes": 0.01}, {}, {"epochs": 2, "clip_value": 0.1}, {"clip_norm": None}],
+    ids=lambda options: "".join(options),
+)
+def test_a_training_from_python_goes_on(capsys, options) -> None:
+    options = {**options, "batch_size": 2, "validation": 0.2, "grow_vocabulary": True}
+
+    def stop(step: fastrnn.TrainingStep) -> None:
+        if step.step == 3:
+            raise fastrnn.StopTraining
+
+    CharRNN(hidden_size=8).fit(VERSE, **options, checkpoint="run", callbacks=[stop])
+    output = done(capsys, "text", "--quiet", "--resume", "run", "--out", "m")
+    assert "resuming   run, after step 3" in output
+    if "minutes" not in options:
+        CharRNN(hidden_size=8).fit(VERSE, **options).save("whole")
+        assert Path("m").read_bytes() == Path("whole").read_bytes()
 
 
 # Fine-tuning
@@ -248,6 +391,16 @@ def test_the_vocabulary_may_be_kept(capsys, base) -> None:
     options = ["--epochs", "1", "--keep-vocabulary", "--quiet", "--out", "m"]
     done(capsys, "new", "--from", base, *options)
     assert fastrnn.load("m").vocabulary == fastrnn.load(base).vocabulary
+
+
+def test_what_is_gone_on_with_is_not_replaced_on_the_way(capsys, base) -> None:
+    CharRNN("gru", 8).fit(VERSE, steps=9, checkpoint="finished")
+    for file in (base, "finished"):
+        before = Path(file).read_bytes()
+        for option in ("--checkpoint", "--resume"):
+            message = refused(capsys, "new", "--from", file, option, file)
+            assert f"--from and --checkpoint must be two files, got '{file}' twice" in message
+        assert Path(file).read_bytes() == before
 
 
 def test_its_learning_rate_is_half_of_a_new_one_s_unless_given(capsys, base) -> None:

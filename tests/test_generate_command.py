@@ -164,6 +164,27 @@ def test_a_table_is_of_the_model_with_the_weights_and_the_stand_in_asked_for(cap
     assert lines[2].split("\t")[1] == "_"
 
 
+def test_a_table_leaves_out_what_the_model_does(capsys, model) -> None:
+    Path("text").write_text("Xthe_cat", encoding="utf-8")
+    options = ["--per-char", "--unknown", "skip"]
+    lines = printed(capsys, "evaluate", "model", "text", *options).splitlines()[1:]
+    rows = [line.split("\t") for line in lines]
+    assert [(row[0], row[1]) for row in rows] == [(str(i), c) for i, c in enumerate("hecat", 1)]
+    expected = model.log_probs("thecat")
+    assert [row[2] for row in rows] == [f"{value:.6g}" for value in expected]
+
+
+def test_a_table_of_a_model_of_bytes_has_a_line_for_each_byte(capsys) -> None:
+    fastrnn.CharRNN(hidden_size=8, symbols="bytes").save("of_bytes")
+    Path("text").write_text("né\n日", encoding="utf-8")
+    lines = printed(capsys, "evaluate", "of_bytes", "text", "--per-char").splitlines()
+    assert lines[0] == "position\tbyte\tlog_prob"
+    rows = [line.split("\t") for line in lines[1:]]
+    assert bytes.fromhex("6e" + "".join(row[1] for row in rows)).decode() == "né\n日"
+    expected = fastrnn.load("of_bytes").log_probs("né\n日")
+    assert [row[2] for row in rows] == [f"{value:.6g}" for value in expected]
+
+
 def test_a_long_table_is_whole(capsys, model, monkeypatch) -> None:
     monkeypatch.setattr(cli, "LINES_AT_ONCE", 7)
     Path("text").write_text(TEXT)

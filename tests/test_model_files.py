@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import stat
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -47,11 +48,15 @@ def read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
         {},
         {"dtype": "float64"},
         {"nonlinearity": "relu", "seed": 7},
+        {"cell": "jordan"},
+        {"cell": "jordan", "hidden_size": 40},  # more than characters, and no H x H weight
+        {"cell": "jordan", "hidden_size": 40, "embedding_size": 3, "layer_norm": True},
+        {"recurrent_dropout": np.float32(0.25), "layer_norm": np.True_},
         {"vocabulary": 'quotes "\\ \x00 naïve 日本語 🦓 \ud800'},
     ],
 )
 def test_a_loaded_model_is_the_saved_one(tmp_path: Path, options) -> None:
-    model = CharRNN(hidden_size=5, **{"vocabulary": VERSE, **options})
+    model = CharRNN(**{"hidden_size": 5, "vocabulary": VERSE, **options})
     model.fit(model.vocabulary * 20, steps=2)
     model.save(tmp_path / "model")
     loaded = fastrnn.load(tmp_path / "model")
@@ -166,7 +171,12 @@ def test_a_damaged_header_is_refused_or_harmless(path: Path) -> None:
         ("hidden_size", 2, "shape"),
         ("hidden_size", 0, "hidden_size must be between 1"),
         ("hidden_size", -6, "hidden_size must be between 1"),
-        ("hidden_size", 2**31 - 1, "too few for hidden_size 2,147,483,647"),
+        ("hidden_size", 2**31 - 1, r"shape \(14, 6\), expected \(14, 2147483647\)"),
+        ("num_layers", 2**31 - 1, "6 tensors are too few for num_layers 2,147,483,647"),
+        ("embedding_size", 2**31 - 1, r"lacks the tensors embedding\.weight"),
+        ("embedding_size", "2", "embedding_size must be an integer"),
+        ("layer_norm", "yes", "layer_norm must be True or False"),
+        ("tied", 1, "tied must be True or False"),
         ("hidden_size", 10**30, "hidden_size must be between 1"),
         ("hidden_size", True, "hidden_size must be an integer"),
         ("hidden_size", "6", "hidden_size must be an integer"),
@@ -309,6 +319,22 @@ def claim(path: Path, name: str, shape: list[int]) -> None:
         pytest.skip(f"no file of {size} bytes can be made here: {error}")
 
 
+def test_many_small_tensors_that_are_no_model_take_no_memory(tmp_path: Path) -> None:
+    """Each layer described is as large as the largest tensor, and there are as many as tensors."""
+    model = CharRNN("rnn", 128, vocabulary=VERSE)
+    model.save(tmp_path / "model")
+    description, tensors = read(tmp_path / "model")
+    description["config"]["num_layers"] = 1000
+    small = {f"rnn.bias_ih_l{k}": np.zeros(1, np.float32) for k in range(1, 1000)}
+    checkpoint.write(tmp_path / "model", description, {**tensors, **small})
+    tracemalloc.start()
+    with pytest.raises(ModelFileError, match=r"lacks the tensors rnn\.weight_ih_l1, "):
+        fastrnn.load(tmp_path / "model")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10e6
+
+
 def test_a_tensor_larger_than_memory_is_refused(path: Path, capfd) -> None:
     claim(path, "junk", [2**40])
     with pytest.raises(ModelFileError, match="GiB"):
@@ -400,6 +426,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
         model.save(path)
     if isinstance(failure, OSError):
         assert caught.value.filename == os.path.realpath(path)
+        assert str(caught.value).endswith(f"No space left on device: {os.path.realpath(path)!r}")
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
 

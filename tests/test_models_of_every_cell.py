@@ -25,6 +25,7 @@ from tolerances import assert_within, rounding
 import fastrnn
 from fastrnn import CharRNN, Forecaster, cli, data
 from fastrnn._reference import cross_entropy
+from fastrnn.cells import make_network, parameter_shapes
 from fastrnn.streams import Streams
 
 VERSE = "the cat sat on the mat\nthe dog sat on the log\n" * 20
@@ -44,6 +45,27 @@ def test_a_model_learns_a_verse_by_heart(cell: str) -> None:
     assert model.history[-1]["loss"] < 0.2 < 2.0 < model.history[0]["loss"]
     assert model.generate("the cat", length=39, temperature=0) == VERSE[:46]
     assert model.evaluate(VERSE)["loss"] < 0.3
+
+
+OPTIONS_OF_NETWORKS: list[dict[str, Any]] = [{}, {"embedding_size": 2}]
+NOT_OF_JORDAN: list[dict[str, Any]] = [{"num_layers": 3}, {"tied": True}]
+
+
+@pytest.mark.parametrize("layer_norm", [False, True])
+@pytest.mark.parametrize(
+    ("cell", "options"),
+    [
+        *itertools.product([*CELLS, "jordan"], OPTIONS_OF_NETWORKS),
+        *itertools.product(CELLS, NOT_OF_JORDAN),
+    ],
+)
+def test_the_shapes_are_known_before_there_is_a_network(cell: str, options, layer_norm) -> None:
+    options = {**options, "layer_norm": layer_norm}
+    tokens = 4 if "tied" in options else 3
+    usual = {"nonlinearity": "tanh", "dtype": "float32", "seed": 0}
+    network = make_network(cell, tokens, 5, 4, **usual, **options)
+    expected = {name: array.shape for name, array in network.state_dict().items()}
+    assert parameter_shapes(cell, tokens, 5, 4, **options) == expected
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -93,6 +93,45 @@ def test_a_resume_drops_what_came_after_its_checkpoint_and_what_was_cut_short(
     assert rows_of(path) == whole.history
 
 
+def test_a_training_that_never_starts_leaves_the_rows_of_another(tmp_path, monkeypatch) -> None:
+    path = tmp_path / "history.csv"
+    CharRNN(hidden_size=4).fit(VERSE, steps=3, history_file=path)
+    before = path.read_bytes()
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+
+    def no_room(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("fastrnn.resume.check_room", no_room)
+    for options, error in (
+        ({"checkpoint": tmp_path / "absent" / "run"}, FileNotFoundError),
+        ({"checkpoint": tmp_path / "run"}, OSError),
+        ({"tensorboard": tmp_path / "board"}, ImportError),
+    ):
+        with pytest.raises(error):
+            CharRNN(hidden_size=4).fit(VERSE, steps=3, history_file=path, **options)
+        assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("stopped", [5, 8])
+def test_two_fits_with_one_history_are_gone_on_with(tmp_path, stopped: int) -> None:
+    path = tmp_path / "history.csv"
+
+    def fit_twice(model: CharRNN, stop: int, **options: object) -> CharRNN:
+        options = {"history_file": path, "callbacks": [stopping_after(stop)], **options}
+        model.fit(VERSE, steps=4, checkpoint=tmp_path / "first", **options)
+        return model.fit(VERSE[:500], steps=6, checkpoint=tmp_path / "second", **options)
+
+    whole = fit_twice(CharRNN(hidden_size=4), 99)
+    expected = path.read_bytes()
+    for name in ("first", "second", "history.csv"):
+        (tmp_path / name).unlink()
+    fit_twice(CharRNN(hidden_size=4), stopped)
+    model = fit_twice(CharRNN(hidden_size=4), 99, resume=True)
+    assert model.history == whole.history
+    assert path.read_bytes() == expected
+
+
 @pytest.mark.parametrize("content", ["my notes\n", "step,loss\n1,2\n", HEADER[:-1] + ",\n", "\0"])
 def test_a_file_that_is_no_history_is_left_alone(tmp_path, content: str) -> None:
     path = tmp_path / "history.csv"
@@ -152,6 +191,18 @@ def test_tensorboard_shows_losses_and_learning_rate_once_after_a_resume(tmp_path
         found = [(step, value) for step, name, value in shown if name == tag]
         assert len(found) == len(expected)
         assert dict(found) == pytest.approx(expected, rel=1e-6)
+
+
+@needs_tensorboard
+def test_a_training_with_nothing_left_to_do_writes_nothing(tmp_path) -> None:
+    board, path = tmp_path / "board", tmp_path / "history.csv"
+    options = {"steps": 3, "checkpoint": tmp_path / "run"}
+    options |= {"tensorboard": board, "history_file": path}
+    CharRNN(hidden_size=4).fit(VERSE, **options)
+    path.write_text(path.read_text() + "4,99,0.1,1.0,\n")
+    before = path.read_text(), [(file, file.read_bytes()) for file in board.iterdir()]
+    CharRNN(hidden_size=4).fit(VERSE, **options, resume=True)
+    assert before == (path.read_text(), [(file, file.read_bytes()) for file in board.iterdir()])
 
 
 def test_without_tensorboardx_the_error_names_the_extra(tmp_path, monkeypatch) -> None:

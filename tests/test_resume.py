@@ -48,14 +48,16 @@ def test_a_training_stopped_anywhere_goes_on_to_the_same_bits(
     options = {**OPTIONS, **held_out, "optimizer": optimizer, "lr": 0.02}
     if cell == "jordan":
         options["dropout"] = 0.0  # it has no read-out, before which to drop
-    whole = CharRNN(cell, hidden_size=9, seed=4).fit(VERSE, **options)
+    size = 29 if cell == "jordan" else 9  # more than the 14 characters, and fewer
+    whole = CharRNN(cell, hidden_size=size, seed=4).fit(VERSE, **options)
     steps = len(whole.history)
     for step in (1, 2, steps // 2, steps - 1, steps):
         path = tmp_path / f"run{step}"
-        CharRNN(cell, hidden_size=9, seed=4).fit(
+        CharRNN(cell, hidden_size=size, seed=4).fit(
             VERSE, **options, checkpoint=path, callbacks=[stopping_after(step)]
         )
-        model = CharRNN(cell, hidden_size=9, seed=4)
+        assert fastrnn.load(path).hidden_size == size
+        model = CharRNN(cell, hidden_size=size, seed=4)
         model.fit(VERSE, **options, checkpoint=path, resume=True)
         assert model.history == whole.history
         assert saved(model, tmp_path / "model") == saved(whole, tmp_path / "whole")
@@ -201,6 +203,12 @@ def test_the_progress_bar_goes_on_where_it_was(tmp_path, capsys) -> None:
     CharRNN(hidden_size=8).fit(VERSE, **options, resume=True, progress=True)
     shown = [int(line.split("%")[0]) for line in capsys.readouterr().err.splitlines()]
     assert [percent // 10 for percent in shown] == [6, 7, 8, 9, 10]
+
+
+@pytest.mark.parametrize(("symbols", "unit"), [("chars", "char"), ("bytes", "byte")])
+def test_the_progress_bar_says_what_it_counts(capsys, symbols: str, unit: str) -> None:
+    CharRNN(hidden_size=8, symbols=symbols).fit(VERSE, **OPTIONS, progress=True)
+    assert f"{unit}/s" in capsys.readouterr().err
 
 
 def test_a_finished_training_is_not_trained_any_further(tmp_path) -> None:
@@ -357,6 +365,62 @@ def test_a_new_training_does_not_overwrite_one_that_is_not_finished(run: Path) -
     assert fastrnn.load(run).hidden_size == 4
 
 
+@pytest.mark.parametrize("kind", ["text", "model", "damaged", "cut short", "later version"])
+def test_a_new_training_replaces_nothing_but_a_finished_checkpoint(
+    tmp_path, kind: str, monkeypatch
+) -> None:
+    path = tmp_path / "file"
+    model = CharRNN(hidden_size=8)
+    if kind == "model":
+        CharRNN(hidden_size=8, vocabulary=VERSE).save(path)
+    else:
+        CharRNN(hidden_size=8).fit(VERSE, **OPTIONS, checkpoint=path)
+    content = path.read_bytes()
+    if kind == "text":
+        path.write_text(VERSE)
+    if kind == "damaged":
+        path.write_bytes(content.replace(b'\\"finished\\": true', b'\\"finished\\":false'))
+    if kind == "cut short":
+        path.write_bytes(content[:-1])
+    if kind == "later version":
+        path.write_bytes(content.replace(b'version\\": 1', b'version\\": 2'))
+    before = path.read_bytes()
+    assert (before != content) == (kind != "model")
+    for resume in (False, True):
+        with pytest.raises((ValueError, ModelFileError), match=r"file' (exists and is |is |has )"):
+            model.fit(VERSE, **OPTIONS, checkpoint=path, resume=resume)
+        assert path.read_bytes() == before
+    assert (model.network, model.history) == (None, [])
+
+
+def test_a_share_may_be_any_number(tmp_path) -> None:
+    path = tmp_path / "run"
+    options = {**OPTIONS, "checkpoint": path}
+    CharRNN(hidden_size=8).fit(VERSE, **options, validation=np.float32(0.25))
+    CharRNN(hidden_size=8).fit(VERSE, **options, validation=0.25, resume=True)
+
+
+def test_a_resume_that_fails_before_its_first_step_leaves_the_best_weights(
+    tmp_path, monkeypatch
+) -> None:
+    path = tmp_path / "run"
+    options = {"steps": 60, "lr": 0.05, "validation": VERSE[::-1], "evaluate_every": 1}
+    options["checkpoint"] = path
+    model = CharRNN(hidden_size=8).fit(VERSE, **options, callbacks=[stopping_after(40)])
+    assert model.best["step"] < 40
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(fastrnn.resume, "check_room", fail)
+    resumed = CharRNN(hidden_size=8)
+    with pytest.raises(OSError, match="No space"):
+        resumed.fit(VERSE, **options, resume=True)
+    assert resumed.history == model.history
+    assert resumed.best == model.best
+    assert saved(resumed, tmp_path / "a") == saved(model, tmp_path / "b")
+
+
 def test_a_model_that_is_no_checkpoint_is_refused(tmp_path) -> None:
     path = tmp_path / "model"
     CharRNN(hidden_size=8, vocabulary=VERSE).save(path)
@@ -381,14 +445,26 @@ def test_a_damaged_checkpoint_is_refused(run: Path) -> None:
         assert (model.network, model.history) == (None, [])
 
 
-def spoil(tensors: dict[str, np.ndarray], name: str) -> None:
-    tensors[name] = np.full_like(tensors[name], np.nan)
+def spoil(tensors: dict[str, np.ndarray], name: str, value: float = np.nan) -> None:
+    tensors[name] = np.full_like(tensors[name], value)
+
+
+def widen(tensors: dict[str, np.ndarray], name: str) -> None:
+    tensors[name] = np.zeros((*tensors[name].shape[:-1], 2 * tensors[name].shape[-1]), np.float32)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda facts, tensors: facts.pop("step"), "step"),
+        (lambda facts, tensors: facts.update(step="x"), "step must be an integer"),
+        (lambda facts, tensors: facts.update(step=6), "history does not lead to the step"),
+        (lambda facts, tensors: facts.update(finished=1), "finished must be True or False"),
+        (lambda facts, tensors: facts.update(state=None), "recurrent state has None parts"),
+        (lambda facts, tensors: facts.clear(), "does not say chars, earlier, finished"),
+        (lambda facts, tensors: spoil(tensors, "training.history.step", np.inf), "without step"),
+        (lambda facts, tensors: spoil(tensors, "training.history.step", 5), "does not lead to"),
+        (lambda facts, tensors: widen(tensors, "training.state.0"), "recurrent state has shape"),
         (lambda facts, tensors: facts.update(step=-1), "step must be between"),
         (lambda facts, tensors: facts.update(seconds="long"), "seconds must be a number"),
         (lambda facts, tensors: tensors.pop("training.updates.optimizer.exp_avg.0"), "exp_avg"),
@@ -427,6 +503,7 @@ def test_a_checkpoint_whose_parts_do_not_fit_is_refused(run: Path, change, messa
         ({"checkpoint": "x", "resume": "yes"}, TypeError, "resume must be True or False"),
         ({"checkpoint": "absent/run"}, FileNotFoundError, "absent"),
         ({"checkpoint": "x", "history_file": "./x"}, ValueError, "must be two files"),
+        ({"checkpoint": "."}, IsADirectoryError, "directory"),
     ],
 )
 def test_bad_options_are_refused_before_training(

@@ -27,7 +27,7 @@ ROWS = [
     ["optim", "sampling", "scoring", "cells", "history", "schedules"],
     ["streams", "codes", "textfiles"],
     ["updates", "vocabulary", "checkpoint", "corpus", "validation"],
-    ["train", "records", "growth", "language"],
+    ["train", "records", "growth", "language", "configuration"],
     ["resume"],
     ["fitting"],
     ["text", "sequence", "plot"],

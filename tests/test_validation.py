@@ -219,3 +219,15 @@ def test_bad_options_are_refused(options, error, message) -> None:
 def test_the_progress_bar_shows_the_lowest_loss(capsys) -> None:
     CharRNN(hidden_size=4).fit(VERSE, epochs=20, validation=0.2, progress=True)
     assert ", validation 2." in capsys.readouterr().err
+
+
+def test_the_step_that_was_kept_is_known_however_the_history_is_merged(monkeypatch) -> None:
+    options = {"steps": 40, "lr": 0.05, "validation": BACKWARDS, "evaluate_every": 1}
+    losses = [r["validation_loss"] for r in CharRNN(hidden_size=8).fit(VERSE, **options).history]
+    best = {"step": int(np.argmin(losses)) + 1, "validation_loss": min(losses)}
+    assert best["step"] < 40
+    monkeypatch.setattr("fastrnn.history.MOST_RECORDS", 4)
+    model = CharRNN(hidden_size=8)
+    assert model.best is None
+    assert model.fit(VERSE, **options).best == best
+    assert model.fit(VERSE, steps=1).best is None

@@ -117,3 +117,51 @@ def make_network(
         seed = int(embedding_seed)
         embedding = Embedding(input_size, embedding_size, dtype=dtype, seed=seed)
     return Network(layer, readout, embedding=embedding)
+
+
+def parameter_shapes(
+    cell: str,
+    input_size: int,
+    hidden_size: int,
+    output_size: int,
+    *,
+    embedding_size: int | None = None,
+    tied: bool = False,
+    num_layers: int = 1,
+    layer_norm: bool = False,
+) -> dict[str, tuple[int, ...]]:
+    """Return the shapes in the ``state_dict`` of a network that is not made.
+
+    Takes what :func:`make_network` does. For models that come from a file, which may say anything:
+    no memory is taken, however large they would be.
+
+    Examples
+    --------
+    >>> parameter_shapes("gru", 3, 5, 2)["rnn.weight_hh_l0"]
+    (15, 5)
+    """
+    layer_class = CELLS[_check.choice("cell", cell, tuple(CELLS))]
+    is_jordan, rows = layer_class is Jordan, layer_class._gates * hidden_size
+    features = input_size if embedding_size is None else embedding_size
+    if tied:
+        features = hidden_size
+    fed_back = output_size if is_jordan else hidden_size
+    shapes: dict[str, tuple[int, ...]] = {}
+    for k in range(num_layers):
+        shapes |= {
+            f"rnn.weight_ih_l{k}": (rows, fed_back if k else features),
+            f"rnn.weight_hh_l{k}": (rows, fed_back),
+            f"rnn.bias_ih_l{k}": (rows,),
+            f"rnn.bias_hh_l{k}": (rows,),
+        }
+        if layer_norm:
+            shapes |= {f"rnn.weight_norm_{name}_l{k}": (rows,) for name in ("ih", "hh")}
+        if layer_norm and len(layer_class.state_names) > 1:
+            shapes |= {f"rnn.{kind}_norm_c_l{k}": (hidden_size,) for kind in ("weight", "bias")}
+    if is_jordan:
+        shapes |= {"rnn.weight_ho_l0": (output_size, hidden_size), "rnn.bias_ho_l0": (output_size,)}
+    else:
+        shapes |= {"readout.weight": (output_size, hidden_size), "readout.bias": (output_size,)}
+    if embedding_size is not None and not tied:
+        shapes["embedding.weight"] = (input_size, embedding_size)
+    return shapes

@@ -18,7 +18,7 @@ import reprlib
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -180,6 +180,26 @@ def check_writable(path: PathLike) -> None:
         os.close(descriptor)
 
 
+Named = Sequence[tuple[str, PathLike | None]]
+
+
+def check_apart(outputs: Named, inputs: Named = ()) -> None:
+    """Require that no two of the outputs, and no output and input, are the same file.
+
+    Each is the name of an argument and its value, None if it was not given.
+    """
+    seen = {os.path.realpath(path): name for name, path in inputs if path is not None}
+    for name, path in outputs:
+        if path is None:
+            continue
+        real = os.path.realpath(path)
+        if real in seen:
+            raise ValueError(
+                f"{seen[real]} and {name} must be two files, got {os.fsdecode(path)!r} twice"
+            )
+        seen[real] = name
+
+
 def check_room(path: PathLike, tensor_bytes: int) -> None:
     """Raise an OSError if tensors of this many bytes do not fit on the disk of ``path``."""
     target, _ = _target(path)
@@ -268,7 +288,8 @@ def _naming(target: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        error.filename, error.filename2 = target, None
+        error.filename = target
+        del error.filename2  # None would be shown as a second file of that name
         raise
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import io
+import itertools
 import json
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,9 +29,9 @@ from fastrnn.saying import (
     say,
     say_pieces,
 )
-from fastrnn.text import load
+from fastrnn.text import CharRNN, load
 from fastrnn.train_command import EXIT_INTERRUPTED, EXIT_OK, train
-from fastrnn.vocabulary import Bytes
+from fastrnn.vocabulary import SKIP, Bytes, Symbols
 
 LINES_AT_ONCE = 1000
 
@@ -117,8 +118,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     given = {**_given(arguments, "unknown", "weights"), "num_threads": arguments.threads}
     with Corpus.from_files(arguments.files) as text:
         if arguments.per_char:
-            whole = text.text()
-            _say_table(whole, model.log_probs(whole, **given))
+            _say_table(model, text, given)
             return EXIT_OK
         scores = model.evaluate(text, **given)
     say(f"text       {name_text(text)}: {len(text):,} characters")
@@ -213,12 +213,28 @@ def _one_line(error: BaseException, parser: argparse.ArgumentParser) -> str:
     return options.with_names(line, parser)
 
 
-def _say_table(text: str, log_probs: np.ndarray) -> None:
-    """Write a line for each character but the first."""
-    say("position\tcharacter\tlog_prob")
+def _say_table(model: CharRNN, text: Corpus, given: dict[str, Any]) -> None:
+    """Write a line for each symbol that the model reads of the text, but the first."""
+    log_probs = model.log_probs(text, **given)
+    _, symbols = model._ready()
+    read, name = _read(symbols, text, model._policy(given["unknown"]))
+    say(f"position\t{symbols.unit}\tlog_prob")
     for start in range(0, len(log_probs), LINES_AT_ONCE):
         rows = enumerate(log_probs[start : start + LINES_AT_ONCE].tolist(), start=start + 1)
-        say("\n".join(f"{i}\t{_escaped(text[i])}\t{log_prob:.6g}" for i, log_prob in rows))
+        say("\n".join(f"{i}\t{name(read[i])}\t{log_prob:.6g}" for i, log_prob in rows))
+
+
+def _read(
+    symbols: Symbols, text: Corpus, unknown: str
+) -> tuple[Sequence[Any], Callable[[Any], str]]:
+    """Return what a model reads of a text, one for each of its ids, and how to write one."""
+    if isinstance(symbols, Bytes):
+        return text._encode(symbols, unknown)[:].astype(np.uint8).tobytes(), "{:02x}".format
+    whole = text.text()
+    if unknown == SKIP:
+        known = (~symbols.lacks(whole)).tolist()
+        whole = "".join(itertools.compress(whole, known))
+    return whole, _escaped
 
 
 def _escaped(character: str) -> str:

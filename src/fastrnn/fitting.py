@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from fastrnn import _check, checkpoint, resume
 from fastrnn.corpus import Corpus, CorpusIds, as_corpus
-from fastrnn.growth import grown
+from fastrnn.growth import grow
 from fastrnn.records import CsvFile, Recorder, TensorBoard
 from fastrnn.streams import Streams
 from fastrnn.train import Options, Training, held_out_streams
-from fastrnn.validation import Validation, check_lengths, is_text, split
+from fastrnn.validation import Validation, check_lengths, checked, is_text, split
 from fastrnn.vocabulary import ERROR, Bytes, Vocabulary, check_length, replacement
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ _ANOTHER_VOCABULARY = (
     "grow_vocabulary=True to have this one learn the new characters, or say with unknown= what "
     "becomes of them"
 )
+
+# The models that are, by id: a copy that a callback makes of its model is none of them.
+_BEING_FITTED: set[int] = set()
 
 # Options that a resumed training may change: its result does not depend on them.
 _FREE = {"progress", "num_threads", "seed"}
@@ -43,7 +46,7 @@ class TrainingStep:
     step : int
         The step's number, from 1, counting those of earlier trainings.
     chars : int
-        Characters trained on so far.
+        Characters trained on so far; of a model of bytes, bytes.
     loss : float
         Mean loss of the step's characters before the update, in nats.
     validation_loss : float or None
@@ -87,6 +90,7 @@ class Surroundings:
             self.checkpoint_minutes = _check.number(
                 "checkpoint_minutes", self.checkpoint_minutes, minimum=0
             )
+        self.validation = checked(self.validation)
         self.resume = _check.flag("resume", self.resume)
         self.grow_vocabulary = _check.flag("grow_vocabulary", self.grow_vocabulary)
         if self.grow_vocabulary and self.unknown != ERROR:
@@ -107,10 +111,9 @@ class Surroundings:
             )
         if self.history_file is not None:
             self.history_file = _check.path("history_file", self.history_file)
-            if self.checkpoint is not None and _same(self.history_file, self.checkpoint):
-                raise ValueError(
-                    f"checkpoint and history_file must be two files, got {self.checkpoint!r} twice"
-                )
+        checkpoint.check_apart(
+            [("checkpoint", self.checkpoint), ("history_file", self.history_file)]
+        )
 
 
 def fit(model: CharRNN, text: str | Corpus, options: Options, around: Surroundings) -> None:
@@ -118,18 +121,36 @@ def fit(model: CharRNN, text: str | Corpus, options: Options, around: Surroundin
     corpus = as_corpus("text", text)
     _check_together(model, options, around)
     learned, held_out = split(corpus, around.validation)
+    if around.checkpoint is not None and not _goes_on(around):
+        resume.check_replaceable(around.checkpoint)
     given = _given(corpus, held_out, options, around)
     if _goes_on(around):
         resume.check_given(str(around.checkpoint), given)
-    before, steps_before = (model.network, model._vocabulary), _steps(model)
+    with _alone(model):
+        before, steps_before = (model.network, model._vocabulary, model.best), _steps(model)
+        try:
+            _meet(model, corpus, held_out, around)
+            training = _training(model, learned, held_out, options, around)
+            _train(model, training, around, given)
+        except BaseException:
+            if _steps(model) == steps_before:
+                model.network, model._vocabulary, model.best = before
+            raise
+
+
+@contextmanager
+def _alone(model: CharRNN) -> Iterator[None]:
+    """Refuse a fit within a fit, by a callback or another thread."""
+    if id(model) in _BEING_FITTED:
+        raise RuntimeError(
+            "this CharRNN is being fitted: a callback, or another thread, may fit it again when "
+            "that is over, or a copy of it now"
+        )
+    _BEING_FITTED.add(id(model))
     try:
-        _meet(model, corpus, held_out, around)
-        training = _training(model, learned, held_out, options, around)
-        _train(model, training, around, given)
-    except BaseException:
-        if _steps(model) == steps_before:
-            model.network, model._vocabulary = before
-        raise
+        yield
+    finally:
+        _BEING_FITTED.discard(id(model))
 
 
 def _training(
@@ -151,19 +172,27 @@ def _training(
         validation = Validation(
             network, held_out_streams(held_out_ids), options.patience, options.num_threads
         )
-    return Training(network, streams, options, model.history, validation)
+    return Training(network, streams, options, model.history, validation, symbols.short)
 
 
 def _train(model: CharRNN, training: Training, around: Surroundings, given: dict[str, Any]) -> None:
-    """Run the training, from a checkpoint on if there is one, with all that looks on."""
-    if around.checkpoint is not None:
-        if not around.resume:
-            resume.refuse_unfinished(around.checkpoint)
-        if _goes_on(around):
+    """Run the training, from a checkpoint on if there is one; keep the best of its weights."""
+    try:
+        if around.checkpoint is not None and _goes_on(around):
             resume.go_on(around.checkpoint, training, model._description())
             checkpoint.remove_leftovers(around.checkpoint)
             if around.history_file is not None:
                 checkpoint.remove_leftovers(around.history_file)
+        _run(model, training, around, given)
+    finally:
+        validation, model.best = training.validation, None
+        if validation is not None and validation.best is not None:
+            validation.restore()
+            model.best = {"step": validation.best_step, "validation_loss": validation.best_loss}
+
+
+def _run(model: CharRNN, training: Training, around: Surroundings, given: dict[str, Any]) -> None:
+    """Run the training with all that looks on."""
     with ExitStack() as stack:
         recorders: list[Recorder] = []
         for kind, path in ((CsvFile, around.history_file), (TensorBoard, around.tensorboard)):
@@ -202,10 +231,20 @@ def _check_together(model: CharRNN, options: Options, around: Surroundings) -> N
                 f"{name} needs validation, a share of the text or a text of its own, got {name}="
                 f"{getattr(options, name)!r} without it"
             )
+    check_dropout(model.cell, options.dropout)
     if around.grow_vocabulary and model.symbols == Bytes.name:
         raise ValueError(
             "grow_vocabulary=True is not for a model with symbols='bytes', which knows every "
             "character; leave it out"
+        )
+
+
+def check_dropout(cell: str, dropout: float) -> None:
+    """Require a read-out where something is to be dropped before it."""
+    if cell == "jordan" and dropout > 0:
+        raise ValueError(
+            f"dropout must be 0 with cell 'jordan', which has no read-out to drop states before, "
+            f"got {dropout:g}"
         )
 
 
@@ -226,16 +265,6 @@ def _meet(model: CharRNN, text: Corpus, held_out: Corpus | None, around: Surroun
         model._build(Vocabulary(characters + substitutes))
     else:
         grow(model, characters)
-
-
-def grow(model: CharRNN, characters: str) -> None:
-    """Have ``model`` know each of ``characters``, by a larger network if it must be."""
-    network, old = model._ready()
-    new = Vocabulary(old.characters + characters)
-    if len(new) > len(old):
-        model._build(new)
-        larger, _ = model._ready()
-        larger.load_state_dict(grown(network.state_dict(), larger.state_dict(), old, new))
 
 
 def _given(
@@ -262,7 +291,3 @@ def _goes_on(around: Surroundings) -> bool:
 def _steps(model: CharRNN) -> int:
     """Return how many steps the model was trained for."""
     return model.history[-1]["step"] if model.history else 0
-
-
-def _same(one: PathLike, other: PathLike) -> bool:
-    return os.path.realpath(one) == os.path.realpath(other)

@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fastrnn.vocabulary import Symbols
+from fastrnn.vocabulary import Symbols, Vocabulary
+
+if TYPE_CHECKING:
+    from fastrnn.text import CharRNN
+
+
+def grow(model: CharRNN, characters: str) -> None:
+    """Have ``model`` know each of ``characters``, by a larger network if it must be."""
+    network, old = model._ready()
+    new = Vocabulary(old.characters + characters)
+    if len(new) > len(old):
+        model._build(new)
+        larger, _ = model._ready()
+        larger.load_state_dict(grown(network.state_dict(), larger.state_dict(), old, new))
 
 
 def grown(

@@ -133,6 +133,15 @@ def output(argument: str) -> str:
     return argument
 
 
+def held_out(argument: str) -> str:
+    """Require what may name a text, or be a share of one."""
+    if not argument:
+        raise argparse.ArgumentTypeError(
+            "it must be a share of the text, or the name of a file, got ''"
+        )
+    return argument
+
+
 def delimiter(argument: str) -> str:
     """Return what separates the fields of a table."""
     sign = {"tab": "\t", "\\t": "\t"}.get(argument.lower(), argument)

@@ -101,6 +101,8 @@ def _add_train(commands: values.Commands) -> None:
         default=DEFAULT_MODEL,
         help="file to save the model to; an earlier model there is replaced",
     )
+    # What only fit has, which a checkpoint may have been written with.
+    parser.set_defaults(steps=None, clip_value=None, grow_vocabulary=None)
     option("--force", action="store_true", help="overwrite MODEL even if it is no fastrnn model")
     option("--quiet", action="store_true", help="show no progress bar")
     option("--threads", type=values.whole(), metavar="N", help="threads to use")
@@ -234,6 +236,7 @@ def _add_validation(parser: argparse.ArgumentParser) -> None:
     option = parser.add_argument_group("validation").add_argument
     option(
         "--validation",
+        type=values.held_out,
         metavar="FILE|X",
         help="evaluate a text of its own, or this share at the end of the text, every so often, "
         "and keep the weights that predict it best; it is then what is held out",
@@ -379,9 +382,9 @@ def _add_evaluate(commands: values.Commands) -> None:
     parser.add_argument(
         "--per-char",
         action="store_true",
-        help="print instead a line for each character but the first, with tabs between its "
-        "position from 0, itself (escaped as in JSON) and the natural logarithm of the "
-        "probability that the model gave it",
+        help="print instead a line for each character that the model reads but the first, with "
+        "tabs between its position from 0 among them, itself (escaped as in JSON; a byte as two "
+        "hexadecimal digits) and the natural logarithm of the probability that the model gave it",
     )
     parser.add_argument("model", metavar="MODEL", help="file that 'fastrnn train' saved")
     parser.add_argument("files", nargs="+", metavar="FILE", help=_FILES)

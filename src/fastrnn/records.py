@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, BinaryIO, Protocol
 
 from fastrnn import _check, checkpoint
 
@@ -30,6 +31,8 @@ class Recorder(Protocol):
 class CsvFile:
     """A CSV file with a row for every step, each complete as soon as it was made.
 
+    A file that is there stays as it is until the first row comes.
+
     Parameters
     ----------
     path : path-like
@@ -49,27 +52,37 @@ class CsvFile:
 
     def __init__(self, path: str | os.PathLike[str], after_step: int) -> None:
         self._path = _check.path("history_file", path)
+        self._after_step = after_step
+        self._file: BinaryIO | None = None
         checkpoint.check_writable(self._path)
-        checkpoint.replace(self._path, _HEADER + _rows(self._path, after_step))
-        self._file = open(self._path, "ab")  # noqa: SIM115 - open for as long as the training
+        _rows(self._path, after_step)
 
     def write(self, record: dict[str, Any]) -> None:
         """Append a row."""
         row = ",".join(repr(record[key]) if key in record else "" for key in COLUMNS)
+        file = self._file or self._begin()
         try:
-            self._file.write(row.encode() + b"\n")
-            self._file.flush()
+            file.write(row.encode() + b"\n")
+            file.flush()
         except OSError as error:
             error.filename = self._path
             raise
 
+    def _begin(self) -> BinaryIO:
+        """Drop the rows that are not kept, and open the file for as long as the training."""
+        checkpoint.replace(self._path, _HEADER + _rows(self._path, self._after_step))
+        self._file = open(self._path, "ab")  # noqa: SIM115 - see above
+        return self._file
+
     def flush(self) -> None:
         """Wait until the rows are on the disk."""
-        os.fsync(self._file.fileno())
+        if self._file is not None:
+            os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
 
 def _rows(path: str, after_step: int) -> bytes:
@@ -93,7 +106,7 @@ def _rows(path: str, after_step: int) -> bytes:
 
 
 class TensorBoard:
-    """Writes records for TensorBoard to show.
+    """Writes records for TensorBoard to show, from the first on.
 
     Parameters
     ----------
@@ -126,18 +139,25 @@ class TensorBoard:
         # Files are named by the second. A second file of the same one must not replace the first,
         # and TensorBoard reads them in the order of their names.
         suffix = f".{after_step:012}"
-        self._writer = SummaryWriter(folder, purge_step=after_step + 1, filename_suffix=suffix)
+        self._make = partial(
+            SummaryWriter, folder, purge_step=after_step + 1, filename_suffix=suffix
+        )
+        self._writer: Any = None
 
     def write(self, record: dict[str, Any]) -> None:
         """Add a record's losses and its learning rate."""
+        if self._writer is None:
+            self._writer = self._make()
         for key, tag in _TAGS.items():
             if key in record:
                 self._writer.add_scalar(tag, record[key], record["step"])
 
     def flush(self) -> None:
         """Write what waits."""
-        self._writer.flush()
+        if self._writer is not None:
+            self._writer.flush()
 
     def close(self) -> None:
         """Write what waits, and stop."""
-        self._writer.close()
+        if self._writer is not None:
+            self._writer.close()

@@ -18,7 +18,9 @@ from fastrnn import _check, checkpoint
 from fastrnn.corpus import Corpus
 from fastrnn.errors import ModelFileError
 from fastrnn.records import Recorder
-from fastrnn.train import Training
+from fastrnn.train import Options, Training, check_facts
+from fastrnn.validation import checked, is_text
+from fastrnn.vocabulary import check_policy
 
 _PREFIX = "training."
 _ENTRY = "training"
@@ -140,12 +142,32 @@ def stored(path: str | os.PathLike[str]) -> dict[str, Any] | None:
         return _entry(file)
 
 
-def refuse_unfinished(path: str | os.PathLike[str]) -> None:
-    """Raise a ValueError if a new training would overwrite one that can be gone on with."""
-    if not os.path.exists(path) or not checkpoint.is_model(path):
+def check_replaceable(path: str | os.PathLike[str]) -> None:
+    """Require that a new training may write its checkpoints to ``path``.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written to.
+    ValueError
+        If there is a file that is not the checkpoint of a finished training.
+    """
+    checkpoint.check_writable(path)
+    if not os.path.exists(path):
         return
-    entry = stored(path)
-    if entry is not None and not entry["facts"].get("finished"):
+    try:
+        entry = stored(path)
+    except ModelFileError as error:
+        raise ValueError(
+            f"checkpoint {os.fspath(path)!r} exists and is not a checkpoint that this fastrnn "
+            f"reads; choose another file, or delete it"
+        ) from error
+    if entry is None:
+        raise ValueError(
+            f"checkpoint {os.fspath(path)!r} exists and is a model but not a checkpoint; choose "
+            f"another file, or delete it"
+        )
+    if not entry["facts"]["finished"]:
         raise ValueError(
             f"checkpoint {os.fspath(path)!r} holds a training that is not finished; go on with it "
             f"by resume=True, or delete it"
@@ -206,9 +228,7 @@ def go_on(path: str | os.PathLike[str], training: Training, description: dict[st
     try:
         training.load_state_dict(entry["facts"], rest, own)
     except (KeyError, TypeError, ValueError) as error:
-        raise ModelFileError(
-            f"{os.fspath(path)!r} cannot be gone on with, its parts do not fit: {error}"
-        ) from None
+        raise _misfit(os.fspath(path), error) from None
 
 
 def _entry(file: checkpoint.ModelFile) -> dict[str, Any] | None:
@@ -229,7 +249,30 @@ def _entry(file: checkpoint.ModelFile) -> dict[str, Any] | None:
         and (validation is None or _is_fingerprint(validation))
     ):
         raise damaged
+    try:
+        check_facts(entry["facts"])
+        _check_options(entry)
+    except (TypeError, ValueError) as error:
+        raise _misfit(file.path, error) from None
     return entry
+
+
+def _misfit(path: str, error: Exception) -> ModelFileError:
+    return ModelFileError(f"{path!r} cannot be gone on with, its parts do not fit: {error}")
+
+
+def _check_options(entry: Mapping[str, Any]) -> None:
+    """Require options that a training can have, and no others."""
+    rest = dict(entry["options"])
+    missing = [name for name in ("unknown", "validation", "grow_vocabulary") if name not in rest]
+    if missing:
+        raise ValueError(f"it does not say {', '.join(missing)}")
+    check_policy("unknown", rest.pop("unknown"))
+    _check.flag("grow_vocabulary", rest.pop("grow_vocabulary"))
+    held_out = checked(rest.pop("validation"))
+    if is_text(held_out) and (held_out != A_TEXT or entry.get("validation") is None):
+        raise ValueError("its validation is a text that it does not describe")
+    Options(**rest, progress=False, num_threads=None, seed=0)
 
 
 def _is_fingerprint(value: Any) -> bool:

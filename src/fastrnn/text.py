@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from fastrnn import _check, checkpoint
 from fastrnn._version import __version__
 from fastrnn.cells import CELLS, make_network
+from fastrnn.configuration import ADDED, KIND, settings
 from fastrnn.corpus import Corpus
 from fastrnn.errors import ModelFileError
 from fastrnn.fitting import PathLike, Surroundings, TrainingStep, fit
@@ -27,29 +27,16 @@ from fastrnn.vocabulary import (
     Vocabulary,
     check_policy,
     check_text,
-    described,
     replacement,
 )
-
-_KIND = "CharRNN"
-
-# What a model's configuration has gained since files were first written, and what it was before.
-_ADDED = {
-    "symbols": "chars",
-    "unknown": ERROR,
-    "num_layers": 1,
-    "embedding_size": None,
-    "tied": False,
-    "recurrent_dropout": 0.0,
-    "layer_norm": False,
-}
 
 
 class CharRNN(LanguageModel):
     r"""A recurrent network that models text character by character.
 
-    The characters of the vocabulary (or the bytes of UTF-8) enter as ids, pass one recurrent layer,
-    and a linear readout followed by a softmax gives the probability of every one to come next.
+    The characters of the vocabulary (or the bytes of UTF-8) enter as ids, as one-hot vectors or by
+    an embedding, and pass one or more recurrent layers. A linear readout, or the outputs of a
+    Jordan layer, followed by a softmax gives the probability of every one to come next.
 
     Parameters
     ----------
@@ -101,10 +88,14 @@ class CharRNN(LanguageModel):
         model of bytes.
     history : list of dict
         One record for each training step: its number ``step`` from 1, the mean ``loss`` over
-        the step's characters before the update in nats, ``chars``, the number of characters
-        trained on so far, ``lr``, the learning rate, and, where held-out text was evaluated after
-        the update, ``validation_loss``. After more than 10,000 steps each record is for several:
-        the mean of their losses, and all else as after the last of them.
+        the step's characters before the update in nats, ``chars``, the number of characters (of
+        bytes in a model of bytes) trained on so far, ``lr``, the learning rate, and, where
+        held-out text was evaluated after the update, ``validation_loss``. After more than 10,000
+        steps each record is for several: the mean of their losses, and all else as after the last
+        of them.
+    best : dict or None
+        The ``step`` whose weights the last :meth:`fit` with ``validation`` kept, and its
+        ``validation_loss``; None after one without, and of a loaded model.
 
     Raises
     ------
@@ -146,13 +137,20 @@ class CharRNN(LanguageModel):
             raise ValueError(
                 f"embedding_size must be hidden_size={hidden_size} when tied, got {embedding_size}"
             )
-        self.recurrent_dropout = recurrent_dropout
-        self.layer_norm = layer_norm
+        if self.tied and cell == "jordan":
+            raise ValueError(
+                "tied needs a read-out, whose rows are then the vectors, and cell 'jordan' has none"
+            )
+        self.recurrent_dropout = _check.number(
+            "recurrent_dropout", recurrent_dropout, minimum=0, below=1
+        )
+        self.layer_norm = _check.flag("layer_norm", layer_norm)
         self.nonlinearity = nonlinearity
         self.dtype = _check.float_dtype("dtype", dtype)
         self.seed = _check.integer("seed", seed, 0, _check.MAX_SEED)
         self.network: Network | None = None
         self.history: list[dict[str, Any]] = []
+        self.best: dict[str, Any] | None = None
         self.symbols = _check.choice("symbols", symbols, SYMBOLS)
         check_policy("unknown", unknown)
         self.unknown = unknown
@@ -299,7 +297,8 @@ class CharRNN(LanguageModel):
             Stop after so many evaluations in a row without a new lowest validation loss.
         checkpoint : path-like, optional
             A file to write every so often and at the end, for ``resume``. It is a model file too,
-            with the weights that stopping there would leave.
+            with the weights that stopping there would leave. It replaces that of a training that
+            is finished, and no other file.
         checkpoint_every : int, optional
             Steps between checkpoints.
         checkpoint_minutes : float, optional
@@ -314,8 +313,9 @@ class CharRNN(LanguageModel):
             is ignored. One that raises :class:`fastrnn.StopTraining` ends the training after this
             step; ``resume=True`` would go on with it.
         history_file : path-like, optional
-            A CSV file that gets a row for every step: step, chars, lr, loss, validation_loss. The
-            rows of earlier steps that it has stay.
+            A CSV file that gets a row for every step: step, chars (bytes, in a model of bytes),
+            lr, loss, validation_loss. The rows of earlier steps that it has stay. It is not
+            touched before the first step.
         tensorboard : path-like, optional
             A folder to write the losses and the learning rate to, for TensorBoard. Needs the
             extra ``fastrnn[tensorboard]``.
@@ -343,6 +343,8 @@ class CharRNN(LanguageModel):
             If ``tensorboard`` is given and tensorboardX is missing.
         NonFiniteLossError
             If loss, gradient or update overflow. The model keeps its last usable weights.
+        RuntimeError
+            If a callback fits the model that is being fitted.
         """
         options = Options(
             epochs=epochs,
@@ -418,9 +420,8 @@ class CharRNN(LanguageModel):
         with checkpoint.opened(path) as file:
             try:
                 layout = model_layout(file.description, file.layout)
-                model = cls(**_settings(file.description, layout))
+                model = cls(**settings(file.description, layout))
                 network, _ = model._ready()
-                _check_layout(layout, network.state_dict())
                 tensors = file.tensors()
                 network.load_state_dict({name: tensors[name] for name in layout})
             except ModelFileError:
@@ -432,7 +433,7 @@ class CharRNN(LanguageModel):
     def _description(self) -> dict[str, Any]:
         """Return what a model file says of the model beside its weights."""
         return {
-            "kind": _KIND,
+            "kind": KIND,
             "written_by": f"fastrnn {__version__}",
             "config": {
                 "cell": self.cell,
@@ -440,7 +441,7 @@ class CharRNN(LanguageModel):
                 "nonlinearity": self.nonlinearity,
                 "dtype": self.dtype.name,
                 "seed": self.seed,
-                **{name: getattr(self, name) for name in _ADDED},
+                **{name: getattr(self, name) for name in ADDED},
             },
             "vocabulary": self.vocabulary or None,
         }
@@ -483,51 +484,3 @@ class CharRNN(LanguageModel):
 def load(path: str | os.PathLike[str]) -> CharRNN:
     """Read a model file; see :meth:`CharRNN.load`."""
     return CharRNN.load(path)
-
-
-def _settings(description: dict[str, Any], layout: checkpoint.Layout) -> dict[str, Any]:
-    """Return the arguments of the model described, none larger than the file's tensors."""
-    _check.choice("its kind", description.get("kind"), (_KIND,))
-    config: Any = description.get("config")
-    vocabulary: Any = description.get("vocabulary")
-    required = {"cell", "hidden_size", "nonlinearity", "dtype", "seed"}
-    if not isinstance(config, dict) or set(config) - set(_ADDED) != required:
-        raise ValueError(
-            f"its config must hold exactly {', '.join(sorted(required))}; {', '.join(_ADDED)} "
-            f"may be missing"
-        )
-    config = {**_ADDED, **config}
-    size = len(described(config["symbols"], vocabulary, config["unknown"]))
-    hidden_size = _check.integer("hidden_size", config["hidden_size"])
-    dtype = _check.float_dtype("dtype", config["dtype"])
-    sizes = [math.prod(shape) for _, shape in layout.values()]
-    largest = max(sizes, default=0)
-    if hidden_size * max(hidden_size, size) > largest:
-        raise ValueError(
-            f"its largest tensor has {largest:,} numbers, too few for hidden_size {hidden_size:,} "
-            f"and {size:,} {config['symbols']}"
-        )
-    layers = _check.integer("num_layers", config["num_layers"])
-    features = 1 if config["embedding_size"] is None else config["embedding_size"]
-    if layers > len(layout) or hidden_size * _check.integer("embedding_size", features) > largest:
-        raise ValueError(
-            f"its {len(layout):,} tensors of up to {largest:,} numbers are too few for num_layers "
-            f"{layers:,}, hidden_size {hidden_size:,} and embedding_size {features:,}"
-        )
-    _check.memory("its tensors, the model and gradients", sum(sizes), 3 * dtype.itemsize)
-    return {**config, "vocabulary": vocabulary}
-
-
-def _check_layout(layout: checkpoint.Layout, weights: dict[str, np.ndarray]) -> None:
-    """Require tensors of the names, dtypes and shapes of ``weights``."""
-    missing = [name for name in weights if name not in layout]
-    unknown = [name for name in layout if name not in weights]
-    if missing:
-        raise ValueError(f"it lacks the tensors {', '.join(missing)}")
-    if unknown:
-        raise ValueError(f"it holds a tensor of another kind of model, {unknown[0]!r}")
-    for name, (dtype, shape) in layout.items():
-        if dtype != weights[name].dtype:
-            raise TypeError(f"{name} has dtype {dtype}, expected {weights[name].dtype}")
-        if shape != weights[name].shape:
-            raise ValueError(f"{name} has shape {shape}, expected {weights[name].shape}")

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -121,10 +122,10 @@ class _Course:
             self._steps = steps
             self._targets = streams.target_count(steps, options.seq_len)
 
-    def bar(self, shown: bool) -> Any:
-        """Return a progress bar over characters, or over seconds where there is a time limit."""
+    def bar(self, shown: bool, unit: str) -> Any:
+        """Return a progress bar over targets, or over seconds where there is a time limit."""
         if self._limit == math.inf:
-            return progress_bar(shown, self._targets, "char", unit_scale=True, initial=self._before)
+            return progress_bar(shown, self._targets, unit, unit_scale=True, initial=self._before)
         return progress_bar(shown, math.ceil(self._limit), "s", initial=self._shown)
 
     def done(self, step: int) -> float:
@@ -161,8 +162,10 @@ class Training:
         ``lr``, the learning rate, and, where the held-out text was evaluated after the update,
         ``validation_loss``. :mod:`fastrnn.history` says what becomes of very many.
     validation : Validation, optional
-        Evaluated every so often and after the last step. However the training ends, the network
-        is left with the best weights.
+        Evaluated every so often and after the last step. To give the network the best weights is
+        left to the caller, however the training ends.
+    unit : str
+        What the progress bar calls a target.
 
     Attributes
     ----------
@@ -177,9 +180,10 @@ class Training:
         options: Options,
         history: list[dict[str, Any]],
         validation: Validation | None = None,
+        unit: str = "char",
     ) -> None:
         self.network, self._streams, self._options = network, streams, options
-        self.history, self.validation = history, validation
+        self.history, self.validation, self._unit = history, validation, unit
         self._earlier = history[-1]["step"] if history else 0
         self.position = Position(chars=history[-1]["chars"] if history else 0)
         self._updates = Updates(network, options, done=self._earlier)
@@ -234,9 +238,6 @@ class Training:
             if saver is not None and self.complete:
                 saver.save(self)
             raise
-        finally:
-            if self.validation is not None:
-                self.validation.restore()
 
     def _run(
         self,
@@ -246,7 +247,7 @@ class Training:
     ) -> None:
         self._course = _Course(self._streams, self._options, self.position)
         chunks = self._streams.walk(self._options.seq_len, self.position.step)
-        with self._course.bar(self._options.progress) as bar:
+        with self._course.bar(self._options.progress, self._unit) as bar:
             try:
                 while not self.finished:
                     record = self._step(next(chunks), bar, recorders)
@@ -286,7 +287,7 @@ class Training:
         }
         curve.append(self.history, "step", record)
         if self.validation is not None and (step % self._evaluate_every == 0 or progress >= 1):
-            record["validation_loss"] = self.validation.evaluate()
+            record["validation_loss"] = self.validation.evaluate(self._earlier + step)
             self.history[-1]["validation_loss"] = record["validation_loss"]
         for recorder in recorders:
             recorder.write(record)
@@ -326,7 +327,7 @@ class Training:
         if validation is not None:
             facts["since"] = validation.since
         if validation is not None and validation.best is not None:
-            facts["best_loss"] = validation.best_loss
+            facts["best_loss"], facts["best_step"] = validation.best_loss, validation.best_step
             arrays.update(
                 {f"weights.{name}": array for name, array in self.network.state_dict().items()}
             )
@@ -345,38 +346,89 @@ class Training:
         KeyError, TypeError, ValueError
             If something is missing or does not fit; the network is then as it was.
         """
-        parts = [arrays[f"state.{i}"] for i in range(facts["state"] or 0)]
-        state: Any = tuple(parts) if facts["state_is_tuple"] else next(iter(parts), None)
+        check_facts(facts)
         position = Position(
-            step=_check.integer("step", facts["step"], 0, _check.MAX_SEED),
-            chars=_check.integer("chars", facts["chars"], 0, _check.MAX_SEED),
-            progress=_check.number("progress", facts["progress"], minimum=0),
-            seconds=_check.number("seconds", facts["seconds"], minimum=0),
-            state=state,
+            step=facts["step"],
+            chars=facts["chars"],
+            progress=facts["progress"],
+            seconds=facts["seconds"],
+            state=self._stored_state(facts, arrays),
         )
-        for part in parts:
-            _check.floats("the recurrent state", part, self.network.modules[0].dtype)
-            _check.finite("the recurrent state", part)
-        columns = _under("history.", arrays)
-        if position.step > 0 and not {"step", "loss", "chars", "lr"} <= set(columns):
-            raise ValueError(f"its history has only {', '.join(columns) or 'nothing'}")
-        if any(np.isnan(columns[name]).any() for name in ("step", "loss", "chars") if columns):
-            raise ValueError("its history has records without step, loss or chars")
-        records = curve.from_arrays(columns, counts=("step", "chars"))
-        earlier = _check.integer("earlier", facts["earlier"], 0, _check.MAX_SEED)
+        records = _stored_history(facts, _under("history.", arrays))
+        earlier = facts["earlier"]
         updates = Updates(self.network, self._options, done=earlier)
         updates.load_state_dict(_under("updates.", arrays), position.step)
         if self.validation is not None and "best_loss" in facts:
-            best_loss = _check.number("best_loss", facts["best_loss"])
             self.network.load_state_dict(_under("weights.", arrays))
-            self.validation.best, self.validation.best_loss = weights, best_loss
+            self.validation.best, self.validation.best_loss = weights, facts["best_loss"]
+            self.validation.best_step = facts["best_step"]
         else:
             self.network.load_state_dict(weights)
         if self.validation is not None:
-            self.validation.since = _check.integer("since", facts["since"], 0)
+            self.validation.since = facts["since"]
         self.history[:] = records
         self.position, self._updates, self._earlier = position, updates, earlier
         self._course = _Course(self._streams, self._options, position)
+
+    def _stored_state(self, facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Any:
+        """Return the recurrent state that the facts speak of."""
+        layer = self.network.layer
+        if facts["state"] is None and facts["step"] == 0:
+            return None
+        sizes = layer.state_sizes
+        if facts["state"] != len(sizes) or facts["state_is_tuple"] != (len(sizes) > 1):
+            raise ValueError(f"its recurrent state has {facts['state']} parts, not {len(sizes)}")
+        parts = tuple(arrays[f"state.{i}"] for i in range(len(sizes)))
+        for part, size in zip(parts, sizes, strict=True):
+            _check.floats("the recurrent state", part, layer.dtype)
+            directions = 1 + layer.bidirectional
+            expected = layer.num_layers * directions, self._streams.batch_size, size
+            _check.shape("the recurrent state", part, expected)
+            _check.finite("the recurrent state", part)
+        return parts if len(parts) > 1 else parts[0]
+
+
+def check_facts(facts: Mapping[str, Any]) -> None:
+    """Require facts as :meth:`Training.state_dict` returns them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one is missing, or is not of the type and in the range that it has.
+    """
+    needed = {"earlier", "step", "chars", "progress", "seconds", "finished", "state"}
+    needed |= {"state_is_tuple"} | ({"best_step", "since"} if "best_loss" in facts else set())
+    missing = sorted(needed - set(facts))
+    if missing:
+        raise ValueError(f"it does not say {', '.join(missing)}")
+    for name in ("earlier", "step", "chars", "best_step", "since"):
+        if name in facts:
+            _check.integer(name, facts[name], 0, _check.MAX_SEED)
+    for name in ("progress", "seconds"):
+        _check.number(name, facts[name], minimum=0)
+    for name in ("finished", "state_is_tuple"):
+        _check.flag(name, facts[name])
+    if facts["state"] is not None:
+        _check.integer("state", facts["state"])
+    if "best_loss" in facts:
+        _check.number("best_loss", facts["best_loss"])
+
+
+def _stored_history(
+    facts: Mapping[str, Any], columns: dict[str, np.ndarray]
+) -> list[dict[str, Any]]:
+    """Return the records of a history, which ends where the facts say that the training is."""
+    if facts["step"] > 0 and not {"step", "loss", "chars", "lr"} <= set(columns):
+        raise ValueError(f"its history has only {', '.join(columns) or 'nothing'}")
+    if not all(np.isfinite(columns[name]).all() for name in ("step", "loss", "chars") if columns):
+        raise ValueError("its history has records without step, loss or chars")
+    records = curve.from_arrays(columns, counts=("step", "chars"))
+    steps = [0, *(record["step"] for record in records)]
+    chars = records[-1]["chars"] if records else 0
+    ascends = all(step < following for step, following in pairwise(steps))
+    if not ascends or (steps[-1], chars) != (facts["earlier"] + facts["step"], facts["chars"]):
+        raise ValueError("its history does not lead to the step that it was written after")
+    return records
 
 
 def _state_parts(state: Any) -> tuple[np.ndarray, ...] | None:

@@ -13,8 +13,11 @@ from dataclasses import asdict
 from typing import Any
 
 from fastrnn import checkpoint, resume
+from fastrnn.configuration import OF_THE_NETWORK
 from fastrnn.corpus import Corpus, python_help
-from fastrnn.fitting import grow
+from fastrnn.errors import NonFiniteLossError
+from fastrnn.fitting import check_dropout
+from fastrnn.growth import grow
 from fastrnn.interrupts import BY_SIGNAL, Interrupts
 from fastrnn.recipe import recipe
 from fastrnn.saying import complain, describe, describe_policy, describe_scores, name_text, say
@@ -31,21 +34,13 @@ SAMPLE_TEMPERATURE = 0.7
 # What the learning rate is multiplied by for a model that has learned already: docs/training.md.
 FINE_TUNING = 0.5
 
-# Options of a model's network that no recipe chooses, and what they are unless given.
-OF_THE_NETWORK = {
-    "num_layers": 1,
-    "embedding_size": None,
-    "tied": False,
-    "recurrent_dropout": 0.0,
-    "layer_norm": False,
-}
-
 EXIT_OK = 0
 EXIT_INTERRUPTED = BY_SIGNAL + signal.SIGINT
 
 
 def train(arguments: argparse.Namespace) -> int:
     """Do what the command line asks for and return the exit status."""
+    _check_apart(arguments)
     _check_output(arguments.out, arguments.force)
     if arguments.min_count > 1 and arguments.base is not None:
         arguments.parser.error(
@@ -59,6 +54,8 @@ def train(arguments: argparse.Namespace) -> int:
         validation = _validation(arguments)
         if isinstance(validation, Corpus):
             stack.enter_context(validation)
+            _check_apart(arguments, [("--validation", path) for path in validation.files])
+        _check_apart(arguments, [("FILE", path) for path in text.files])
         return _train(arguments, text, validation, begun)
 
 
@@ -70,6 +67,7 @@ def _train(
 ) -> int:
     model = _model_to_go_on_with(arguments)
     _choose(arguments, len(text))
+    check_dropout(arguments.cell, arguments.dropout)
     learned, held_out = _parts(text, validation, arguments.seq_len)
     model, new = _knowing(arguments, model, text, validation)
     _say_what_is_there(model, text, held_out, validation, new)
@@ -89,9 +87,10 @@ def _train(
         f"Ctrl-C stops and saves"
     )
     fitted = learned if validation is None else text
-    status, seconds = _fit_and_save(model, fitted, validation, arguments)
+    before_it = 0 if begun is None else begun["earlier"] + begun["step"]
+    status, seconds = _fit_and_save(model, fitted, validation, arguments, before_it)
     if status is not None:
-        return _interrupted(model, arguments, status)
+        return _interrupted(model, arguments, status, before_it)
     count = model.history[-1]["chars"] - (0 if begun is None else begun["chars"])
     unit = model._ready()[1].unit
     say(f"           {seconds:.1f} s, {count / seconds:,.0f} {unit}s/s{_best(model)}")
@@ -110,14 +109,26 @@ def _train(
 # What there is to go on with
 
 
-def _check_output(path: str, force: bool, option: str = "--out") -> None:
+def _check_output(path: str, force: bool) -> None:
     """Refuse, before any work is done, a file that could not or should not be written."""
     checkpoint.check_writable(path)
     if os.path.exists(path) and not force and not checkpoint.is_model(path):
         raise ValueError(
-            f"{path!r} exists and is not a fastrnn model; choose another file with {option}, "
+            f"{path!r} exists and is not a fastrnn model; choose another file with --out, "
             f"or --force to overwrite it"
         )
+
+
+def _check_apart(arguments: argparse.Namespace, texts: checkpoint.Named = ()) -> None:
+    """Refuse files that would replace each other, or what is read."""
+    on_the_way = [
+        ("--checkpoint", arguments.checkpoint or arguments.resume),
+        ("--history", arguments.history_file),
+    ]
+    inputs = [(name, path) for name, path in texts if path != STANDARD_INPUT]
+    checkpoint.check_apart([*on_the_way, ("--out", arguments.out)], inputs)
+    # --out may replace the model that is gone on with, as it may any model.
+    checkpoint.check_apart(on_the_way, [("--from", arguments.base)])
 
 
 def _follow_checkpoint(arguments: argparse.Namespace) -> dict[str, Any] | None:
@@ -132,24 +143,22 @@ def _follow_checkpoint(arguments: argparse.Namespace) -> dict[str, Any] | None:
                 f"{arguments.resume!r}"
             )
         arguments.checkpoint = arguments.resume
+    arguments.settled = frozenset()
     path = arguments.checkpoint
     if path is None:
         return None
-    if os.path.realpath(path) == os.path.realpath(arguments.out):
-        raise ValueError(f"--checkpoint and --out must be two files, got {path!r} twice")
-    _check_output(path, arguments.force, "--checkpoint")
-    if arguments.resume is None:
-        resume.refuse_unfinished(path)
+    if arguments.resume is None or not os.path.exists(path):
+        resume.check_replaceable(path)
         return None
-    if not os.path.exists(path):
-        return None
+    checkpoint.check_writable(path)
     entry = resume.stored(path)
     if entry is None:
         raise ValueError(f"{path!r} is a model but not a checkpoint; --from goes on from a model")
     arguments.base = None  # the checkpoint has what became of that model
     for name, value in entry["options"].items():
-        if getattr(arguments, name, value) is None and value != resume.A_TEXT:
+        if getattr(arguments, name) is None and value != resume.A_TEXT:
             setattr(arguments, name, value)
+    arguments.settled = frozenset(entry["options"])
     if entry["options"].get("clip_norm", 0) is None:
         arguments.clip_norm = arguments.clip_norm or 0
     facts: dict[str, Any] = entry["facts"]
@@ -179,8 +188,9 @@ def _model_to_go_on_with(arguments: argparse.Namespace) -> CharRNN | None:
 
 
 def _choose(arguments: argparse.Namespace, chars: int) -> None:
-    """Fill in the options that were not given."""
-    if arguments.minutes is None and arguments.epochs is None:
+    """Fill in the options that were not given, nor settled by the checkpoint to go on from."""
+    settled = arguments.settled
+    if "minutes" not in settled and arguments.minutes is None and arguments.epochs is None:
         arguments.minutes = 1.0
     if arguments.cell is None and arguments.nonlinearity is not None:
         arguments.cell = "rnn"
@@ -191,7 +201,7 @@ def _choose(arguments: argparse.Namespace, chars: int) -> None:
     for name, value in asdict(chosen).items():
         if name == "lr" and arguments.base is not None:
             value *= FINE_TUNING
-        if getattr(arguments, name) is None:
+        if getattr(arguments, name) is None and name not in settled:
             setattr(arguments, name, value)
     defaults = {"nonlinearity": "tanh", "seed": 0, "symbols": Vocabulary.name, "unknown": ERROR}
     defaults |= OF_THE_NETWORK
@@ -315,10 +325,11 @@ def _fit_and_save(
     text: Corpus,
     validation: float | Corpus | None,
     arguments: argparse.Namespace,
+    before_it: int,
 ) -> tuple[int | None, float]:
-    """Train and save the model, also if interrupted.
+    """Train and save the model; one that is interrupted or fails, if it made a step.
 
-    Return the exit status if it was, and how many seconds the training took.
+    Return the exit status if it was interrupted, and how many seconds the training took.
     """
     started = time.perf_counter()
     with Interrupts(ends_process=arguments.is_process) as interrupts:
@@ -328,15 +339,21 @@ def _fit_and_save(
         except KeyboardInterrupt:
             interrupts.hold()
             interrupts.status = interrupts.status or EXIT_INTERRUPTED
-        except OSError:  # of a file on the way: the training that was done is not lost with it
-            if model.history:
+        except (OSError, MemoryError, NonFiniteLossError):
+            # The training that was done is not lost with a file on the way or a step that failed.
+            if _made(model, before_it):
                 model.save(arguments.out)
                 complain(f"the model as it is was saved to {arguments.out}")
             raise
         seconds = time.perf_counter() - started
-        if model.history:
+        if interrupts.status is None or _made(model, before_it):
             model.save(arguments.out)
     return interrupts.status, seconds
+
+
+def _made(model: CharRNN, before_it: int) -> int:
+    """Return how many steps of the model this training has made."""
+    return model.history[-1]["step"] - before_it if model.history else 0
 
 
 def _fit(
@@ -348,6 +365,7 @@ def _fit(
     model.fit(
         text,
         epochs=arguments.epochs,
+        steps=arguments.steps,
         minutes=arguments.minutes,
         batch_size=arguments.batch_size,
         seq_len=arguments.seq_len,
@@ -360,7 +378,9 @@ def _fit(
         dropout=arguments.dropout,
         weight_decay=arguments.weight_decay,
         clip_norm=arguments.clip_norm or None,
+        clip_value=arguments.clip_value,
         unknown=arguments.unknown,
+        grow_vocabulary=bool(arguments.grow_vocabulary),
         validation=validation,
         evaluate_every=arguments.evaluate_every,
         patience=arguments.patience,
@@ -403,24 +423,27 @@ def _say_what_is_there(
 
 
 def _length(arguments: argparse.Namespace) -> str:
-    passes = f"{arguments.epochs:,} passes" if arguments.epochs > 1 else "1 pass"
-    if arguments.minutes is None:
-        return passes
-    return f"{60 * arguments.minutes:,.3g} s or {passes}"
+    lengths = [] if arguments.minutes is None else [f"{60 * arguments.minutes:,.3g} s"]
+    if arguments.steps is not None:
+        lengths.append(f"{arguments.steps:,} step{'s' * (arguments.steps > 1)}")
+    elif arguments.epochs is not None or not lengths:
+        epochs = arguments.epochs or 1
+        lengths.append(f"{epochs:,} passes" if epochs > 1 else "1 pass")
+    return " or ".join(lengths)
 
 
 def _best(model: CharRNN) -> str:
     """Say which step's weights were kept, if held-out text was evaluated."""
-    evaluated = [record for record in model.history if "validation_loss" in record]
-    if not evaluated:
+    best = model.best
+    if best is None:
         return ""
-    best = min(evaluated, key=lambda record: record["validation_loss"])
     return f"; kept: step {best['step']:,}, validation {best['validation_loss']:.4f}"
 
 
-def _interrupted(model: CharRNN, arguments: argparse.Namespace, status: int) -> int:
-    if not model.history:
-        complain("interrupted before the first training step, nothing saved")
+def _interrupted(model: CharRNN, arguments: argparse.Namespace, status: int, before_it: int) -> int:
+    if not _made(model, before_it):
+        which = "another" if before_it else "the first"
+        complain(f"interrupted before {which} training step, nothing saved")
         return status
     steps = model.history[-1]["step"]
     complain(

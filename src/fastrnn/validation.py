@@ -36,15 +36,27 @@ def split(text: Corpus, validation: Any) -> tuple[Corpus, Corpus | None]:
         return text, None
     if is_text(validation):
         return text, as_corpus("validation", validation)
+    cut = len(text) - int(checked(validation) * len(text))
+    return text[:cut], text[cut:]
+
+
+def checked(validation: Any) -> Any:
+    """Return fit's argument ``validation``, a share as a float.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`split` does.
+    """
+    if validation is None or is_text(validation):
+        return validation
     try:
-        share = _check.number("validation", validation, above=0, below=1)
+        return _check.number("validation", validation, above=0, below=1)
     except TypeError:
         raise TypeError(
             f"validation must be a share of the text, a str or a Corpus, "
             f"got {_check.describe(validation)}"
         ) from None
-    cut = len(text) - int(share * len(text))
-    return text[:cut], text[cut:]
 
 
 def is_text(validation: Any) -> bool:
@@ -106,6 +118,8 @@ class Validation:
     best : dict of str to ndarray or None
         The weights with the lowest loss, as the network's ``state_dict``.
     best_loss : float
+    best_step : int
+        The step after which it was measured.
     since : int
         Evaluations since then.
     """
@@ -117,6 +131,7 @@ class Validation:
         self._patience, self._num_threads = patience, num_threads
         self.best: dict[str, np.ndarray] | None = None
         self.best_loss = math.inf
+        self.best_step = 0
         self.since = 0
 
     @property
@@ -124,10 +139,10 @@ class Validation:
         """Whether the patience is at its end."""
         return self._patience is not None and self.since >= self._patience
 
-    def evaluate(self) -> float:
+    def evaluate(self, step: int) -> float:
         """Return the mean loss of a held-out character in nats; keep the weights if it is lowest.
 
-        A loss that overflows is infinite, and never the lowest.
+        They are those after ``step``. A loss that overflows is infinite, and never the lowest.
         """
         total, state = 0.0, None
         chunks = self._streams.chunk_count(_CHUNK)
@@ -141,7 +156,7 @@ class Validation:
             mean = math.inf
         if mean < self.best_loss:
             best = self._network.state_dict()
-            self.best, self.best_loss, self.since = best, mean, 0
+            self.best, self.best_loss, self.best_step, self.since = best, mean, step, 0
         else:
             self.since += 1
         return mean
