@@ -252,6 +252,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.unsanitized
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
 @pytest.mark.parametrize("call", LONG_CALLS)
 def test_ctrl_c_ends_a_long_call_within_a_second_and_the_layer_lives_on(call: str) -> None:
