@@ -449,7 +449,7 @@ def test_without_a_way_to_read_at_a_place_it_seeks(on_disk, monkeypatch) -> None
         assert corpus[9:99].text() == VERSE[9:99]
 
 
-READ = """
+READ = r"""
     import re, sys, resource, fastrnn
     fastrnn.set_num_threads(1)
     with fastrnn.Corpus.from_files(sys.argv[1]) as corpus:
