@@ -37,6 +37,7 @@ def test_a_limit_is_shown_and_ends() -> None:
         assert fastrnn.get_num_threads() == 4
 
 
+@pytest.mark.unsanitized
 @pytest.mark.usefixtures("four_threads")
 def test_a_limit_holds_during_a_call() -> None:
     layer = fastrnn.RNN(64, 128, seed=0).eval()

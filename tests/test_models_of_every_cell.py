@@ -38,6 +38,7 @@ def untrained(cell: str, **options: Any) -> CharRNN:
     return CharRNN(cell, hidden_size=7, seed=3, vocabulary=VERSE, **options)
 
 
+@pytest.mark.unsanitized
 @every_cell
 def test_a_model_learns_a_verse_by_heart(cell: str) -> None:
     model = CharRNN(cell, hidden_size=48, seed=1)

@@ -131,6 +131,7 @@ def test_a_forked_child_computes_the_same() -> None:
     pytest.fail("the forked child hung")
 
 
+@pytest.mark.unsanitized
 @every_cell
 def test_other_python_threads_run_during_a_call(cell: str) -> None:
     layer = LAYERS[cell](64, 512, seed=0).eval()

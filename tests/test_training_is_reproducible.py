@@ -23,6 +23,7 @@ def model_bytes(tmp_path, *, num_threads: int | None = None, **settings: object)
     return (tmp_path / "model").read_bytes()
 
 
+@pytest.mark.unsanitized
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("cell", CELLS)
 def test_the_number_of_threads_does_not_change_a_bit(tmp_path, cell, dtype) -> None:
