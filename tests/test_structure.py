@@ -24,6 +24,7 @@ ROWS = [
     ["trace", "layers"],
     ["losses", "readout", "data"],
     ["network"],
+    ["unrolled"],
     ["optim", "sampling", "scoring", "cells", "history", "schedules"],
     ["streams", "codes", "textfiles"],
     ["updates", "vocabulary", "checkpoint", "corpus", "validation"],

@@ -17,8 +17,8 @@ Data flows one way::
     optim.py  sampling.py  cells.py     updates, continuing tokens, cells by name; schedules.py, the
               |                         learning rate; scoring.py, how probable tokens are;
               |                         history.py, what a training leaves of its losses
-    network.py  readout.py  losses.py   recurrent layer and read-out, losses
-              |
+    network.py  readout.py  losses.py   recurrent layer and read-out, losses; unrolled.py, what
+              |                         each step adds to a gradient
     layers/  trace.py                   parameters, whole sequences, streams, traces
               |
     _loops.pyx  _composed.pyx           loops over time: typed, without the GIL; _threads.py
