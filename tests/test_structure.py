@@ -31,7 +31,11 @@ ROWS = [
     ["train", "records", "growth", "language", "configuration"],
     ["resume"],
     ["fitting"],
-    ["text", "sequence", "plot"],
+    ["text", "sequence"],
+    ["sentiment"],
+    ["plot"],
+    ["animate"],
+    ["demo"],
     ["bench"],
     ["option_values", "interrupts", "recipe", "saying"],
     ["forecasting"],
@@ -113,4 +117,6 @@ def test_importing_the_package_imports_no_benchmark_and_no_other_library() -> No
     code = "import sys, fastrnn; print(*(name for name in sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
     assert "fastrnn.layers" in loaded.split()
-    assert not {"fastrnn.bench", "torch", "jax", "matplotlib", "sklearn"} & set(loaded.split())
+    assert not {"fastrnn.bench", "torch", "jax", "matplotlib", "sklearn", "panel"} & set(
+        loaded.split()
+    )

@@ -1,29 +1,15 @@
-"""Pictures, where Matplotlib is installed.
-
-Functions draw on the axes ``ax`` that they are given, on the current ones of pyplot by default, and
-return them.
-"""
+"""A series and its forecast."""
 
 from __future__ import annotations
 
-import importlib.util
 from typing import Any
 
 import numpy as np
 
 from fastrnn import _check
-
-# Okabe and Ito's colours, which readers with any colour vision tell apart.
-PAST, AHEAD = "#0072b2", "#d55e00"
+from fastrnn.plot.axes import BLUE, GRID, ORANGE, current
 
 _FLOAT64 = np.dtype(np.float64)
-_HOW = "needs Matplotlib, which the extra 'plot' brings: python -m pip install 'fastrnn[plot]'"
-
-
-def check_available() -> None:
-    """Raise a ValueError that says what to install, where Matplotlib is missing."""
-    if importlib.util.find_spec("matplotlib") is None:
-        raise ValueError(f"--plot {_HOW}")
 
 
 def forecast(
@@ -77,13 +63,13 @@ def forecast(
         bounds = [_row("bounds", bound) for bound in bounds]
         for bound in bounds:
             _check.shape("bounds", bound, ahead.shape)
-    ax = _current() if ax is None else ax
+    ax = current() if ax is None else ax
     steps = range(1, len(ahead) + 1)
-    ax.plot(range(1 - len(past), 1), past, color=PAST, label="series")
+    ax.plot(range(1 - len(past), 1), past, color=BLUE, label="series")
     if bounds is not None:
-        ax.fill_between(steps, *bounds, color=AHEAD, alpha=0.25, linewidth=0, label=bounds_label)
-    ax.plot(steps, ahead, color=AHEAD, label="forecast")
-    ax.grid(color="#e0e0e0", linewidth=0.6)
+        ax.fill_between(steps, *bounds, color=ORANGE, alpha=0.25, linewidth=0, label=bounds_label)
+    ax.plot(steps, ahead, color=ORANGE, label="forecast")
+    ax.grid(**GRID)
     ax.legend(loc="upper left", fontsize="small")
     return ax
 
@@ -93,12 +79,3 @@ def _row(name: str, value: Any) -> np.ndarray:
     if row.ndim != 1 or len(row) == 0:
         raise ValueError(f"{name} must be one-dimensional and not empty, got shape {row.shape}")
     return row
-
-
-def _current() -> Any:
-    """Return the axes that pyplot draws on."""
-    try:
-        from matplotlib import pyplot
-    except ImportError:
-        raise ImportError(f"a picture {_HOW}") from None
-    return pyplot.gca()
