@@ -52,9 +52,9 @@ def test_what_is_taken_is_nobody_elses_until_it_is_given_back() -> None:
     first = workspace.take("h", (4, 3), np.dtype(np.float32))
     second = workspace.take("h", (4, 3), np.dtype(np.float32))
     assert not np.shares_memory(first, second)
-    workspace.give(h=second)
+    workspace.give("h", second)
     assert workspace.take("h", (4, 3), np.dtype(np.float64)).dtype == np.float64
-    workspace.give(h=second)
+    workspace.give("h", second)
     assert workspace.take("h", (4, 3), np.dtype(np.float32)) is second
 
 

@@ -215,7 +215,7 @@ def not_empty(name: str, array: np.ndarray) -> None:
 
 def memory(what: str, *counts_and_itemsize: int) -> None:
     """Refuse a buffer larger than the machine's memory before it is allocated."""
-    needed = math.prod(int(count) for count in counts_and_itemsize)
+    needed = math.prod(map(int, counts_and_itemsize))
     available = _physical_memory()
     if needed > available:
         raise MemoryError(

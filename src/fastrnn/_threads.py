@@ -98,9 +98,9 @@ def threads_for(work: float, parts: int, num_threads: int | None) -> int:
     Within a call, they wake up meanwhile.
     """
     limit = None if num_threads is None else _check.integer("num_threads", num_threads)
-    useful = min(parts, int(work // MINIMUM_SHARE), _team.MAX_WORKERS + 1)
-    if useful <= 1:
+    if parts == 1 or work < 2 * MINIMUM_SHARE:
         return 1
+    useful = min(parts, int(work // MINIMUM_SHARE), _team.MAX_WORKERS + 1)
     threads = min(useful, get_num_threads() if limit is None else limit)
     if threads > 1:
         if _workers < threads - 1:

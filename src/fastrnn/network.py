@@ -99,11 +99,12 @@ class Network:
 
     @property
     def _table(self) -> Table | None:
-        if isinstance(self._embedding, Embedding):
-            return self._embedding._table
-        readout = self._readout
-        if self._embedding is None or readout is None:
+        embedding, readout = self._embedding, self._readout
+        if embedding is None:  # first: to ask an ABC for its instances takes longer
             return None
+        if isinstance(embedding, Embedding):
+            return embedding._table
+        assert readout is not None
         return Table(readout._views["weight"], readout.grad["weight"], readout._version)
 
     @property
@@ -326,7 +327,7 @@ class Network:
             value, grad = self._loss(run, target, how, workspace, with_grad=True)
             final = layer._final(run)
             layer._backward_of(run, grad, outputs == "all", num_threads, workspace)
-        workspace.give(grad_h=grad)
+        workspace.give("grad_h", grad)
         layer._give_back(run, workspace)
         return value, layer._state_of(final)
 

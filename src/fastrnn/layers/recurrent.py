@@ -39,6 +39,8 @@ class Run(NamedTuple):
 
     def features(self, backwards: list[bool]) -> np.ndarray:
         """Return the outputs of the last layer, whose directions are ``backwards``, as rows."""
+        if len(backwards) == 1:
+            return _forwards(self.rows, self.sweeps[-1], backwards[0])
         last = zip(self.sweeps[-len(backwards) :], backwards, strict=True)
         return joined([_forwards(self.rows, saved, turn) for saved, turn in last])
 
@@ -211,7 +213,7 @@ class Recurrent(Module):
                 run.rows.final(getattr(saved, name), sweep.backwards)
                 for sweep, saved in zip(self._sweeps, run.sweeps, strict=True)
             ]
-            final = np.array(states)
+            final = np.array(states) if len(states) > 1 else states[0][None].copy()
             parts.append(final if run.form.batched else final[:, 0])
         return tuple(parts)
 
@@ -362,7 +364,7 @@ class Recurrent(Module):
                 grad_x = sweep.grad_x(packed[k], reached, num_threads)
                 below.append(rows.turned(grad_x) if sweep.backwards else grad_x)
             if saved.gates is None and saved.more is None:
-                workspace.give(**{"dz" + sweep.suffix: reached.dz})
+                workspace.give("dz" + sweep.suffix, reached.dz)
             if not sweep.backwards and below:
                 grad = below[0] if len(below) == 1 else below[0] + below[1]
                 below = []
@@ -403,8 +405,8 @@ class Recurrent(Module):
         for sweep, saved in zip(self._sweeps, run.sweeps, strict=True):
             if saved.more is not None:
                 continue  # not taken from there
-            taken = {"h": saved.h, "c": saved.c, "gates": saved.gates}
-            workspace.give(**{name + sweep.suffix: array for name, array in taken.items()})
+            for name, array in ("h", saved.h), ("c", saved.c), ("gates", saved.gates):
+                workspace.give(name + sweep.suffix, array)
 
     def _decoder(
         self,

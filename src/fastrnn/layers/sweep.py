@@ -299,11 +299,9 @@ class Sweep:
 
     def _threads(self, rows: Rows, row_work: int, num_threads: int | None) -> int:
         """Return how many threads to use for all rows: they share sequences, or units of one."""
-        parts = rows.batch
-        if parts == 1:
-            layer = self._layer
-            step_work = self._columns * layer.hidden_size
-            parts = _threads.unit_parts(step_work)
+        work, parts, layer = rows.count * row_work, rows.batch, self._layer
+        if parts == 1 and work >= 2 * _threads.MINIMUM_SHARE:
+            parts = _threads.unit_parts(self._columns * layer.hidden_size)
             if parts > 1:
                 parts = min(parts, _ops.unit_blocks(layer.hidden_size, layer.dtype))
-        return _threads.threads_for(rows.count * row_work, parts, num_threads)
+        return _threads.threads_for(work, parts, num_threads)

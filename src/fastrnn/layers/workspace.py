@@ -35,9 +35,10 @@ class Workspace:
             array = _ops.empty(shape, dtype)
         return array
 
-    def give(self, **arrays: np.ndarray | None) -> None:
-        """Take arrays back that nobody uses any more."""
-        self._arrays.update({name: array for name, array in arrays.items() if array is not None})
+    def give(self, name: str, array: np.ndarray | None) -> None:
+        """Take an array back that nobody uses any more, if it is one."""
+        if array is not None:
+            self._arrays[name] = array
 
     def clear(self) -> None:
         """Let the memory go."""
@@ -47,7 +48,7 @@ class Workspace:
 class Fresh(Workspace):
     """A workspace that keeps nothing: for results that leave the library."""
 
-    def give(self, **arrays: np.ndarray | None) -> None:
+    def give(self, name: str, array: np.ndarray | None) -> None:
         """Keep nothing."""
 
 
