@@ -115,18 +115,21 @@ def pack(const floating[:, :] matrix):
     cdef Py_ssize_t k = matrix.shape[0], n = matrix.shape[1]
     cdef Py_ssize_t row_stride = matrix.strides[0] // <Py_ssize_t>sizeof(floating)
     cdef Py_ssize_t column_stride = matrix.strides[1] // <Py_ssize_t>sizeof(floating)
-    cdef floating[::1] packed
+    cdef cnp.ndarray packed
+    cdef floating *start
     if row_stride != 1 and column_stride != 1:
         raise ValueError("pack takes a matrix whose rows or columns are contiguous")
     if floating is float:
-        made = packed = empty(table.f32.pack_size(k, n), np.float32)
+        packed = empty(table.f32.pack_size(k, n), np.float32)
+        start = <float *>cnp.PyArray_DATA(packed)
         with nogil:
-            table.f32.pack(&packed[0], &matrix[0, 0], row_stride, column_stride, k, n)
+            table.f32.pack(start, &matrix[0, 0], row_stride, column_stride, k, n)
     else:
-        made = packed = empty(table.f64.pack_size(k, n), np.float64)
+        packed = empty(table.f64.pack_size(k, n), np.float64)
+        start = <double *>cnp.PyArray_DATA(packed)
         with nogil:
-            table.f64.pack(&packed[0], &matrix[0, 0], row_stride, column_stride, k, n)
-    return made  # not packed.base, which takes half a microsecond
+            table.f64.pack(start, &matrix[0, 0], row_stride, column_stride, k, n)
+    return packed
 
 
 def add_transposed(floating[:, :] out, const floating[:, :] start, const floating[:, :] a):
@@ -147,27 +150,30 @@ def add_transposed(floating[:, :] out, const floating[:, :] start, const floatin
 def pack_gates(const floating[:, ::1] weight, Py_ssize_t gates):
     """Return weight (G * H, K) packed for the forward steps of cells."""
     cdef Py_ssize_t hidden = weight.shape[0] // gates, k = weight.shape[1]
-    cdef floating[::1] packed
+    cdef cnp.ndarray packed
+    cdef floating *start
     if floating is float:
-        made = packed = empty(table.f32.pack_gates_size(gates, hidden, k), np.float32)
+        packed = empty(table.f32.pack_gates_size(gates, hidden, k), np.float32)
+        start = <float *>cnp.PyArray_DATA(packed)
         with nogil:
-            table.f32.pack_gates(&packed[0], &weight[0, 0], gates, hidden, k)
+            table.f32.pack_gates(start, &weight[0, 0], gates, hidden, k)
     else:
-        made = packed = empty(table.f64.pack_gates_size(gates, hidden, k), np.float64)
+        packed = empty(table.f64.pack_gates_size(gates, hidden, k), np.float64)
+        start = <double *>cnp.PyArray_DATA(packed)
         with nogil:
-            table.f64.pack_gates(&packed[0], &weight[0, 0], gates, hidden, k)
-    return made
+            table.f64.pack_gates(start, &weight[0, 0], gates, hidden, k)
+    return packed
 
 
 def pack_small(const float[:, ::1] weight, Py_ssize_t gates, int stored):
     """Return weight (G * H, K) packed for steps in fewer bits, as bytes that pass for float32."""
     cdef Py_ssize_t hidden = weight.shape[0] // gates, k = weight.shape[1]
     cdef Py_ssize_t size = table.f32.small_size(gates, hidden, k, <fr_stored>stored)
-    made = empty((size + 3) // 4, np.float32)
-    cdef float[::1] packed = made
+    cdef cnp.ndarray packed = empty((size + 3) // 4, np.float32)
+    cdef float *start = <float *>cnp.PyArray_DATA(packed)
     with nogil:
-        table.f32.pack_small(&packed[0], &weight[0, 0], gates, hidden, k, <fr_stored>stored)
-    return made
+        table.f32.pack_small(start, &weight[0, 0], gates, hidden, k, <fr_stored>stored)
+    return packed
 
 
 cdef struct ProductArgs:

@@ -105,7 +105,7 @@ class Network:
         if isinstance(embedding, Embedding):
             return embedding._table
         assert readout is not None
-        return Table(readout._views["weight"], readout.grad["weight"], readout._version)
+        return Table(readout._views["weight"], readout._grad_views["weight"], readout._version)
 
     @property
     def output(self) -> str:

@@ -75,14 +75,14 @@ def cross_entropy(
         for one in values.tolist():
             value += one
     if grad_w is not None and grad_b is not None and slices > 1:
-        _ops.column_sums(readout.grad["weight"].reshape(-1), grad_w.reshape(slices, -1))
-        _ops.column_sums(readout.grad["bias"], grad_b)
+        _ops.column_sums(readout._grad_views["weight"].reshape(-1), grad_w.reshape(slices, -1))
+        _ops.column_sums(readout._grad_views["bias"], grad_b)
     return value * scale
 
 
 def _slice_grads(readout: Linear, slices: int) -> tuple[np.ndarray, np.ndarray]:
     """Return where each slice adds its gradients; a single one adds to the read-out's own."""
-    grad_w, grad_b = readout.grad["weight"], readout.grad["bias"]
+    grad_w, grad_b = readout._grad_views["weight"], readout._grad_views["bias"]
     if slices == 1:
         return grad_w[None], grad_b[None]
     return (

@@ -73,7 +73,7 @@ class ComposedSweep(Sweep):
         return self._layer._views.get(name + self.suffix)
 
     def _grad(self, name: str) -> np.ndarray:
-        return self._layer.grad[name + self.suffix]
+        return self._layer._grad_views[name + self.suffix]
 
     def pack(self) -> Packed:
         """Return packed copies of its weights."""

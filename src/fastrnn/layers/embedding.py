@@ -53,6 +53,8 @@ class Tokens(NamedTuple):
         return self.table.weight if self.chosen is None else self.table.weight[self.chosen]
 
 
+ONE_HOT = Tokens()
+
 # Tokens are chosen where what W_ih gives for all of them is at least so many numbers, and they are
 # so many times the ids: half a millisecond, beside which looking for those that occur is little.
 _FEW_NUMBERS, _FEW_TIMES = 1 << 18, 4
@@ -120,7 +122,7 @@ class Embedding(Module):
 
     @property
     def _table(self) -> Table:
-        return Table(self._views["weight"], self.grad["weight"], self._version)
+        return Table(self._views["weight"], self._grad_views["weight"], self._version)
 
     def __call__(self, ids: Any) -> np.ndarray:
         """Return the vectors of ids, integers of any shape: (*shape, embedding_dim).
@@ -156,4 +158,6 @@ class Embedding(Module):
         ids = self._kept()
         grad_y = _check.floats("grad_y", grad_y, self.dtype)
         _check.shape("grad_y", grad_y, (*ids.shape, self.embedding_dim))
-        np.add.at(self.grad["weight"], ids.reshape(-1), grad_y.reshape(-1, self.embedding_dim))
+        np.add.at(
+            self._grad_views["weight"], ids.reshape(-1), grad_y.reshape(-1, self.embedding_dim)
+        )

@@ -137,6 +137,6 @@ class Linear(Module):
         grad_x = _ops.empty(x.shape, self.dtype)
         product(grad_x, grad_y, self._packed()[1], num_threads)
 
-        add_product(self.grad["weight"], rows_y, rows_x, num_threads)
-        _ops.column_sums(self.grad["bias"], rows_y)
+        add_product(self._grad_views["weight"], rows_y, rows_x, num_threads)
+        _ops.column_sums(self._grad_views["bias"], rows_y)
         return grad_x

@@ -92,11 +92,11 @@ class Module(ABC):
             self._views[name] = self._arena[start:stop].reshape(shape)
             grads[name] = self._grad_arena[start:stop].reshape(shape)
             start = stop
-        self._grads = Gradients(grads)
+        self._grad_views, self._grads = grads, Gradients(grads)
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy of a view would no longer be a view of the copied arena.
-        views = ("_views", "_grads", "_packed_now", "_saved")
+        views = ("_views", "_grad_views", "_grads", "_packed_now", "_saved")
         return {name: value for name, value in self.__dict__.items() if name not in views}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from fastrnn._generate import Decoder
 from fastrnn._step import Stream
 from fastrnn.layers import initial, inputs
 from fastrnn.layers.composed import ComposedSweep, dropped_out
-from fastrnn.layers.embedding import Table, Tokens, choose
+from fastrnn.layers.embedding import ONE_HOT, Table, Tokens, choose
 from fastrnn.layers.inputs import Form
 from fastrnn.layers.module import Module
 from fastrnn.layers.packed import Blocks, Packed
@@ -255,7 +255,7 @@ class Recurrent(Module):
         if keep and values.ndim == 1:
             width = self._gates * self.hidden_size
             values, chosen = choose(values, known or self.input_size, width)
-        tokens = Tokens(table, chosen)
+        tokens = Tokens(table, chosen) if known or chosen is not None else ONE_HOT
         run = Run(rows, form, [], seed, self.dropout or dropout, tokens)
         for k, sweep in enumerate(self._sweeps):
             if k > 0 and not sweep.backwards:

@@ -209,7 +209,7 @@ class Sweep:
         tokens: Tokens,
     ) -> None:
         """Add the products over all rows to the gradients, units of dz shared by threads."""
-        layer, grad, suffix = self._layer, self._layer.grad, self.suffix
+        layer, grad, suffix = self._layer, self._layer._grad_views, self.suffix
         hidden, is_dense = layer.hidden_size, x.ndim == 2
         blocks = layer._input_blocks, layer._hidden_blocks
         sums = np.zeros(self._width, dz.dtype)
@@ -243,7 +243,7 @@ class Sweep:
         num_threads: int | None,
     ) -> None:
         """Add what W_ih gives for tokens, (V, G H), to the gradients of it and of a table."""
-        hidden, grad = self._layer.hidden_size, self._layer.grad["weight_ih" + self.suffix]
+        hidden, grad = self._layer.hidden_size, self._layer._grad_views["weight_ih" + self.suffix]
         table, chosen = tokens
         vectors = None if table is None else tokens.vectors()
         for row, gate, n in self._layer._input_blocks:
