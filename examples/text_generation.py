@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 import fastrnn
-from fastrnn.corpus import python_help
+from fastrnn.corpus.corpus import python_help
 
 STEPS = 1500
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from fastrnn import cli, cpu
+from fastrnn import cpu
+from fastrnn.command import cli
 
 COMMAND = [sys.executable, "-m", "fastrnn", "bench", "--quick", "--peers", ""]
 

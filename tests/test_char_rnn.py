@@ -14,8 +14,8 @@ from tolerances import assert_within, rounding
 import fastrnn
 from fastrnn import CharRNN
 from fastrnn._reference import losses, rnn
-from fastrnn.schedules import learning_rate
-from fastrnn.streams import Streams
+from fastrnn.corpus.streams import Streams
+from fastrnn.training.schedules import learning_rate
 
 VERSE = "the cat sat on the mat\nthe dog sat on the log\n" * 20
 

@@ -17,8 +17,8 @@ from types import SimpleNamespace
 import pytest
 
 import fastrnn
-from fastrnn import cli, train_command
-from fastrnn.recipe import recipe
+from fastrnn.command import cli, train_command
+from fastrnn.command.recipe import recipe
 
 VERSE = "the cat sat on the mat\nthe dog sat on the log\n" * 40
 SMALL = ["--hidden-size", "16", "--epochs", "3", "--lr", "0.01", "--quiet"]
@@ -239,7 +239,9 @@ def test_train_replaces_an_older_model_but_nothing_else(capsys, text, model) -> 
 def test_an_output_that_cannot_be_written_is_refused_before_training(
     capsys, text, monkeypatch, out
 ) -> None:
-    monkeypatch.setattr("fastrnn.train.Training.run", lambda *_, **__: pytest.fail("it trained"))
+    monkeypatch.setattr(
+        "fastrnn.training.train.Training.run", lambda *_, **__: pytest.fail("it trained")
+    )
     assert out in refused(capsys, "train", text, "--out", out, "--force")
 
 
@@ -369,7 +371,9 @@ def test_an_interrupt_after_training_says_where_the_model_is(capsys, text, monke
 def test_a_disk_without_room_for_the_model_is_refused_before_training(
     capsys, text, monkeypatch
 ) -> None:
-    monkeypatch.setattr("fastrnn.train.Training.run", lambda *_, **__: pytest.fail("it trained"))
+    monkeypatch.setattr(
+        "fastrnn.training.train.Training.run", lambda *_, **__: pytest.fail("it trained")
+    )
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=2**20))
     message = refused(capsys, "train", text, *SMALL, "--out", "m")
     assert f"{os.path.realpath('m')!r}: No space left on device: the model takes" in message

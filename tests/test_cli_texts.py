@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 import fastrnn
-from fastrnn import cli
+from fastrnn.command import cli
 
 VERSE = "the cat sat on the mat\nthe dog sat on the log\n" * 40
 SMALL = ["--hidden-size", "16", "--epochs", "2", "--lr", "0.01", "--quiet", "--out", "m"]

@@ -13,8 +13,9 @@ from types import SimpleNamespace
 import pytest
 
 import fastrnn
-from fastrnn import CharRNN, cli
-from fastrnn.recipe import recipe
+from fastrnn import CharRNN
+from fastrnn.command import cli
+from fastrnn.command.recipe import recipe
 
 VERSE = "the cat sat on the mat\nthe dog sat on the log\n" * 40
 SMALL = ["--hidden-size", "8", "--epochs", "3", "--lr", "0.01", "--quiet"]
@@ -48,7 +49,7 @@ def refused(capsys, *arguments: str) -> str:
 
 def interrupt_after(monkeypatch, step: int):
     """Interrupt the training, as Ctrl-C does, when so many of its steps are made."""
-    original = fastrnn.train.Training._step
+    original = fastrnn.training.train.Training._step
     calls = [0]
 
     def interrupted(self, *arguments):
@@ -58,7 +59,7 @@ def interrupt_after(monkeypatch, step: int):
             raise KeyboardInterrupt
         return record
 
-    monkeypatch.setattr(fastrnn.train.Training, "_step", interrupted)
+    monkeypatch.setattr(fastrnn.training.train.Training, "_step", interrupted)
 
 
 # Going on
@@ -219,7 +220,7 @@ def test_a_held_out_text_without_a_name_is_a_wrong_option(capsys) -> None:
 
 
 def test_what_is_kept_is_said_of_the_step_and_not_of_a_merged_record(capsys, monkeypatch) -> None:
-    monkeypatch.setattr("fastrnn.history.MOST_RECORDS", 4)
+    monkeypatch.setattr("fastrnn.training.history.MOST_RECORDS", 4)
     Path("held").write_text(VERSE[::-1])  # what is learned of a verse soon predicts it worse
     options = ["--validation", "held", "--evaluate-every", "1", "--lr", "0.1"]
     done(capsys, "text", *SMALL, *options, "--history", "curve.csv", "--checkpoint", "run")
@@ -295,7 +296,7 @@ def test_a_resume_that_ends_before_its_first_step_saves_nothing(
     def fail(*_):
         raise failure
 
-    monkeypatch.setattr(fastrnn.resume, "check_room", fail)
+    monkeypatch.setattr(fastrnn.training.resume, "check_room", fail)
     status, _, errors = run(capsys, "text", "--quiet", "--resume", "run", "--out", "m")
     assert status == (1 if isinstance(failure, OSError) else 130)
     assert errors in (
@@ -330,7 +331,7 @@ def test_a_forged_checkpoint_is_refused_in_one_line(capsys, monkeypatch, change)
     entry = description["training"]
     change(entry)
     del entry["sha256"]
-    entry["sha256"] = fastrnn.resume._digest(entry)
+    entry["sha256"] = fastrnn.training.resume._digest(entry)
     fastrnn.checkpoint.write("run", description, tensors)
     assert "'run' cannot be gone on with, its parts do not fit: " in refused(
         capsys, "text", "--quiet", "--resume", "run"

@@ -21,8 +21,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fastrnn
-from fastrnn import CharRNN, Corpus, UnknownCharacterError, codes, textfiles
-from fastrnn.vocabulary import Bytes, Vocabulary
+from fastrnn import CharRNN, Corpus, UnknownCharacterError
+from fastrnn.corpus import codes, textfiles
+from fastrnn.corpus.vocabulary import Bytes, Vocabulary
 
 VERSE = "the cat sat on the mat\nthe dog sat on the log\n" * 20
 ANY_TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1)
@@ -36,7 +37,7 @@ def in_an_empty_folder(tmp_path, monkeypatch) -> None:
 @pytest.fixture
 def on_disk(monkeypatch) -> None:
     """Have every number of a corpus of files go to a temporary file, a few at a time."""
-    monkeypatch.setattr("fastrnn.corpus.IN_MEMORY", 0)
+    monkeypatch.setattr("fastrnn.corpus.corpus.IN_MEMORY", 0)
     monkeypatch.setattr(codes, "PIECE", 7)
 
 
@@ -457,7 +458,7 @@ READ = r"""
         model = fastrnn.CharRNN("rnn", 16, symbols=sys.argv[2])
         model.fit(corpus[:cut], steps=3, unknown=sys.argv[3])
         assert model.history[-1]["step"] == 3
-        from fastrnn.streams import Streams  # all of a pass, without the arithmetic
+        from fastrnn.corpus.streams import Streams  # all of a pass, without the arithmetic
         ids = corpus._encode(model._vocabulary, sys.argv[3])
         streams = Streams.split(ids, 32, 64)
         walk = streams.walk(64)

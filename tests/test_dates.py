@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastrnn.forecasting.dates import are_times, backwards, following
+from fastrnn.command.forecasting.dates import are_times, backwards, following
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 import fastrnn
 from fastrnn.cells import CELLS
 from fastrnn.optim import OPTIMIZERS
-from fastrnn.schedules import SCHEDULES
+from fastrnn.training.schedules import SCHEDULES
 
 MODULES = [
     module.name

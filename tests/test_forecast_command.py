@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastrnn import Forecaster, cli
+from fastrnn import Forecaster
+from fastrnn.command import cli
 
 RNG = np.random.default_rng(0)
 MONTHS = [f"{2010 + i // 12}-{i % 12 + 1:02}" for i in range(120)]

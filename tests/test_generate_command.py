@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import fastrnn
-from fastrnn import cli
+from fastrnn.command import cli
 
 TEXT = 'the "cat" sat\ton the\\mat.\n' * 20
 

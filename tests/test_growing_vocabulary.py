@@ -8,7 +8,7 @@ from oracles.implementations import CELLS
 
 import fastrnn
 from fastrnn import CharRNN
-from fastrnn.fitting import grow
+from fastrnn.training.fitting import grow
 
 VERSE = "the cat sat on the mat\nthe dog sat on the log\n" * 20
 NEW = "¡the zebra sat at the zoo! 日本\n" * 20

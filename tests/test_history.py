@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastrnn import CharRNN, Forecaster, data, history
+from fastrnn import CharRNN, Forecaster, data
+from fastrnn.training import history
 
 MOST = 8
 

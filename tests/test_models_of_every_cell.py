@@ -23,10 +23,11 @@ from oracles.implementations import (
 from tolerances import assert_within, rounding
 
 import fastrnn
-from fastrnn import CharRNN, Forecaster, cli, data
+from fastrnn import CharRNN, Forecaster, data
 from fastrnn._reference import cross_entropy
 from fastrnn.cells import make_network, parameter_shapes
-from fastrnn.streams import Streams
+from fastrnn.command import cli
+from fastrnn.corpus.streams import Streams
 
 VERSE = "the cat sat on the mat\nthe dog sat on the log\n" * 20
 WAVE = data.sine(120, periods=3)

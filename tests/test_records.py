@@ -56,7 +56,7 @@ def test_each_row_is_there_as_soon_as_its_step_is_over(tmp_path) -> None:
 
 
 def test_it_has_every_step_where_the_history_has_means(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("fastrnn.history.MOST_RECORDS", 4)
+    monkeypatch.setattr("fastrnn.training.history.MOST_RECORDS", 4)
     path = tmp_path / "history.csv"
     model = CharRNN(hidden_size=4).fit(VERSE, steps=20, history_file=path)
     assert len(model.history) <= 4
@@ -102,7 +102,7 @@ def test_a_training_that_never_starts_leaves_the_rows_of_another(tmp_path, monke
     def no_room(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("fastrnn.resume.check_room", no_room)
+    monkeypatch.setattr("fastrnn.training.resume.check_room", no_room)
     for options, error in (
         ({"checkpoint": tmp_path / "absent" / "run"}, FileNotFoundError),
         ({"checkpoint": tmp_path / "run"}, OSError),

@@ -16,7 +16,8 @@ import pytest
 from oracles.implementations import CELLS
 
 import fastrnn
-from fastrnn import CharRNN, ModelFileError, StopTraining, checkpoint, records
+from fastrnn import CharRNN, ModelFileError, StopTraining, checkpoint
+from fastrnn.training import records
 
 VERSE = "the cat sat on the mat\nthe dog sat on the log\n" * 20
 OPTIONS = {"epochs": 4, "batch_size": 3, "seq_len": 30, "dropout": 0.2, "warmup": 0.1}
@@ -251,7 +252,7 @@ def test_checkpoints_are_written_after_so_many_steps(tmp_path, monkeypatch) -> N
 def test_checkpoints_are_written_after_so_many_minutes(tmp_path, monkeypatch) -> None:
     written = watched_steps(monkeypatch)
     clock = iter(range(10**6))
-    monkeypatch.setattr("fastrnn.resume.time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("fastrnn.training.resume.time.monotonic", lambda: float(next(clock)))
     options = {"checkpoint": tmp_path / "run", "checkpoint_minutes": 10 / 60}
     CharRNN(hidden_size=4).fit("abc" * 100, steps=40, **options)
     assert 2 < len(written) < 12
@@ -412,7 +413,7 @@ def test_a_resume_that_fails_before_its_first_step_leaves_the_best_weights(
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(fastrnn.resume, "check_room", fail)
+    monkeypatch.setattr(fastrnn.training.resume, "check_room", fail)
     resumed = CharRNN(hidden_size=8)
     with pytest.raises(OSError, match="No space"):
         resumed.fit(VERSE, **options, resume=True)
@@ -476,7 +477,7 @@ def widen(tensors: dict[str, np.ndarray], name: str) -> None:
     ],
 )
 def test_a_checkpoint_whose_parts_do_not_fit_is_refused(run: Path, change, message) -> None:
-    from fastrnn.resume import _digest
+    from fastrnn.training.resume import _digest
 
     with checkpoint.opened(run) as file:
         description, tensors = file.description, file.tensors()

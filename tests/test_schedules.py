@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastrnn import CharRNN
-from fastrnn.schedules import SCHEDULES, learning_rate
+from fastrnn.training.schedules import SCHEDULES, learning_rate
 
 VERSE = "the cat sat on the mat\nthe dog sat on the log\n" * 20
 

@@ -15,7 +15,7 @@ from oracles.sweeps import SIZES, floats_and_ids
 from tolerances import assert_within, rounding
 
 import fastrnn
-from fastrnn import cli
+from fastrnn.command import cli
 from fastrnn.sampling import generate_ids
 
 SMALL = ("bfloat16", "int8")

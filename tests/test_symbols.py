@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import fastrnn
 from fastrnn import CharRNN, Corpus, ModelFileError, UnknownCharacterError, checkpoint
-from fastrnn.vocabulary import Bytes, Vocabulary
+from fastrnn.corpus.vocabulary import Bytes, Vocabulary
 
 VERSE = "the cat sat on the mat\nthe dog sat on the log\n" * 20
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]))

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastrnn import CharRNN, UnknownCharacterError
-from fastrnn.corpus import python_help
-from fastrnn.vocabulary import Vocabulary
+from fastrnn.corpus.corpus import python_help
+from fastrnn.corpus.vocabulary import Vocabulary
 
 ANY_CHARACTER = st.characters(exclude_categories=())  # lone surrogates too
 

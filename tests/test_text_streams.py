@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastrnn import streams as module
-from fastrnn.streams import Streams
+from fastrnn.corpus import streams as module
+from fastrnn.corpus.streams import Streams
 
 sizes = st.integers(1, 12)
 

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fastrnn
-from fastrnn import CharRNN, Corpus, StopTraining, codes, resume
+from fastrnn import CharRNN, Corpus, StopTraining
+from fastrnn.corpus import codes
+from fastrnn.training import resume
 
 VERSE = "the cat sat on the mat\nthe dog sat on the log\n" * 20
 SCRIPT = "日本語 naïve café\n" * 60
@@ -34,7 +36,7 @@ def saved(model: CharRNN, path: Path) -> bytes:
 @pytest.fixture
 def corpus(tmp_path, monkeypatch):
     """VERSE in two files, all of it on the disk and read in small pieces."""
-    monkeypatch.setattr("fastrnn.corpus.IN_MEMORY", 0)
+    monkeypatch.setattr("fastrnn.corpus.corpus.IN_MEMORY", 0)
     monkeypatch.setattr(codes, "PIECE", 100)
     (tmp_path / "a.txt").write_text(VERSE[:333])
     (tmp_path / "b.txt").write_text(VERSE[333:])
@@ -104,7 +106,7 @@ def test_no_part_of_a_training_reads_a_corpus_whole(corpus, tmp_path, monkeypatc
         return original(self, piece)
 
     monkeypatch.setattr(codes.Codes, "__getitem__", watched)
-    monkeypatch.setattr("fastrnn.streams._BLOCK", 100)
+    monkeypatch.setattr("fastrnn.corpus.streams._BLOCK", 100)
     monkeypatch.setattr(Corpus, "text", lambda _: pytest.fail("it was read whole"))
     # What is held out is one stream, of which no more than a chunk is read at a time.
     options = {**OPTIONS, "validation": 0.5, "checkpoint": tmp_path / "run", "resume": True}

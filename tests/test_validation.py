@@ -101,7 +101,7 @@ def test_it_is_evaluated_every_so_often_and_at_the_end(options, steps) -> None:
 
 
 def test_a_pass_of_very_many_steps_is_not_waited_for(monkeypatch) -> None:
-    monkeypatch.setattr("fastrnn.train.EVALUATE_EVERY", (1, 4))
+    monkeypatch.setattr("fastrnn.training.train.EVALUATE_EVERY", (1, 4))
     options = {"epochs": 1, "batch_size": 2, "seq_len": 46}
     model = CharRNN(hidden_size=4).fit(VERSE, **options, validation="the cat")
     assert list(validation_losses(model)) == [4, 8, 10]
@@ -226,7 +226,7 @@ def test_the_step_that_was_kept_is_known_however_the_history_is_merged(monkeypat
     losses = [r["validation_loss"] for r in CharRNN(hidden_size=8).fit(VERSE, **options).history]
     best = {"step": int(np.argmin(losses)) + 1, "validation_loss": min(losses)}
     assert best["step"] < 40
-    monkeypatch.setattr("fastrnn.history.MOST_RECORDS", 4)
+    monkeypatch.setattr("fastrnn.training.history.MOST_RECORDS", 4)
     model = CharRNN(hidden_size=8)
     assert model.best is None
     assert model.fit(VERSE, **options).best == best

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from fastrnn.cli import main
+from fastrnn.command.cli import main
 
 sys.exit(main())

@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 
 from fastrnn import _check, scoring
-from fastrnn.corpus import Corpus, as_corpus
+from fastrnn.corpus.corpus import Corpus, as_corpus
+from fastrnn.corpus.vocabulary import Decoder, Symbols, check_length, check_text
 from fastrnn.errors import NonFiniteLossError
 from fastrnn.network import Network
 from fastrnn.sampling import beam_ids, generate_ids, stream_ids
-from fastrnn.vocabulary import Decoder, Symbols, check_length, check_text
 
 _LARGEST_EXPONENT = math.log(sys.float_info.max)
 

@@ -11,15 +11,8 @@ import numpy as np
 from fastrnn import _check, checkpoint
 from fastrnn._version import __version__
 from fastrnn.cells import CELLS, make_network
-from fastrnn.configuration import ADDED, KIND, settings
-from fastrnn.corpus import Corpus
-from fastrnn.errors import ModelFileError
-from fastrnn.fitting import PathLike, Surroundings, TrainingStep, fit
-from fastrnn.language import LanguageModel
-from fastrnn.network import Network
-from fastrnn.resume import model_layout
-from fastrnn.train import Options
-from fastrnn.vocabulary import (
+from fastrnn.corpus.corpus import Corpus
+from fastrnn.corpus.vocabulary import (
     ERROR,
     SYMBOLS,
     Bytes,
@@ -29,6 +22,13 @@ from fastrnn.vocabulary import (
     check_text,
     replacement,
 )
+from fastrnn.errors import ModelFileError
+from fastrnn.language import LanguageModel
+from fastrnn.network import Network
+from fastrnn.training.configuration import ADDED, KIND, settings
+from fastrnn.training.fitting import PathLike, Surroundings, TrainingStep, fit
+from fastrnn.training.resume import model_layout
+from fastrnn.training.train import Options
 
 
 class CharRNN(LanguageModel):
@@ -258,7 +258,7 @@ class CharRNN(LanguageModel):
         schedule : {"cosine", "linear", "constant", "step_decay", "one_cycle"}
             The course of the learning rate: it falls to 0 along half a cosine or a line; stays;
             is lowered in steps; or rises from lr / 25 to ``lr`` and falls to almost 0.
-            :func:`fastrnn.schedules.learning_rate` has the equations.
+            :func:`fastrnn.training.schedules.learning_rate` has the equations.
         warmup : float
             In [0, 1): the share of the training in which the learning rate first rises; 0 with
             ``"one_cycle"``, which begins so by itself.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastrnn.updates import Updates
+from fastrnn.training.updates import Updates
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastrnn import _check
-from fastrnn import history as curve
 from fastrnn.cells import CELLS, make_network
 from fastrnn.network import Network
 from fastrnn.sequence import accuracy, intervals
@@ -22,7 +21,8 @@ from fastrnn.sequence.fitted import Fitted, Start, read_training
 from fastrnn.sequence.model import Model
 from fastrnn.sequence.scaling import SCALINGS, PanelScaling
 from fastrnn.sequence.series import FLOAT64
-from fastrnn.updates import Settings, Updates, progress_bar
+from fastrnn.training import history as curve
+from fastrnn.training.updates import Settings, Updates, progress_bar
 
 
 class ForecastInterval(NamedTuple):

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from fastrnn import history as curve
 from fastrnn.sequence.batches import order_of, shuffled
 from fastrnn.sequence.ragged import Ragged
-from fastrnn.updates import Settings, Updates, progress_bar
+from fastrnn.training import history as curve
+from fastrnn.training.updates import Settings, Updates, progress_bar
 
 
 @dataclass(frozen=True)

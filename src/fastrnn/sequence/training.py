@@ -17,7 +17,7 @@ from fastrnn.sequence.learning import Plan, learn, require_targets
 from fastrnn.sequence.protocol import Estimator
 from fastrnn.sequence.ragged import Ragged
 from fastrnn.sequence.sequences import Sequences
-from fastrnn.updates import Settings
+from fastrnn.training.updates import Settings
 
 
 @dataclass(frozen=True)

@@ -12,20 +12,28 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from fastrnn import checkpoint, resume
-from fastrnn.configuration import OF_THE_NETWORK
-from fastrnn.corpus import Corpus, python_help
+from fastrnn import checkpoint
+from fastrnn.command.interrupts import BY_SIGNAL, Interrupts
+from fastrnn.command.recipe import recipe
+from fastrnn.command.saying import (
+    complain,
+    describe,
+    describe_policy,
+    describe_scores,
+    name_text,
+    say,
+)
+from fastrnn.corpus.corpus import Corpus, python_help
+from fastrnn.corpus.streams import stream_count
+from fastrnn.corpus.textfiles import STANDARD_INPUT
+from fastrnn.corpus.vocabulary import ERROR, Bytes, Vocabulary, replacement
 from fastrnn.errors import NonFiniteLossError
-from fastrnn.fitting import check_dropout
-from fastrnn.growth import grow
-from fastrnn.interrupts import BY_SIGNAL, Interrupts
-from fastrnn.recipe import recipe
-from fastrnn.saying import complain, describe, describe_policy, describe_scores, name_text, say
-from fastrnn.streams import stream_count
 from fastrnn.text import CharRNN, load
-from fastrnn.textfiles import STANDARD_INPUT
-from fastrnn.validation import check_lengths, split
-from fastrnn.vocabulary import ERROR, Bytes, Vocabulary, replacement
+from fastrnn.training import resume
+from fastrnn.training.configuration import OF_THE_NETWORK
+from fastrnn.training.fitting import check_dropout
+from fastrnn.training.growth import grow
+from fastrnn.training.validation import check_lengths, split
 
 HELD_OUT = 0.1
 SAMPLE_LENGTH = 400

@@ -8,14 +8,15 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from fastrnn import _check, checkpoint, resume
-from fastrnn.corpus import Corpus, CorpusIds, as_corpus
-from fastrnn.growth import grow
-from fastrnn.records import CsvFile, Recorder, TensorBoard
-from fastrnn.streams import Streams
-from fastrnn.train import Options, Training, held_out_streams
-from fastrnn.validation import Validation, check_lengths, checked, is_text, split
-from fastrnn.vocabulary import ERROR, Bytes, Vocabulary, check_length, replacement
+from fastrnn import _check, checkpoint
+from fastrnn.corpus.corpus import Corpus, CorpusIds, as_corpus
+from fastrnn.corpus.streams import Streams
+from fastrnn.corpus.vocabulary import ERROR, Bytes, Vocabulary, check_length, replacement
+from fastrnn.training import resume
+from fastrnn.training.growth import grow
+from fastrnn.training.records import CsvFile, Recorder, TensorBoard
+from fastrnn.training.train import Options, Training, held_out_streams
+from fastrnn.training.validation import Validation, check_lengths, checked, is_text, split
 
 if TYPE_CHECKING:
     from fastrnn.text import CharRNN

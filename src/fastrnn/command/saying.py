@@ -9,9 +9,9 @@ import sys
 from collections.abc import Iterable
 from typing import Any, TextIO
 
-from fastrnn.corpus import Corpus
+from fastrnn.corpus.corpus import Corpus
+from fastrnn.corpus.vocabulary import ERROR, SKIP
 from fastrnn.text import CharRNN
-from fastrnn.vocabulary import ERROR, SKIP
 
 FILES_SHOWN = 3
 

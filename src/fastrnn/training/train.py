@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastrnn import _check
-from fastrnn import history as curve
+from fastrnn.corpus.streams import Ids, Streams
 from fastrnn.errors import StopTraining
 from fastrnn.network import Network
-from fastrnn.streams import Ids, Streams
-from fastrnn.updates import Settings, Updates, progress_bar
-from fastrnn.validation import Validation
+from fastrnn.training import history as curve
+from fastrnn.training.updates import Settings, Updates, progress_bar
+from fastrnn.training.validation import Validation
 
 if TYPE_CHECKING:
-    from fastrnn.records import Recorder
-    from fastrnn.resume import Saver
+    from fastrnn.training.records import Recorder
+    from fastrnn.training.resume import Saver
 
 # Without evaluate_every the held-out text is evaluated after every pass, but no more often than
 # keeps evaluations of a short text below half of the time, and no less often than this.
@@ -160,7 +160,7 @@ class Training:
         A record is appended after every step: its number ``step``, the mean ``loss`` of the step's
         chunk in nats per token before the update, ``chars``, the number of targets seen so far,
         ``lr``, the learning rate, and, where the held-out text was evaluated after the update,
-        ``validation_loss``. :mod:`fastrnn.history` says what becomes of very many.
+        ``validation_loss``. :mod:`fastrnn.training.history` says what becomes of very many.
     validation : Validation, optional
         Evaluated every so often and after the last step. To give the network the best weights is
         left to the caller, however the training ends.

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastrnn import _check, checkpoint
 from fastrnn.cells import parameter_shapes
-from fastrnn.vocabulary import ERROR, described
+from fastrnn.corpus.vocabulary import ERROR, described
 
 KIND = "CharRNN"
 

@@ -6,16 +6,16 @@ import argparse
 import re
 
 from fastrnn import _check, _ops
-from fastrnn import option_values as values
 from fastrnn._threads import processors
 from fastrnn._version import __version__
 from fastrnn.bench import PEERS
 from fastrnn.cells import CELLS
-from fastrnn.forecasting import options as forecast_options
+from fastrnn.command import option_values as values
+from fastrnn.command.forecasting import options as forecast_options
+from fastrnn.corpus.vocabulary import SYMBOLS
 from fastrnn.optim import OPTIMIZERS
-from fastrnn.schedules import SCHEDULES
 from fastrnn.text import CharRNN
-from fastrnn.vocabulary import SYMBOLS
+from fastrnn.training.schedules import SCHEDULES
 
 _FILES = (
     "text in UTF-8, which may be compressed with gzip; a pattern in quotes, for all files that "

@@ -12,7 +12,7 @@ import numpy as np
 from fastrnn import _check
 from fastrnn.bench import PEERS
 from fastrnn.bench.rows import Row, select
-from fastrnn.vocabulary import check_policy
+from fastrnn.corpus.vocabulary import check_policy
 
 Commands = argparse._SubParsersAction  # argparse has no public name for it
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastrnn import textfiles
+from fastrnn.corpus import textfiles
 
 # In this order, because commas also stand in numbers and in prose.
 DELIMITERS = ("\t", ";", "|", ",")

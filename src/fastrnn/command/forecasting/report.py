@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fastrnn.forecasting.command import Result
+from fastrnn.command.forecasting.command import Result
 
 # How rows of errors are called, and how their keys begin.
 KINDS = (("fastrnn", ""), ("naive", "naive_"), ("seasonal naive", "seasonal_naive_"))

@@ -15,7 +15,7 @@ from fastrnn import _check, _ops
 from fastrnn.errors import NonFiniteLossError
 from fastrnn.network import Network
 from fastrnn.optim import OPTIMIZERS, clip_grad_norm, clip_grad_value
-from fastrnn.schedules import LR_DECAY, LR_DECAY_EVERY, SCHEDULES, learning_rate
+from fastrnn.training.schedules import LR_DECAY, LR_DECAY_EVERY, SCHEDULES, learning_rate
 
 
 @dataclass(kw_only=True)

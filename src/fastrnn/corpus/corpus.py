@@ -11,9 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from fastrnn import _check, textfiles
-from fastrnn.codes import IN_MEMORY, PIECE, Codes
-from fastrnn.vocabulary import ADVICE, ERROR, Symbols, check_text, code_points, from_code_points
+from fastrnn import _check
+from fastrnn.corpus import textfiles
+from fastrnn.corpus.codes import IN_MEMORY, PIECE, Codes
+from fastrnn.corpus.vocabulary import (
+    ADVICE,
+    ERROR,
+    Symbols,
+    check_text,
+    code_points,
+    from_code_points,
+)
 
 
 class Corpus:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fastrnn.vocabulary import Symbols, Vocabulary
+from fastrnn.corpus.vocabulary import Symbols, Vocabulary
 
 if TYPE_CHECKING:
     from fastrnn.text import CharRNN
@@ -48,7 +48,7 @@ def grown(
 
     Examples
     --------
-    >>> from fastrnn.vocabulary import Vocabulary
+    >>> from fastrnn.corpus.vocabulary import Vocabulary
     >>> old, new = Vocabulary("ac"), Vocabulary("abc")
     >>> grown({"bias": np.array([1.0, 3.0])}, {"bias": np.zeros(3)}, old, new)["bias"]
     array([1., 2., 3.])

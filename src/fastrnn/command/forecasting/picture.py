@@ -6,7 +6,7 @@ import io
 from typing import Any
 
 from fastrnn import checkpoint, plot
-from fastrnn.forecasting.command import Result
+from fastrnn.command.forecasting.command import Result
 
 # Rows of the past that are shown for each step ahead, and at least.
 ROWS_PER_STEP, LEAST_ROWS = 5, 60

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from fastrnn import _check
-from fastrnn import option_values as values
 from fastrnn.cells import CELLS
+from fastrnn.command import option_values as values
 from fastrnn.sequence import Forecaster
 from fastrnn.sequence.scaling import SCALINGS
 

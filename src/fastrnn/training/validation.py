@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from fastrnn import _check
-from fastrnn.corpus import Corpus, as_corpus
+from fastrnn.corpus.corpus import Corpus, as_corpus
+from fastrnn.corpus.streams import Streams, check_window
+from fastrnn.corpus.vocabulary import check_length
 from fastrnn.network import Network
-from fastrnn.streams import Streams, check_window
-from fastrnn.vocabulary import check_length
 
 # Steps evaluated at a time: the loss does not depend on it, the memory of the logits does.
 _CHUNK = 64

@@ -14,12 +14,11 @@ from typing import Any
 import numpy as np
 
 import fastrnn
-from fastrnn import checkpoint, options, plot, resume
-from fastrnn.corpus import Corpus
-from fastrnn.errors import ModelFileError, NonFiniteLossError
-from fastrnn.forecasting import command, picture, report
-from fastrnn.forecasting.tables import read_table
-from fastrnn.saying import (
+from fastrnn import checkpoint, plot
+from fastrnn.command import options
+from fastrnn.command.forecasting import command, picture, report
+from fastrnn.command.forecasting.tables import read_table
+from fastrnn.command.saying import (
     complain,
     describe,
     describe_policy,
@@ -29,9 +28,12 @@ from fastrnn.saying import (
     say,
     say_pieces,
 )
+from fastrnn.command.train_command import EXIT_INTERRUPTED, EXIT_OK, train
+from fastrnn.corpus.corpus import Corpus
+from fastrnn.corpus.vocabulary import SKIP, Bytes, Symbols
+from fastrnn.errors import ModelFileError, NonFiniteLossError
 from fastrnn.text import CharRNN, load
-from fastrnn.train_command import EXIT_INTERRUPTED, EXIT_OK, train
-from fastrnn.vocabulary import SKIP, Bytes, Symbols
+from fastrnn.training import resume
 
 LINES_AT_ONCE = 1000
 

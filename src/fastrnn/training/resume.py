@@ -15,12 +15,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fastrnn import _check, checkpoint
-from fastrnn.corpus import Corpus
+from fastrnn.corpus.corpus import Corpus
+from fastrnn.corpus.vocabulary import check_policy
 from fastrnn.errors import ModelFileError
-from fastrnn.records import Recorder
-from fastrnn.train import Options, Training, check_facts
-from fastrnn.validation import checked, is_text
-from fastrnn.vocabulary import check_policy
+from fastrnn.training.records import Recorder
+from fastrnn.training.train import Options, Training, check_facts
+from fastrnn.training.validation import checked, is_text
 
 _PREFIX = "training."
 _ENTRY = "training"
