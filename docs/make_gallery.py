@@ -21,7 +21,6 @@ import matplotlib
 from PIL import Image
 
 DOCS = Path(__file__).resolve().parent
-GALLERY = DOCS / "gallery.md"
 
 # A block, and what stands between it and the next one.
 BLOCK = re.compile(r"^```python[^`\n]*\n(.*?)^```$(.*?)(?=^```python|\Z)", re.M | re.S)
@@ -32,20 +31,19 @@ COLOURS = 256
 DOTS_PER_INCH = 100
 
 
-def main(wanted: list[str]) -> None:
-    """Run the gallery's blocks, and write the pictures that are wanted, or all."""
+def main(gallery: Path, wanted: list[str]) -> None:
+    """Run a gallery's blocks, and write the pictures that are wanted, or all, where it has them."""
     matplotlib.use("agg")
     from matplotlib import pyplot
 
-    pyplot.rcParams["figure.constrained_layout.use"] = True
-    os.chdir(DOCS.parent)  # where the results of the benchmark are
     names: dict[str, Any] = {}
-    for block in BLOCK.finditer(GALLERY.read_text(encoding="utf-8")):
-        exec(compile(block[1], str(GALLERY), "exec"), names)
-        for picture in PICTURE.findall(block[2]):
-            if not wanted or Path(picture).stem in wanted:
-                write(pyplot.gcf(), DOCS / picture)
-        pyplot.close("all")
+    with pyplot.rc_context({"figure.constrained_layout.use": True}):
+        for block in BLOCK.finditer(gallery.read_text(encoding="utf-8")):
+            exec(compile(block[1], str(gallery), "exec"), names)
+            for picture in PICTURE.findall(block[2]):
+                if not wanted or Path(picture).stem in wanted:
+                    write(pyplot.gcf(), gallery.parent / picture)
+            pyplot.close("all")
 
 
 def write(figure: Any, file: Path) -> None:
@@ -57,8 +55,9 @@ def write(figure: Any, file: Path) -> None:
         small = image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
     file.parent.mkdir(exist_ok=True)
     small.save(file, optimize=True)
-    print(f"{file.relative_to(DOCS)}: {file.stat().st_size / 1024:.0f} KiB")
+    print(f"{file.name}: {file.stat().st_size / 1024:.0f} KiB")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    os.chdir(DOCS.parent)  # where the results of the benchmark are
+    main(DOCS / "gallery.md", sys.argv[1:])

@@ -109,6 +109,13 @@ def head(ax: Any, title: str) -> None:
     )  # fmt: skip
 
 
+def whole_numbers(axis: Any) -> None:
+    """Have ticks at whole numbers only."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(integer=True))
+
+
 def heatmap(ax: Any, values: Any, **options: Any) -> Any:
     """Draw an array (rows, columns), a cell for each number, the first row at the top."""
     ax.tick_params(length=2)

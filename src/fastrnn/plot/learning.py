@@ -11,7 +11,7 @@ import numpy as np
 from fastrnn import _check, records
 from fastrnn.history import to_arrays
 from fastrnn.plot import values
-from fastrnn.plot.axes import BLUE, GRID, ORANGE, current
+from fastrnn.plot.axes import BLUE, GRID, ORANGE, current, whole_numbers
 
 
 def learning_curve(history: Any, *, window: int = 1, unit: str = "", ax: Any = None) -> Any:
@@ -68,6 +68,7 @@ def learning_curve(history: Any, *, window: int = 1, unit: str = "", ax: Any = N
     ax.plot(at, loss, color=BLUE, label=label)
     if "validation_loss" in curve:
         _draw_validation(ax, at, curve["validation_loss"], count)
+    whole_numbers(ax.xaxis)
     ax.set_title("Learning curve")
     ax.set_xlabel(f"{count} of training")
     ax.set_ylabel(f"loss ({unit})" if unit else "loss")
@@ -106,13 +107,16 @@ def _read(history: Any) -> tuple[dict[str, np.ndarray], str]:
         )
     if not history:
         raise ValueError("history is empty, expected at least one record of a training")
-    for one in history:
-        for key in one:
-            _check.number(f"{key!r} of each record of history", one[key])
     count = next((key for key in ("step", "epoch") if all(key in one for one in history)), None)
     if count is None or not all("loss" in one for one in history):
         raise ValueError(
             "each record of history must have a 'loss' and a 'step' or an 'epoch', "
             f"got one with {', '.join(map(repr, history[0])) or 'nothing'}"
         )
-    return to_arrays(list(history)), count
+    used = (count, "loss", "validation_loss", "chars")
+    numbers = [
+        {key: _check.number(f"{key!r} of each record of history", one[key])
+         for key in used if key in one}
+        for one in history
+    ]  # fmt: skip
+    return to_arrays(numbers), count

@@ -21,6 +21,7 @@ GATES: dict[type[Recurrent], tuple[str, ...]] = {
 }
 
 _PANEL, _PLANE = 3.2, 2.4  # inches
+_MOST_COLUMNS = 4
 
 # The percentage of weights for which colours tell how large they are.
 _SHARE = 99
@@ -64,8 +65,13 @@ def weights(module: Module, names: Sequence[str] | None = None, *, fig: Any = No
     matrices = {name: value for name, value in module.parameters().items() if value.ndim == 2}
     if names is not None:
         matrices = {name: matrices[name] for name in _chosen(names, list(matrices))}
-    fig = figure(fig, (_PANEL * len(matrices) + 0.8, 4.2))
-    axes = fig.subplots(1, len(matrices), squeeze=False)[0]
+    columns = min(len(matrices), _MOST_COLUMNS)
+    rows = -(-len(matrices) // columns)
+    fig = figure(fig, (_PANEL * columns + 0.8, (_PANEL + 1) * rows))
+    axes = fig.subplots(rows, columns, squeeze=False).ravel()
+    for ax in axes[len(matrices) :]:
+        ax.remove()
+    axes = axes[: len(matrices)]
     sizes = np.concatenate([np.abs(matrix).ravel() for matrix in matrices.values()])
     limit = float(np.percentile(sizes, _SHARE)) or float(sizes.max()) or 1.0
     for ax, (name, matrix) in zip(axes, matrices.items(), strict=True):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastrnn.plot import values
-from fastrnn.plot.axes import BLUE, CYCLE, GRID, current, diverging, figure, heatmap
+from fastrnn.plot.axes import BLUE, CYCLE, GRID, current, diverging, figure, heatmap, whole_numbers
 
 # As many as have a colour of their own; of more, all lines look alike.
 _MOST_NAMED = len(CYCLE)
@@ -139,7 +139,7 @@ def state_heatmap(states: Any, labels: Any = None, *, ax: Any = None) -> Any:
     ax.figure.colorbar(image, ax=ax, label="$h_t$")
     ax.set_title("The same, a row for each unit")
     ax.set_ylabel("unit")
-    ax.yaxis.get_major_locator().set_params(integer=True)
+    whole_numbers(ax.yaxis)
     values.write_below(ax, written, len(states))
     return ax
 

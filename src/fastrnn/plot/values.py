@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastrnn import _check
+from fastrnn.plot.axes import whole_numbers
 
 _FLOAT64 = np.dtype(np.float64)
 
@@ -125,6 +126,7 @@ def write_below(ax: Any, written: list[str] | None, count: int, what: str = "inp
     """Write the labels of ``count`` steps below axes whose x is the number of the step, from 0."""
     ax.set_xlim(-0.5, count - 0.5)
     if written is None:
+        whole_numbers(ax.xaxis)
         ax.set_xlabel("step $t$")
         return
     every = -(-count // _MOST_LABELS)
