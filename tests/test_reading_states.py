@@ -44,6 +44,18 @@ def test_the_read_out_makes_the_predictions_of_the_states(options: dict[str, Any
     assert_within(readout(reader.states(VERSE)), logits, rounding(np.float32))
 
 
+def test_a_network_takes_for_its_states_what_its_layer_takes() -> None:
+    layer = fastrnn.LSTM(3, 5, num_layers=2, bidirectional=True, seed=0)
+    x = np.random.default_rng(0).normal(size=(6, 2, 3)).astype(np.float32)
+    start = tuple(np.full((4, 2, 5), value, np.float32) for value in (0.5, -0.5))
+    given: dict[str, Any] = {"lengths": [2, 6], "reset_mask": np.eye(6, 2, dtype=bool)}
+    network = fastrnn.Network(layer, fastrnn.Linear(10, 3, seed=1))
+    output, state = network.states(x, start, **given)
+    expected, final = layer(x, start, **given)
+    np.testing.assert_array_equal(output, expected)
+    np.testing.assert_array_equal(state, final)
+
+
 def test_states_of_a_jordan_network_are_the_outputs_that_it_feeds_back() -> None:
     reader = model("jordan")
     np.testing.assert_array_equal(reader.states(VERSE), reader.network(ids_of(VERSE))[0])

@@ -82,7 +82,7 @@ def gradient_norms(
     ax.set_xlabel("distance in time $k$ (steps)")
     ax.set_ylabel(r"gradient norm $\|\partial L / \partial s_{T-k}\|$, 1 at $k = 0$")
     ax.grid(**GRID)
-    ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize="small", frameon=False)
+    ax.legend(loc="best", fontsize="small")
     return ax
 
 

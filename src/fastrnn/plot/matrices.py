@@ -12,7 +12,7 @@ from fastrnn import _check
 from fastrnn.layers import GRU, LSTM, Jordan
 from fastrnn.layers.module import Module
 from fastrnn.layers.recurrent import Recurrent
-from fastrnn.plot.axes import BLACK, BLUE, GRID, diverging, figure, heatmap
+from fastrnn.plot.axes import BLACK, BLUE, GRID, diverging, figure, heatmap, whole_numbers
 
 # The gates of a weight, one below the other.
 GATES: dict[type[Recurrent], tuple[str, ...]] = {
@@ -78,6 +78,7 @@ def weights(module: Module, names: Sequence[str] | None = None, *, fig: Any = No
         image = heatmap(ax, matrix, cmap=diverging(), vmin=-limit, vmax=limit)
         ax.set_title(f"{name}\n{matrix.shape[0]} × {matrix.shape[1]}", fontsize="medium")
         ax.set_xlabel(_columns(module, name))
+        whole_numbers(ax.xaxis)
         _name_gates(ax, module, name, len(matrix))
     fig.colorbar(image, ax=list(axes), label="weight", extend="both")
     return axes
@@ -133,7 +134,7 @@ def eigenvalues(layer: Recurrent, name: str = "weight_hh_l0", *, fig: Any = None
     found = np.linalg.eigvals(matrices.astype(np.float64))
     columns = 2 if len(gates) == 4 else len(gates)
     rows = len(gates) // columns
-    fig = figure(fig, (_PLANE * columns + 0.6, (_PLANE + 0.3) * rows + 0.7))
+    fig = figure(fig, (_PLANE * columns + 0.6, (_PLANE + 0.3) * rows + 1))
     axes = fig.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     for ax in axes[-1]:
         ax.set_xlabel("real part")
@@ -147,7 +148,7 @@ def eigenvalues(layer: Recurrent, name: str = "weight_hh_l0", *, fig: Any = None
         ax.set_title(f"{which}\nlargest |λ| = {largest:.3g}", fontsize="medium")
     reach = 1.1 * max(1.0, float(np.abs(found).max()))
     axes[0].set(xlim=(-reach, reach), ylim=(-reach, reach))
-    axes[0].legend(loc="lower left", fontsize="x-small")
+    fig.legend(handles=axes[0].get_lines(), loc="outside lower center", ncols=2, fontsize="small")
     return axes
 
 
@@ -181,6 +182,7 @@ def _name_gates(ax: Any, module: Module, name: str, rows: int) -> None:
     gates = _gates(module)
     if len(gates) == 1 or not name.startswith(("weight_ih", "weight_hh")):
         ax.set_ylabel("row")
+        whole_numbers(ax.yaxis)
         return
     size = rows // len(gates)
     ax.set_yticks([size * (place + 0.5) - 0.5 for place in range(len(gates))], gates)

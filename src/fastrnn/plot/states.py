@@ -88,19 +88,20 @@ def state_lines(states: Any, labels: Any = None, *, ax: Any = None) -> Any:
     ax = current(ax)
     if units <= _MOST_NAMED:
         for unit, line in enumerate(ax.plot(states)):
-            line.set(color=CYCLE[unit], label=f"unit {unit}")
+            line.set(color=CYCLE[unit], label=str(unit))
     else:
         lines = ax.plot(states, color=BLUE, linewidth=0.8, alpha=max(0.15, 4 / units))
-        lines[0].set_label(f"each of {units} units")
-    ax.set_title("Hidden state of each unit")
+        lines[0].set_label(f"each of {units}")
+    ax.set_title("Hidden state, a line for each unit")
     ax.set_ylabel("$h_t$")
     ax.grid(**GRID)
     # Room for the legend, which would hide lines anywhere else.
     low, high = ax.get_ylim()
-    ax.set_ylim(low, high + 0.15 * (high - low))
+    ax.set_ylim(low, high + 0.25 * (high - low))
     legend = ax.legend(
-        loc="upper right", ncols=_MOST_NAMED, fontsize="small", handlelength=1.2, columnspacing=1
-    )
+        title="unit", loc="upper right", ncols=_MOST_NAMED, fontsize="small",
+        title_fontsize="small", handlelength=1.2, columnspacing=1,
+    )  # fmt: skip
     for line in legend.get_lines():
         line.set_alpha(1)
     values.write_below(ax, written, steps)
@@ -137,7 +138,7 @@ def state_heatmap(states: Any, labels: Any = None, *, ax: Any = None) -> Any:
     limit = float(np.abs(states).max()) or 1.0
     image = heatmap(ax, states.T, cmap=diverging(), vmin=-limit, vmax=limit)
     ax.figure.colorbar(image, ax=ax, label="$h_t$")
-    ax.set_title("The same, a row for each unit")
+    ax.set_title("Hidden state, a row for each unit")
     ax.set_ylabel("unit")
     whole_numbers(ax.yaxis)
     values.write_below(ax, written, len(states))
