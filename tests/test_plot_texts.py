@@ -36,6 +36,23 @@ def test_every_character_stands_on_its_number() -> None:
     }  # fmt: skip
 
 
+def test_what_stands_for_a_byte_without_a_form_is_smaller() -> None:
+    ax = plot.colored_text("$é".encode(), [1.0, 2.0, 3.0], ax=axes())
+    dollar, first, second = ax.texts
+    assert [text.get_text() for text in ax.texts] == [r"\$", "c3", "a9"]
+    assert dollar.get_fontsize() > first.get_fontsize() == second.get_fontsize()
+
+
+@pytest.mark.parametrize("width", [20, 60, 120])
+def test_letters_are_no_wider_than_their_cells(width: int) -> None:
+    ax = plot.colored_text("m" * 200, np.linspace(0, 1, 200), width=width, ax=axes())
+    renderer = pytest.importorskip("matplotlib.backends.backend_agg").FigureCanvasAgg(ax.figure)
+    cell = ax.get_window_extent().width / width
+    widths = [text.get_window_extent(renderer.get_renderer()).width for text in ax.texts[:5]]
+    assert max(widths) <= cell + 1  # a pixel of rounding
+    assert ax.texts[0].get_fontsize() > 3
+
+
 def test_numbers_of_both_signs_have_white_at_zero_and_others_begin_there() -> None:
     (both,) = plot.colored_text("abc", [-1.0, 0.5, 3.0], ax=axes()).get_images()
     (one,) = plot.colored_text("abc", [1.0, 0.5, 3.0], ax=axes()).get_images()

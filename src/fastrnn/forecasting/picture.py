@@ -23,7 +23,7 @@ def draw(file: str, result: Result) -> None:
         _draw_column(panel, result, place)
         panel.label_outer()
         if place > 0:
-            panel.set_title("")
+            panel.set_title("", loc="left")
     axes[-1].set_xlabel(plain(result.series.time or "rows after the last"))
     plot.save(figure, file)
 

@@ -17,6 +17,9 @@ CYCLE = (BLUE, ORANGE, GREEN, PINK, AMBER, SKY, BLACK)
 
 GRID = {"color": "#e0e0e0", "linewidth": 0.6}
 
+# Of a letter of text: points at most, and how far Matplotlib's monospaced font goes on in its size.
+_LETTER, _ADVANCE = 8.5, 0.602
+
 _HOW = "needs Matplotlib, which the extra 'plot' brings: python -m pip install 'fastrnn[plot]'"
 
 # Of a background: below it white letters are read more easily than black ones (the luminance at
@@ -120,3 +123,19 @@ def heatmap(ax: Any, values: Any, **options: Any) -> Any:
     """Draw an array (rows, columns), a cell for each number, the first row at the top."""
     ax.tick_params(length=2)
     return ax.imshow(values, aspect="auto", interpolation="nearest", **options)
+
+
+def write_in_cells(ax: Any, image: Any, cells: dict[tuple[int, int], str]) -> None:
+    """Write characters in cells (row, column) of a heatmap, as large as fit beside each other.
+
+    What stands for a character that has no form of its own is smaller.
+    """
+    array = image.get_array()
+    width = ax.get_window_extent().width * 72 / ax.figure.dpi / array.shape[1]  # in points
+    size = min(_LETTER, width / _ADVANCE)
+    for (row, column), symbol in cells.items():
+        several = len(symbol.lstrip("\\")) > 1
+        ax.text(
+            column, row, symbol, family="monospace", fontsize=0.6 * size if several else size,
+            ha="center", va="center_baseline", color=ink(image.to_rgba(array[row, column])),
+        )  # fmt: skip

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastrnn import _check
 from fastrnn.plot import values
-from fastrnn.plot.axes import BLUE, GRID, ORANGE, current, head, heatmap, ink, sequential
+from fastrnn.plot.axes import BLUE, GRID, ORANGE, current, head, heatmap, sequential, write_in_cells
 from fastrnn.plot.texts import colored_text
 
 STYLES = ("bars", "text")
@@ -79,11 +79,6 @@ def next_characters(
     likeliest = np.argsort(-probs, axis=1, kind="stable")[:, :k]
     shares = np.take_along_axis(probs, likeliest, axis=1)
     image = heatmap(ax, shares.T, cmap=sequential(), vmin=0, vmax=1)
-    for (t, rank), symbol in np.ndenumerate(likeliest):
-        ax.text(
-            t, rank, names[symbol], family="monospace", fontsize="small", ha="center",
-            va="center_baseline", color=ink(image.to_rgba(shares[t, rank])),
-        )  # fmt: skip
     came = [
         (t, rank)
         for t, rank in np.ndindex(len(text) - 1, k)
@@ -91,6 +86,8 @@ def next_characters(
     ]
     _frame(ax, came)
     ax.figure.colorbar(image, ax=ax, label="probability")
+    cells = {(rank, t): names[symbol] for (t, rank), symbol in np.ndenumerate(likeliest)}
+    write_in_cells(ax, image, cells)
     head(ax, "Which character comes next?")
     ax.set_ylabel("likeliest next")
     ax.set_yticks(range(k), [f"{rank}." for rank in range(1, k + 1)])

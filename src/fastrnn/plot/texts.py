@@ -9,7 +9,7 @@ import numpy as np
 
 from fastrnn import _check
 from fastrnn.plot import values
-from fastrnn.plot.axes import current, diverging, figure, heatmap, ink, sequential
+from fastrnn.plot.axes import current, diverging, figure, heatmap, sequential, write_in_cells
 
 # How many units are shown unless they are chosen.
 _USUAL_UNITS = 4
@@ -66,8 +66,10 @@ def colored_text(
     ax = current(ax)
     low = float(numbers.min())
     limit = float(np.abs(numbers).max()) or 1.0
-    image = _write(ax, written, numbers, _places(text, width), (-limit if low < 0 else 0, limit))
+    places = _places(text, width)
+    image = _color(ax, numbers, places, (-limit if low < 0 else 0, limit))
     ax.figure.colorbar(image, ax=ax, label=label, aspect=30)
+    _write(ax, image, written, places)
     return ax
 
 
@@ -128,10 +130,14 @@ def unit_text(
     fig = figure(fig, size)
     axes = fig.subplots(len(chosen), squeeze=False)[:, 0]
     limit = float(np.abs(states[:, chosen]).max()) or 1.0
-    for ax, unit in zip(axes, chosen, strict=True):
-        image = _write(ax, written, states[:, unit], places, (-limit, limit))
+    images = [
+        _color(ax, states[:, unit], places, (-limit, limit))
+        for ax, unit in zip(axes, chosen, strict=True)
+    ]
+    fig.colorbar(images[0], ax=list(axes), label="$h_t$ after the character", aspect=40)
+    for ax, image, unit in zip(axes, images, chosen, strict=True):
+        _write(ax, image, written, places)
         ax.set_title(f"unit {unit}", fontsize="medium", loc="left")
-    fig.colorbar(image, ax=list(axes), label="$h_t$ after the character", aspect=40)
     return axes
 
 
@@ -165,27 +171,22 @@ def _places(text: str | bytes, width: int) -> list[tuple[int, int]]:
     return places
 
 
-def _write(
-    ax: Any,
-    written: list[str],
-    numbers: np.ndarray,
-    places: list[tuple[int, int]],
-    limits: tuple[float, float],
+def _color(
+    ax: Any, numbers: np.ndarray, places: list[tuple[int, int]], limits: tuple[float, float]
 ) -> Any:
-    """Write characters at their places, coloured from one of the limits to the other."""
-    lines, columns = (max(numbers) + 1 for numbers in zip(*places, strict=True))
-    cells = np.full((lines, columns), np.nan)
-    cells[tuple(zip(*places, strict=True))] = numbers
+    """Colour places by their numbers, from one of the limits to the other."""
+    lines, columns = zip(*places, strict=True)
+    cells = np.full((max(lines) + 1, max(columns) + 1), np.nan)
+    cells[lines, columns] = numbers
     colours = diverging() if limits[0] < 0 else sequential()
     image = heatmap(ax, cells, cmap=colours, vmin=limits[0], vmax=limits[1])
-    for (line, column), symbol, number in zip(places, written, numbers, strict=True):
-        if symbol == values.SPACE:
-            continue
-        ax.text(
-            column, line, symbol, family="monospace", fontsize="small", ha="center",
-            va="center_baseline", color=ink(image.to_rgba(number)),
-        )  # fmt: skip
     ax.set_xticks([])
     ax.set_yticks([])
     ax.spines[:].set_visible(False)
     return image
+
+
+def _write(ax: Any, image: Any, written: list[str], places: list[tuple[int, int]]) -> None:
+    """Write characters at their places; their colours tell where spaces are."""
+    cells = dict(zip(places, written, strict=True))
+    write_in_cells(ax, image, {at: one for at, one in cells.items() if one != values.SPACE})

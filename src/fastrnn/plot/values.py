@@ -55,13 +55,13 @@ def shown(symbol: str | int) -> str:
     Examples
     --------
     >>> shown("a"), shown(" "), shown(chr(0)), shown(0x41), shown(0xC3)
-    ('a', '␣', '0', 'A', 'c3')
+    ('a', '␣', '00', 'A', 'c3')
     """
     if isinstance(symbol, int):
         return shown(chr(symbol)) if symbol < 128 else f"{symbol:02x}"
     if symbol in _MARKS:
         return _MARKS[symbol]
-    return plain(symbol) if symbol.isprintable() else f"{ord(symbol):x}"
+    return plain(symbol) if symbol.isprintable() else f"{ord(symbol):02x}"
 
 
 def symbols(name: str, value: str | bytes, count: int, of: str) -> list[str]:
