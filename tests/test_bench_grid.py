@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastrnn.bench import _probe, peers, picture, probe, report, run
+from fastrnn.bench import _probe, peers, probe, report, run
 from fastrnn.bench.limit import limit_seconds
 from fastrnn.bench.peers import contenders, load
 from fastrnn.bench.probe import Constants
@@ -259,15 +259,16 @@ def test_a_plot_without_matplotlib_is_refused_before_any_work(monkeypatch, tmp_p
 
 
 @pytest.mark.parametrize("limit", [0.5, None])
-def test_the_grid_is_drawn_with_a_panel_for_each_cell(limit, tmp_path) -> None:
+def test_the_grid_is_drawn_to_a_file_in_the_format_of_its_name(limit, tmp_path) -> None:
     pytest.importorskip("matplotlib")
     results = [
         report.Result(row, {"fastrnn": {"a": 1.0}, "jax": {"a": 2.0, "b": 1.5}}, limit)
         for row in select("^(step|gen)")
     ]
     about = {"cpu": "a CPU", "isa": "baseline", "threads": 1, "date": "2026-01-01T00:00"}
+    document = run._document(about, None, run.QUICK, results)
     for name in ("grid.svg", "grid.png"):
-        picture.draw(str(tmp_path / name), results, about)
+        run._draw(str(tmp_path / name), document)
     drawn = (tmp_path / "grid.svg").read_text()
     assert len(drawn) > 10_000
     assert (tmp_path / "grid.png").read_bytes().startswith(b"\x89PNG")

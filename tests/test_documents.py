@@ -9,6 +9,7 @@ from __future__ import annotations
 import doctest
 import gzip
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,14 @@ PANGRAM = "The statement that the quick brown fox jumps over the lazy dog is a p
 
 # What keeps the default suite fast, by document: the same calls, with less to do.
 SHORTER = {
+    "gallery.md": {
+        "hidden_size=128": "hidden_size=8",
+        "steps=2000": "steps=2",
+        "steps=1000": "steps=2",
+        "validation=0.02": "validation=text[:2_000]",
+        "evaluate_every=100": "evaluate_every=1",
+        "epochs=60": "epochs=1",
+    },
     "README.md": {
         "minutes=0.2": "minutes=0.002",
         "epochs=300": "epochs=3",
@@ -63,6 +72,10 @@ def given(name: str) -> dict[str, Any]:
     if name == "README.md":
         pytest.importorskip("pydoc_data.topics")
         return {}
+    if name == "gallery.md":
+        pytest.importorskip("pydoc_data.topics")
+        pytest.importorskip("matplotlib", reason="Matplotlib is not installed").use("agg")
+        return {}
     Path("shakespeare.txt.gz").write_bytes(gzip.compress(50 * PANGRAM.encode()))
     Path("more").mkdir()
     Path("more/plays.txt").write_text(50 * PANGRAM, encoding="utf-8")
@@ -95,7 +108,11 @@ WITH_BLOCKS = [path for path in DOCUMENTS if to_run(path)]
 @pytest.mark.parametrize("path", WITH_BLOCKS, ids=lambda path: path.name)
 def test_blocks_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert run(path, SHORTER[path.name]) == len(to_run(path)) > 0
+    try:
+        assert run(path, SHORTER[path.name]) == len(to_run(path)) > 0
+    finally:
+        if "matplotlib.pyplot" in sys.modules:
+            sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.mark.slow

@@ -29,6 +29,7 @@ ROWS = [
     ["optim", "sampling", "scoring", "cells"],
     ["corpus", "checkpoint"],
     ["training"],
+    ["reading"],
     ["language"],
     ["text", "sequence"],
     ["sentiment"],

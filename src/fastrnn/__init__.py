@@ -7,7 +7,7 @@ Data flows one way::
     text.py  sequence/                  models of characters and of series; language.py, what the
               |                         first say; plot/, pictures
     training/                           character models: train.py, truncated BPTT, updates.py, one
-              |                         all-or-nothing step, fitting.py, all of a training, resume.py,
+              |                         all-or-nothing step, fitting.py, all of it, resume.py,
               |                         going on after it was killed
     corpus/  checkpoint.py              texts as ids, also larger than memory; model files
               |

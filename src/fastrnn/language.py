@@ -1,23 +1,17 @@
-"""What a model of characters can say: continue a text, and how probable a text is."""
+"""What a model of characters can write: how it continues a text."""
 
 from __future__ import annotations
 
-import math
-import sys
-from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from fastrnn import _check, scoring
-from fastrnn.corpus.corpus import Corpus, as_corpus
-from fastrnn.corpus.vocabulary import Decoder, Symbols, check_length, check_text
-from fastrnn.errors import NonFiniteLossError
+from fastrnn import _check
+from fastrnn.corpus.vocabulary import Decoder, Symbols, check_text
 from fastrnn.network import Network
+from fastrnn.reading import Reader, not_finite
 from fastrnn.sampling import beam_ids, generate_ids, stream_ids
-
-_LARGEST_EXPONENT = math.log(sys.float_info.max)
 
 
 class Continuation(NamedTuple):
@@ -35,16 +29,8 @@ class Continuation(NamedTuple):
     log_prob: float
 
 
-class LanguageModel(ABC):
+class LanguageModel(Reader):
     """Base of models that predict each character of a text from those before it."""
-
-    @abstractmethod
-    def _ready(self) -> tuple[Network, Symbols]:
-        """Return what the model knows, or raise RuntimeError if it knows nothing yet."""
-
-    @abstractmethod
-    def _policy(self, unknown: str | None) -> str:
-        """Return what becomes of unknown characters, the model's own policy unless given."""
 
     def generate(
         self,
@@ -272,125 +258,11 @@ class LanguageModel(ABC):
             network, ids, length, beam_width, stop=_stop_ids(vocabulary, stop), weights=weights
         )
         if len(log_probs) == 0:
-            raise _not_finite("the continuations", network)
+            raise not_finite("the continuations", network)
         return [
             Continuation(prompt + text, log_prob)
             for text, log_prob in zip(_decoded(vocabulary, tokens), log_probs.tolist(), strict=True)
         ]
-
-    def log_probs(
-        self,
-        text: str | Corpus,
-        *,
-        unknown: str | None = None,
-        num_threads: int | None = None,
-        weights: str | None = None,
-    ) -> np.ndarray:
-        """Return how probable the model finds each character of a text after those before it.
-
-        Of a model of bytes, each byte.
-
-        Parameters
-        ----------
-        text, unknown, num_threads, weights
-            As :meth:`evaluate` takes them.
-
-        Returns
-        -------
-        ndarray
-            float64: natural logarithms of the probabilities of all characters (or bytes) but the
-            first, (len(text) - 1,) unless some are left out as unknown. Their mean is minus the
-            ``loss`` of :meth:`evaluate`.
-
-        Raises
-        ------
-        TypeError, ValueError, UnknownCharacterError, NonFiniteLossError, RuntimeError
-            As :meth:`evaluate` does.
-
-        Examples
-        --------
-        >>> import fastrnn
-        >>> model = fastrnn.CharRNN(hidden_size=8, vocabulary="abc")
-        >>> log_probs = model.log_probs("abcab")
-        >>> log_probs.shape
-        (4,)
-        >>> bool(abs(-log_probs.mean() - model.evaluate("abcab")["loss"]) < 1e-12)
-        True
-        """
-        return np.concatenate(list(self._scored(text, unknown, num_threads, weights)))
-
-    def evaluate(
-        self,
-        text: str | Corpus,
-        *,
-        unknown: str | None = None,
-        num_threads: int | None = None,
-        weights: str | None = None,
-    ) -> dict[str, float]:
-        """Measure how well the model predicts a text, reading it from beginning to end.
-
-        Every character (or byte) but the first is predicted from all those before it.
-
-        Parameters
-        ----------
-        text : str or Corpus
-            At least two characters.
-        unknown : str, optional
-            What becomes of characters that the model does not know; as the model has it unless
-            given. Those that are left out do not count, and those that another stands in for count
-            as that one.
-        num_threads : int, optional
-            Threads to use, :func:`fastrnn.get_num_threads` by default.
-        weights : {"float32", "bfloat16", "int8"}, optional
-            Measure the model as :meth:`generate` runs it with these weights, one character after
-            the other.
-
-        Returns
-        -------
-        dict
-            ``loss``: mean negative log-likelihood of a character, in nats;
-            ``bits_per_char``: the same in bits, loss / ln 2;
-            ``perplexity``: e to the loss, the number of characters an equally uncertain
-            uniform guess would choose among. For a model of bytes all are those of a byte, and
-            ``bits_per_byte`` takes the place of ``bits_per_char``.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If an argument has the wrong type or value.
-        UnknownCharacterError
-            If the text holds a character the model does not know.
-        NonFiniteLossError
-            If the loss is too large for the model's dtype.
-        RuntimeError
-            If the model has no vocabulary yet.
-        """
-        total, count = 0.0, 0
-        for part in self._scored(text, unknown, num_threads, weights):
-            total += float(part.sum())
-            count += len(part)
-        loss = abs(total) / count  # of a text that is certain 0, not -0
-        return {
-            "loss": loss,
-            f"bits_per_{self._ready()[1].short}": loss / math.log(2.0),
-            "perplexity": math.exp(loss) if loss < _LARGEST_EXPONENT else math.inf,
-        }
-
-    def _scored(
-        self,
-        text: str | Corpus,
-        unknown: str | None,
-        num_threads: int | None,
-        weights: str | None,
-    ) -> Iterator[np.ndarray]:
-        """Yield the log-probabilities of a text, chunk by chunk."""
-        network, vocabulary = self._ready()
-        ids = as_corpus("text", text)._encode(vocabulary, self._policy(unknown))
-        check_length("text", len(ids), 2, vocabulary.unit)
-        for part in scoring.log_probs(network, ids, num_threads=num_threads, weights=weights):
-            if not np.isfinite(part).all():
-                raise _not_finite("the loss over text", network)
-            yield part
 
     def _start(self, prompt: str, unknown: str | None) -> tuple[Network, Symbols, np.ndarray]:
         """Return what continues a prompt, and the ids to continue."""
@@ -426,10 +298,3 @@ def _texts(
     for ids in pieces:
         texts = [one.decode(row[row >= 0]) for one, row in zip(decoders, ids, strict=True)]
         yield texts[0] if num_samples == 1 else texts
-
-
-def _not_finite(what: str, network: Network) -> NonFiniteLossError:
-    return NonFiniteLossError(
-        f"{what} cannot be measured: the model's outputs exceed the range of "
-        f"{network.layer.dtype.name}; train it again with a lower learning rate"
-    )

@@ -211,6 +211,50 @@ class Network:
             return run.form.given(run.rows.spread(y)), final
         return y if run.form.batched else y[0], final
 
+    def states(
+        self,
+        x: Any,
+        h_0: Any = None,
+        *,
+        lengths: Any = None,
+        reset_mask: Any = None,
+        num_threads: int | None = None,
+    ) -> tuple[Any, Any]:
+        """Return the layer's output of every step, which the read-out reads, and the final state.
+
+        Parameters
+        ----------
+        x, h_0, lengths, reset_mask, num_threads
+            As :class:`fastrnn.RNN` takes them.
+
+        Returns
+        -------
+        output : ndarray
+            Shape (seq_len, batch, output_size), without batch for unbatched x.
+        h_n : ndarray
+            The final state, as the layer returns it.
+
+        Raises
+        ------
+        TypeError, ValueError, MemoryError
+            As :class:`fastrnn.RNN` does.
+
+        Examples
+        --------
+        >>> import fastrnn
+        >>> net = fastrnn.Network(fastrnn.RNN(4, 8, seed=0), fastrnn.Linear(8, 4, seed=1))
+        >>> net.states([0, 1, 3])[0].shape
+        (3, 8)
+        """
+        layer = self.layer
+        with _threads.call:
+            run = layer._forward(
+                x, h_0, num_threads, keep=False, lengths=lengths, reset_mask=reset_mask,
+                table=self._table,
+            )  # fmt: skip
+            output = run.rows.spread(layer._features(run))
+        return run.form.given(output), layer._state_of(layer._final(run))
+
     def loss(
         self,
         x: Any,

@@ -1,8 +1,8 @@
-"""How probable a network finds a token sequence."""
+"""How a network reads a token sequence: how probable it finds it, and what it holds on the way."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -38,7 +38,7 @@ def log_probs(
         Go token by token with these weights, as :func:`fastrnn.sampling.generate_ids` does.
     """
     network.layer._require_one_direction()
-    size = max(1, min(_CHUNK, _CHUNK_LOGITS // network.out_features))
+    size = _chunk(network)
     state, stepper = None, None
     if weights is not None:
         stepper = decoder(network, ids[:1], 1, weights)
@@ -50,3 +50,36 @@ def log_probs(
             continue
         logits, state = network(read, state, num_threads=num_threads)
         yield _ops.log_probs(logits, targets)
+
+
+def states(network: Network, ids: Any, *, num_threads: int | None = None) -> Iterator[np.ndarray]:
+    """Yield what the read-out reads after each token, chunk by chunk, (steps, output_size).
+
+    Takes what :func:`log_probs` does, and one token is enough.
+    """
+    yield from _outputs(network.states, network, ids, num_threads)
+
+
+def next_probs(
+    network: Network, ids: Any, *, num_threads: int | None = None
+) -> Iterator[np.ndarray]:
+    """Yield the probabilities of every token to come next, chunk by chunk, (steps, out_features).
+
+    Takes what :func:`log_probs` does, and one token is enough.
+    """
+    sure = Network(network.layer, network.readout, embedding=network.embedding, output="softmax")
+    yield from _outputs(sure, network, ids, num_threads)
+
+
+def _outputs(
+    call: Callable[..., tuple[Any, Any]], network: Network, ids: Any, num_threads: int | None
+) -> Iterator[np.ndarray]:
+    network.layer._require_one_direction()
+    size, state = _chunk(network), None
+    for start in range(0, len(ids), size):
+        output, state = call(ids[start : start + size], state, num_threads=num_threads)
+        yield output
+
+
+def _chunk(network: Network) -> int:
+    return max(1, min(_CHUNK, _CHUNK_LOGITS // network.out_features))

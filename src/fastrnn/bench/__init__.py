@@ -11,7 +11,7 @@
     machine     who measured: CPU, caches, versions, commit
     probe       the machine's peak arithmetic and cache bandwidth; _probe.pyx calls the kernels
     limit       an estimate of the time below which a row cannot fall on such a machine
-    report      the table and the JSON; picture: the same drawn
+    report      the table and the JSON; plot/benchmarks.py draws the same
 
 Nothing but the command imports any of it.
 """

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fastrnn import plot
-from fastrnn.bench import machine, peers, picture, probe, report
+from fastrnn.bench import machine, peers, probe, report
 from fastrnn.bench.limit import limit_seconds
 from fastrnn.bench.peers import Contender
 from fastrnn.bench.problem import Problem
@@ -77,13 +77,13 @@ def run(
         results.append(result)
     note("\n" + report.summary(results))
 
+    document = _document(about, constants, effort, results)
     if files.json is not None:
-        document = _as_json(about, constants, effort, results)
-        Path(files.json).write_text(document + "\n", "utf-8")
+        Path(files.json).write_text(json.dumps(document, indent=1) + "\n", "utf-8")
     if files.markdown is not None:
         Path(files.markdown).write_text("\n".join(lines) + "\n", "utf-8")
     if files.plot is not None:
-        picture.draw(files.plot, results, about)
+        _draw(files.plot, document)
 
 
 def _load(names: Sequence[str], threads: int, note: Callable[[str], None]) -> dict[str, Any]:
@@ -132,16 +132,23 @@ def _check(problem: Problem, contender: Contender) -> None:
         problem.check(contender.who, contender.outcome())
 
 
-def _as_json(
+def _document(
     about: dict[str, Any],
     constants: probe.Constants | None,
     effort: Effort,
     results: Sequence[report.Result],
-) -> str:
-    document = {
+) -> dict[str, Any]:
+    return {
         "machine": about,
         "constants": None if constants is None else asdict(constants),
         "effort": asdict(effort),
         "rows": [result.as_json() for result in results],
     }
-    return json.dumps(document, indent=1)
+
+
+def _draw(file: str, document: dict[str, Any]) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=plot.grid_size(document), layout="constrained")
+    plot.grid(document, fig=figure)
+    plot.save(figure, file)

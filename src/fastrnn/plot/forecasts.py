@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 
 from fastrnn import _check
-from fastrnn.plot.axes import BLUE, GRID, ORANGE, current
-
-_FLOAT64 = np.dtype(np.float64)
+from fastrnn.plot import values
+from fastrnn.plot.axes import BLUE, GRID, ORANGE, current, head
 
 
 def forecast(
@@ -55,27 +54,23 @@ def forecast(
     >>> ahead, lower, upper = forecaster.forecast_interval(5)
     >>> ax = plot.forecast(wave[-50:], ahead, (lower, upper))  # doctest: +SKIP
     """
-    past = _row("series", series)
-    ahead = _row("forecast", forecast)
+    past = values.row("series", series)
+    ahead = values.row("forecast", forecast)
     if bounds is not None:
         if not isinstance(bounds, (tuple, list, np.ndarray)) or len(bounds) != 2:
             raise ValueError(f"bounds must be a pair of arrays, got {_check.describe(bounds)}")
-        bounds = [_row("bounds", bound) for bound in bounds]
+        bounds = [values.row("bounds", bound) for bound in bounds]
         for bound in bounds:
             _check.shape("bounds", bound, ahead.shape)
-    ax = current() if ax is None else ax
+    bounds_label = values.text_argument("bounds_label", bounds_label)
+    ax = current(ax)
     steps = range(1, len(ahead) + 1)
     ax.plot(range(1 - len(past), 1), past, color=BLUE, label="series")
     if bounds is not None:
         ax.fill_between(steps, *bounds, color=ORANGE, alpha=0.25, linewidth=0, label=bounds_label)
     ax.plot(steps, ahead, color=ORANGE, label="forecast")
+    ax.set_xlabel("steps after the last value")
+    ax.set_ylabel("value")
     ax.grid(**GRID)
-    ax.legend(loc="upper left", fontsize="small")
+    head(ax, "Forecast")
     return ax
-
-
-def _row(name: str, value: Any) -> np.ndarray:
-    row = _check.reals(name, value, _FLOAT64)
-    if row.ndim != 1 or len(row) == 0:
-        raise ValueError(f"{name} must be one-dimensional and not empty, got shape {row.shape}")
-    return row

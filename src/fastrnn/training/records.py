@@ -85,6 +85,48 @@ class CsvFile:
             self._file.close()
 
 
+def read(name: str, path: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """Return the records of a history file that :class:`CsvFile` wrote, or writes still.
+
+    Parameters
+    ----------
+    name : str
+        What to call ``path`` in an error message.
+    path : path-like
+        The file. A last row that is not complete yet is left out.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``path`` is no path, or a file that holds something else.
+    OSError
+        If the file cannot be read.
+    """
+    path = _check.path(name, path)
+    with open(path, "rb") as file:
+        header, *rows = file.read().split(b"\n")[:-1] or [b""]
+    if header + b"\n" != _HEADER:
+        raise ValueError(
+            f"{name} {path!r} is not a history that fastrnn wrote, whose first line is "
+            f"{_HEADER.decode().strip()!r}"
+        )
+    return [_record(name, path, line, row) for line, row in enumerate(rows, start=2)]
+
+
+def _record(name: str, path: str, line: int, row: bytes) -> dict[str, Any]:
+    try:
+        cells = dict(zip(COLUMNS, row.decode().split(","), strict=True))
+        return {
+            key: int(cell) if key in ("step", "chars") else float(cell)
+            for key, cell in cells.items()
+            if cell
+        }
+    except ValueError:
+        raise ValueError(
+            f"{name} {path!r} has no record of a training in line {line}, got {row[:60]!r}"
+        ) from None
+
+
 def _rows(path: str, after_step: int) -> bytes:
     """Return the complete rows of steps up to ``after_step`` that a history at ``path`` has."""
     try:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
-from fastrnn import checkpoint, plot
+from fastrnn import plot
 from fastrnn.command.forecasting.command import Result
+from fastrnn.plot.values import plain
 
 # Rows of the past that are shown for each step ahead, and at least.
 ROWS_PER_STEP, LEAST_ROWS = 5, 60
@@ -21,10 +21,11 @@ def draw(file: str, result: Result) -> None:
     axes = figure.subplots(len(names), sharex=True, squeeze=False)[:, 0]
     for place, panel in enumerate(axes):
         _draw_column(panel, result, place)
-    axes[-1].set_xlabel(_plain(result.series.time or "rows after the last"))
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format=file.rsplit(".", 1)[-1].lower(), dpi=150)
-    checkpoint.replace(file, drawn.getvalue())
+        panel.label_outer()
+        if place > 0:
+            panel.set_title("", loc="left")
+    axes[-1].set_xlabel(plain(result.series.time or "rows after the last"))
+    plot.save(figure, file)
 
 
 def _draw_column(axes: Any, result: Result, place: int) -> None:
@@ -36,13 +37,8 @@ def _draw_column(axes: Any, result: Result, place: int) -> None:
         bounds = result.bounds[0][:, place], result.bounds[1][:, place]
         label = f"{100 * result.coverage:.4g} %"
     plot.forecast(past, result.forecast[:, place], bounds, bounds_label=label, ax=axes)
-    axes.set_ylabel(_plain(result.series.names[place]))
+    axes.set_ylabel(plain(result.series.names[place]))
     labels = [*result.series.labels[-len(past) :], *result.labels]
     if result.series.labels:
         at = [place for place in axes.get_xticks() if -len(past) < place <= steps]
-        axes.set_xticks(at, [_plain(labels[round(one) + len(past) - 1]) for one in at])
-
-
-def _plain(text: str) -> str:
-    """Return what Matplotlib draws as this text, and not as a formula."""
-    return text.replace("$", r"\$")
+        axes.set_xticks(at, [plain(labels[round(one) + len(past) - 1]) for one in at])
