@@ -62,20 +62,19 @@ def box(
     height: float,
     color: str,
     *,
-    lit: bool = False,
-    alpha: float = 1.0,
+    lit: float = False,
+    fill: bool = True,
 ) -> None:
-    """Draw a box around a point, its frame in a colour, and tinted if it is lit."""
+    """Draw a box around a point, its frame in a colour, and tinted as far as it is lit, up to 1."""
     from matplotlib.colors import to_rgba
     from matplotlib.patches import FancyBboxPatch
 
-    tint = 0.25 if lit else 0.0
-    face = [1 - tint * (1 - part) for part in to_rgba(color)[:3]]
+    face = [1 - 0.25 * lit * (1 - part) for part in to_rgba(color)[:3]]
     ax.add_patch(
         FancyBboxPatch(
             (x - width / 2, y - height / 2), width, height,
             boxstyle="round,pad=0,rounding_size=0.2", facecolor=face, edgecolor=color,
-            linewidth=2.5 if lit else 1.3, alpha=alpha,
+            linewidth=1.3 + 1.2 * lit, fill=fill,
         )
     )  # fmt: skip
 
@@ -100,11 +99,11 @@ def arrow(
     """Draw an arrow from point to point, ``bend`` times their distance off a straight line."""
     from matplotlib.patches import FancyArrowPatch
 
+    style = f"simple,tail_width={width},head_width={5 + 2 * width},head_length={5 + width}"
     ax.add_patch(
         FancyArrowPatch(
-            start, end, arrowstyle="-|>", mutation_scale=8 + 2 * width, color=color,
-            linewidth=width, alpha=alpha, shrinkA=0, shrinkB=0,
-            connectionstyle=f"arc3,rad={bend}",
+            start, end, arrowstyle=style, mutation_scale=1, color=color, linewidth=0,
+            alpha=alpha, shrinkA=0, shrinkB=0, connectionstyle=f"arc3,rad={bend}",
         )
     )  # fmt: skip
 
@@ -142,8 +141,12 @@ def shown(character: str) -> str:
 
 
 def number(value: float) -> str:
-    """Return a number in three digits and with a true minus sign."""
+    """Return a number in two or three digits, with a true minus sign."""
     size = abs(value)
-    plain = size == 0 or 0.01 <= size < 1000
-    text = f"{value:.2f}" if plain and size < 10 else f"{value:.3g}" if plain else f"{value:.0e}"
+    if size == 0 or 0.01 <= size < 10:
+        text = f"{value:.2f}"
+    elif 0.0001 <= size < 1000:
+        text = f"{value:.3g}" if size > 1 else f"{value:.1g}"
+    else:
+        text = f"{value:.0e}".replace("e+0", "e").replace("e-0", "e-").replace("e+", "e")
     return text.replace("-", "−")

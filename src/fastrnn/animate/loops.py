@@ -121,14 +121,9 @@ def _read(network: Any, x: Any) -> tuple[Network, sequences.Run]:
 
 
 def matrices(network: Network) -> dict[str, np.ndarray]:
-    """Return the weights that all copies share, by the names that they have in equations."""
+    """Return the weights that all copies share."""
     state = network.state_dict()
-    names = {
-        "W_ih": "rnn.weight_ih_l0",
-        "W_hh": "rnn.weight_hh_l0",
-        "W_hy": "readout.weight",
-    }
-    return {short: state[name] for short, name in names.items()}
+    return {short: state[name] for short, name in sequences.MATRICES.items()}
 
 
 def unfolding(run: sequences.Run, hold: int) -> list[Unfolding]:

@@ -13,6 +13,9 @@ from fastrnn.network import Network
 from fastrnn.text import CharRNN
 from fastrnn.vocabulary import Vocabulary
 
+# The weights that all copies share, by the names that they have in equations.
+MATRICES = {"W_ih": "rnn.weight_ih_l0", "W_hh": "rnn.weight_hh_l0", "W_hy": "readout.weight"}
+
 # More copies would not be readable beside each other.
 MOST_STEPS = 6
 
@@ -43,10 +46,12 @@ class Run:
         return len(self.labels)
 
 
-def resolve(network: Any, x: Any, steps: int) -> tuple[Network, np.ndarray, str]:
+def resolve(
+    network: Any, x: Any, most: int, least: int = 2
+) -> tuple[Network, np.ndarray, str]:
     """Return a network, what it reads and the characters that its ids stand for, if they do.
 
-    Of a :class:`CharRNN` x is a text. It must have from 2 to ``steps`` steps.
+    Of a :class:`CharRNN` x is a text. It must have from ``least`` to ``most`` steps.
     """
     if isinstance(network, CharRNN):
         if not isinstance(x, str):
@@ -64,8 +69,8 @@ def resolve(network: Any, x: Any, steps: int) -> tuple[Network, np.ndarray, str]
         x, characters = _check.as_array("x", x), ""
     if x.ndim != (1 if x.dtype.kind in "iu" else 2):
         raise ValueError(f"x has shape {x.shape}, expected one sequence without a batch dimension")
-    if not 2 <= len(x) <= steps:
-        raise ValueError(f"x must have from 2 to {steps} steps to be drawn, got {len(x)}")
+    if not least <= len(x) <= most:
+        raise ValueError(f"x must have from {least} to {most} steps to be drawn, got {len(x)}")
     return network, x, characters
 
 
@@ -118,5 +123,5 @@ def speller() -> CharRNN:
 
 def writer() -> CharRNN:
     """Return a small network that has learned a line of a play."""
-    model = CharRNN(hidden_size=16, seed=0)
-    return model.fit("to be or not to be. " * 20, steps=150, batch_size=4, seq_len=20, lr=0.02)
+    model = CharRNN(hidden_size=12, seed=0)
+    return model.fit("to be or not to be. " * 20, steps=80, batch_size=4, seq_len=20, lr=0.02)
