@@ -120,10 +120,13 @@ def bptt(
     >>> animation = animate.bptt(network, [0, 1, 2], [1, 2, 3])  # doctest: +SKIP
     >>> animate.save(animation, "bptt.gif")  # doctest: +SKIP
     """
+    figure = film.stage(figure)
     unrolled = unroll(network, x, target, loss)
-    scenes = backward(unrolled, hold)
     return film.film(
-        "Learning, backwards through time", scenes, lambda ax, s: _draw(ax, unrolled, s), figure
+        figure,
+        "Learning, backwards through time",
+        backward(unrolled, hold),
+        lambda ax, scene: _draw(ax, unrolled, scene),
     )
 
 
@@ -145,8 +148,9 @@ def unroll(network: Any, x: Any, target: Any, loss: str) -> Unrolled:
         raise ValueError("target must be given for a Network, got None")
     copies = backpropagate(found, x, target, loss=loss)
     run = sequences.run(found, x, characters)
+    answers = sequences.answers_of(run.outputs, characters, are_classes=loss == "cross_entropy")
     targets = sequences.labels_of(_check.as_array("target", target), characters)
-    return Unrolled(copies, run.labels, run.answers, targets, _entries(found, copies))
+    return Unrolled(copies, run.labels, answers, targets, _entries(found, copies))
 
 
 def _entries(network: Network, copies: list[Copy]) -> dict[str, tuple[int, int]]:
@@ -261,14 +265,16 @@ def _draw_sum(ax: Any, unrolled: Unrolled, scene: Backward, short: str) -> None:
     adds = {"output": ("W_hy",), "weights": ("W_ih", "W_hh")}.get(scene.phase, ())
     lit = short in adds or scene.phase == "total"
     drawing.box(ax, middle, 9.15, 4.9, 1.85, COLORS[short], lit=lit)
-    drawing.write(ax, middle - 2.25, 9.72, short, size=11, weight="bold", color=COLORS[short],
-                  ha="left")  # fmt: skip
+    name = f"gradient of {short}"
+    how = {"weight": "bold", "color": COLORS[short], "ha": "left"}
+    drawing.write(ax, middle - 2.25, 9.75, name, size=9, **how)
     last = sum(one.grads[sequences.MATRICES[short]] for one in unrolled.copies)
-    drawing.heat(ax, middle + 1.2, 9.0, 1.0, 0.9, values, drawing.limit(np.asarray(last)))
+    drawing.heat(ax, middle + 1.25, 9.1, 1.0, 0.8, values, drawing.limit(np.asarray(last)))
     terms, (row, column) = scene.terms[short], unrolled.entries[short]
-    lines = f"gradient, row {row + 1}, column {column + 1}", *addition(terms)
-    for y, line in zip((9.27, 8.87, 8.47), lines, strict=False):
-        drawing.write(ax, middle - 2.25, y, line, size=8, ha="left")
+    lines = f"row {row + 1}, column {column + 1}:", *addition(terms)
+    for y, line in zip((9.32, 8.88, 8.47), lines, strict=False):
+        size = 8 if len(line) < 27 else 6.5
+        drawing.write(ax, middle - 2.25, y, line, size=size, ha="left")
 
 
 def addition(terms: Sequence[float]) -> list[str]:

@@ -23,9 +23,7 @@ def places(count: int) -> np.ndarray:
     return WIDTH / 2 + gap * (np.arange(count) - (count - 1) / 2)
 
 
-def cell(
-    ax: Any, x: float, name: str, values: np.ndarray | None, *, lit: bool = False
-) -> None:
+def cell(ax: Any, x: float, name: str, values: np.ndarray | None, *, lit: bool = False) -> None:
     """Draw a cell, and its state as colours if it has one."""
     drawing.box(ax, x, CELLS, CELL, CELL, STATE, lit=lit)
     drawing.write(ax, x, CELLS + 0.3, name, size=12, color=STATE, weight="bold")
@@ -37,7 +35,7 @@ def cell(
 def small(ax: Any, x: float, y: float, text: str, color: str, *, lit: bool = False) -> None:
     """Draw the box of an input or of an output."""
     drawing.box(ax, x, y, SMALL, SMALL, color, lit=lit)
-    drawing.write(ax, x, y, text, size=12 if len(text) < 3 else 8)
+    drawing.write(ax, x, y, text, size=12 if len(text) < 3 else 8 if len(text) < 6 else 7)
 
 
 def read(ax: Any, x: float, *, lit: bool = False, color: str = INPUT) -> None:
@@ -57,6 +55,4 @@ def hand_on(
 ) -> None:
     """Draw the arrow from a cell to the next one."""
     ends = (x + CELL / 2, CELLS), (after - CELL / 2, CELLS)
-    drawing.arrow(
-        ax, *ends, color if lit else QUIET, width=3.5 if lit else 1.5, alpha=alpha
-    )
+    drawing.arrow(ax, *ends, color if lit else QUIET, width=3.5 if lit else 1.5, alpha=alpha)

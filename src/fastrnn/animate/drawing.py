@@ -1,4 +1,4 @@
-"""What all animations are drawn with: a canvas of 16 × 11 units, boxes, arrows, numbers, captions."""
+"""What all animations are drawn with: a canvas of 16 × 11 units, boxes, arrows, numbers."""
 
 from __future__ import annotations
 

@@ -36,15 +36,12 @@ def checked_hold(hold: Any) -> tuple[int, int]:
     return hold, max(1, hold // 3)
 
 
-def film(
-    title: str, scenes: Sequence[Any], draw: Callable[[Any, Any], None], figure: Any
-) -> Any:
-    """Return a FuncAnimation of scenes, each drawn by ``draw(axes, scene)``.
+def stage(figure: Any) -> Any:
+    """Return the figure to draw in: a new one, which pyplot does not hold, if there is none.
 
-    Without a figure a new one is made, which pyplot does not hold: none is left open.
+    It is asked for first, to say before any work what to install or what is no figure.
     """
-    pyplot()  # says what to install
-    from matplotlib.animation import FuncAnimation
+    pyplot()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -53,6 +50,13 @@ def film(
         FigureCanvasAgg(figure)
     elif not isinstance(figure, Figure):
         raise TypeError(f"figure must be Matplotlib's Figure, got {_check.describe(figure)}")
+    return figure
+
+
+def film(figure: Any, title: str, scenes: Sequence[Any], draw: Callable[[Any, Any], None]) -> Any:
+    """Return a FuncAnimation of scenes, each drawn by ``draw(axes, scene)``."""
+    from matplotlib.animation import FuncAnimation
+
     frames = [scene for scene in scenes for _ in range(scene.hold)]
     ax = drawing.canvas(figure)
 

@@ -131,17 +131,17 @@ def vanishing(
     >>> animation = animate.vanishing(layers)  # doctest: +SKIP
     >>> animate.save(animation, "vanishing.gif")  # doctest: +SKIP
     """
+    figure = film.stage(figure)
     if layers is None:
         layers = {
             f"recurrent weights × {scale}": scaled_layer("rnn", scale) for scale in (0.6, 1.6)
         }
     norms = sizes(layers, x)
-    scenes = going_back(norms, hold)
     return film.film(
-        "What a mistake teaches the steps before it",
-        scenes,
-        lambda ax, scene: _draw(ax, norms, scene),
         figure,
+        "What a mistake teaches the steps before it",
+        going_back(norms, hold),
+        lambda ax, scene: _draw(ax, norms, scene),
     )
 
 

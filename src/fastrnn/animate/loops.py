@@ -81,10 +81,13 @@ def unrolling(network: Any = None, x: Any = None, *, hold: int = 15, figure: Any
     >>> animation = animate.unrolling()  # doctest: +SKIP
     >>> animate.save(animation, "unrolling.gif")  # doctest: +SKIP
     """
+    figure = film.stage(figure)
     _, run = _read(network, x)
-    scenes = unfolding(run, hold)
     return film.film(
-        "A recurrent network, unrolled", scenes, lambda ax, s: _draw_unfolding(ax, run, s), figure
+        figure,
+        "A recurrent network, unrolled",
+        unfolding(run, hold),
+        lambda ax, scene: _draw_unfolding(ax, run, scene),
     )
 
 
@@ -101,14 +104,14 @@ def shared_parameters(
     >>> animation = animate.shared_parameters()  # doctest: +SKIP
     >>> animate.save(animation, "shared_parameters.gif")  # doctest: +SKIP
     """
+    figure = film.stage(figure)
     found, run = _read(network, x)
     weights = matrices(found)
-    scenes = sharing(found, run, hold)
     return film.film(
-        "One set of weights for every step",
-        scenes,
-        lambda ax, s: _draw_shared(ax, run, weights, s),
         figure,
+        "One set of weights for every step",
+        sharing(found, run, hold),
+        lambda ax, scene: _draw_shared(ax, run, weights, scene),
     )
 
 
@@ -158,7 +161,9 @@ def unfolding(run: sequences.Run, hold: int) -> list[Unfolding]:
             else "The last copy knows something of all that was read before it."
         )
         scenes.append(
-            Unfolding(caption=caption, hold=long if t in (0, steps - 1) else short, step=t, spread=1)
+            Unfolding(
+                caption=caption, hold=long if t in (0, steps - 1) else short, step=t, spread=1
+            )
         )
     scenes.append(
         Unfolding(

@@ -26,7 +26,7 @@ _SIGNS = {
 }  # fmt: skip
 
 
-def save(animation: Any, file: Any, *, fps: float | None = None, dpi: float = 100) -> None:
+def save(animation: Any, file: Any, *, fps: float = 5, dpi: float = 100) -> None:
     """Write an animation to a file, whole or not at all.
 
     Parameters
@@ -36,8 +36,8 @@ def save(animation: Any, file: Any, *, fps: float | None = None, dpi: float = 10
     file : str or path
         Its name says what it becomes: ``.gif``, ``.mp4``, which needs the program ffmpeg, or
         ``.html``, a page with buttons that needs nothing from elsewhere.
-    fps : float, optional
-        Frames a second, from 0.01 to 50. As it was made, five, unless given.
+    fps : float
+        Frames a second, from 0.01 to 50.
     dpi : float
         Pixels to the inch, of which a new figure has 6.4 × 4.4.
 
@@ -66,10 +66,9 @@ def save(animation: Any, file: Any, *, fps: float | None = None, dpi: float = 10
     ending = os.path.splitext(file)[1].lower()
     if ending not in ENDINGS:
         raise ValueError(f"file must end in {', '.join(ENDINGS)}, got {file!r}")
-    if fps is not None:
-        fps = _check.number("fps", fps, _SLOWEST, _FASTEST)
+    fps = _check.number("fps", fps, _SLOWEST, _FASTEST)
     dpi = _check.number("dpi", dpi, above=0, maximum=1000)
-    writer = _writer(ending, 1000 / animation._interval if fps is None else fps)
+    writer = _writer(ending, fps)
     checkpoint.check_writable(file)
     with tempfile.TemporaryDirectory() as folder:
         made = os.path.join(folder, "film" + ending)
@@ -79,7 +78,7 @@ def save(animation: Any, file: Any, *, fps: float | None = None, dpi: float = 10
     checkpoint.replace(file, _page(content) if ending == ".html" else content)
 
 
-def _writer(ending: str, fps: float) -> Any:
+def _writer(ending: str, fps: Any) -> Any:
     from matplotlib import animation
 
     if ending == ".gif":

@@ -83,6 +83,7 @@ def hidden_states(
     >>> animation = animate.hidden_states("this book was never boring")  # doctest: +SKIP
     >>> animate.save(animation, "states.gif")  # doctest: +SKIP
     """
+    figure = film.stage(figure)
     if model is None:
         model = sentiment.train()
     elif not isinstance(model, Sentiment):
@@ -92,12 +93,11 @@ def hidden_states(
         raise ValueError(
             f"text must have at most {MOST_WORDS} words to be drawn, got {len(reading.words)}"
         )
-    scenes = words(reading, hold)
     return film.film(
-        "What a network has in mind while it reads",
-        scenes,
-        lambda ax, scene: _draw(ax, reading, scene),
         figure,
+        "What a network has in mind while it reads",
+        words(reading, hold),
+        lambda ax, scene: _draw(ax, reading, scene),
     )
 
 
@@ -140,7 +140,7 @@ def _said(reading: Reading, t: int) -> str:
         return f"It reads {word}. The numbers of the state change: blue is below 0, orange above."
     moved = now - reading.probabilities[t - 1]
     if abs(moved) < _MOVES and abs(now - 0.5) > _DECIDED:
-        return f"It reads {word}. Its mind is made up, that changes little: positive at {now:.0%}."
+        return f"It reads {word}. Its mind is made up: {now:.0%} for positive."
     if abs(moved) < _MOVES:
         return (
             f"It reads {word}. Its opinion stays much as it was, but the state has changed: "
@@ -172,16 +172,16 @@ def _draw(ax: Any, reading: Reading, scene: Word) -> None:
         rows = reading.states[: scene.read].T
         drawing.heat(ax, _LEFT, 6.7, column * scene.read, 2.6, rows, limit)
     drawing.write(ax, 0.9, 8.0, "state\nafter\neach\nword", size=9)
-    drawing.write(ax, 0.9, 5.5, "positive?", size=9, color=OUTPUT)
-    drawing.bar(ax, _LEFT, 5.47, _RIGHT - _LEFT, 0.03, QUIET)
+    drawing.write(ax, 0.9, 5.37, "positive?", size=9, color=OUTPUT)
+    drawing.bar(ax, _LEFT, 5.35, _RIGHT - _LEFT, 0.03, QUIET)
     _draw_state(ax, scene.state, limit)
 
 
 def _draw_probability(ax: Any, middle: float, column: float, probability: float) -> None:
     """Draw a column that begins at even odds, up for positive."""
     width, height = 0.5 * column, 1.6 * (probability - 0.5)
-    drawing.bar(ax, middle - width / 2, 5.485, width, height, OUTPUT)
-    y = 5.485 + height + (0.25 if height >= 0 else -0.25)
+    drawing.bar(ax, middle - width / 2, 5.365, width, height, OUTPUT)
+    y = 5.365 + height + (0.25 if height >= 0 else -0.25)
     drawing.write(ax, middle, y, f"{probability:.0%}", size=8)
 
 

@@ -1,4 +1,4 @@
-"""A sequence as a network reads it, step by step, and the tiny networks that are shown by default."""
+"""A sequence as a network reads it, step by step, and the networks that are shown by default."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Run:
     outputs : ndarray of shape (T, out_features)
         y_t.
     answers : tuple of str
-        The likeliest output: a character, or the number of the largest.
+        What each output is called: the likeliest character or id where those go in.
     """
 
     labels: tuple[str, ...]
@@ -46,9 +46,7 @@ class Run:
         return len(self.labels)
 
 
-def resolve(
-    network: Any, x: Any, most: int, least: int = 2
-) -> tuple[Network, np.ndarray, str]:
+def resolve(network: Any, x: Any, most: int, least: int = 2) -> tuple[Network, np.ndarray, str]:
     """Return a network, what it reads and the characters that its ids stand for, if they do.
 
     Of a :class:`CharRNN` x is a text. It must have from ``least`` to ``most`` steps.
@@ -91,13 +89,13 @@ def run(network: Network, x: np.ndarray, characters: str) -> Run:
         states.append(hidden(state))
         outputs.append(output[0])
     rows = np.array(outputs)
-    answers = [int(row.argmax()) for row in rows]
-    return Run(
-        labels_of(x, characters),
-        np.array(states),
-        rows,
-        tuple(drawing.shown(characters[i]) if characters else str(i) for i in answers),
-    )
+    answers = answers_of(rows, characters, are_classes=x.ndim == 1)
+    return Run(labels_of(x, characters), np.array(states), rows, answers)
+
+
+def answers_of(outputs: np.ndarray, characters: str, *, are_classes: bool) -> tuple[str, ...]:
+    """Return what outputs (T, out_features) are called: the likeliest class, or numbers."""
+    return labels_of(outputs.argmax(axis=1) if are_classes else outputs, characters)
 
 
 def labels_of(x: np.ndarray, characters: str) -> tuple[str, ...]:

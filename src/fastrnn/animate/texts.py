@@ -108,10 +108,11 @@ def generating(
     >>> animation = animate.generating(model, "to", length=3)  # doctest: +SKIP
     >>> animate.save(animation, "generating.gif")  # doctest: +SKIP
     """
+    figure = film.stage(figure)
     if model is None:
         model = sequences.writer()
     scenes = writing(model, prompt, length, temperature, seed, hold)
-    return film.film("A network writes a text", scenes, _draw, figure)
+    return film.film(figure, "A network writes a text", scenes, _draw)
 
 
 def writing(
@@ -227,9 +228,7 @@ def _draw(ax: Any, scene: Writing) -> None:
         ax, (_CELL + 1.8, 6.2), (_BARS[0] - 0.2, 6.2), OUTPUT if lit else QUIET,
         width=3.5 if lit else 1.5,
     )  # fmt: skip
-    drawing.arrow(
-        ax, (_CELL - 1.8, 6.7), (_CELL - 1.8, 5.7), STATE, width=1.5, bend=1.2
-    )
+    drawing.arrow(ax, (_CELL - 1.8, 6.7), (_CELL - 1.8, 5.7), STATE, width=1.5, bend=1.2)
     if later >= 3:
         drawing.write(ax, sum(_BARS) / 2, 8.25, "what comes next?", size=9, color=OUTPUT)
         _draw_bars(ax, scene)
