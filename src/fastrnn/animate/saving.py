@@ -8,6 +8,7 @@ import tempfile
 from typing import Any
 
 from fastrnn import _check, checkpoint
+from fastrnn.animate import gifs
 from fastrnn.plot.axes import pyplot
 
 ENDINGS = (".gif", ".mp4", ".html")
@@ -82,7 +83,7 @@ def _writer(ending: str, fps: Any) -> Any:
     from matplotlib import animation
 
     if ending == ".gif":
-        return animation.PillowWriter(fps)
+        return gifs.writer(fps)
     if ending == ".html":
         return animation.HTMLWriter(fps, embed_frames=True, embed_limit=_NO_LIMIT)
     if not animation.FFMpegWriter.isAvailable():
