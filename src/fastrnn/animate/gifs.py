@@ -13,6 +13,8 @@ _COLOURS = 128
 # The palette is that of so many frames, from the first to the last.
 _SAMPLED = 10
 
+_WHITE = 250
+
 
 def writer(fps: Any) -> Any:
     """Return Matplotlib's kind of writer, that makes a GIF."""
@@ -56,7 +58,7 @@ def _palette(frames: list[Any]) -> Any:
         together.paste(frames[place], (0, k * height))
     palette = together.quantize(_COLOURS, method=Image.Quantize.MEDIANCUT)
     colours = np.array(palette.getpalette()).reshape(-1, 3)
-    # The lightest stands for the white around all, of which it is the mean with what is nearly so.
-    colours[colours.sum(axis=1).argmax()] = 255
+    # What is nearly white is the mean of the white around all and of the edges of letters.
+    colours[colours.min(axis=1) >= _WHITE] = 255
     palette.putpalette(colours.reshape(-1).tolist())
     return palette
