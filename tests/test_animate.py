@@ -240,6 +240,14 @@ def test_numbers_are_short(value: float, text: str) -> None:
     assert drawing.number(value) == text
 
 
+def test_captions_are_broken_into_lines_of_about_the_same_length() -> None:
+    text = "The number is the size of the gradient, and so is that of the arrow below."
+    assert drawing.lines(text).replace("\n", " ") == text
+    first, second = drawing.lines(text).split("\n")
+    assert abs(len(first) - len(second)) < 8
+    assert drawing.lines("Short.") == "Short."
+
+
 def test_a_scene_stands_for_as_many_frames_as_it_holds() -> None:
     assert film.checked_hold(12) == (12, 4)
     assert film.checked_hold(1) == (1, 1)

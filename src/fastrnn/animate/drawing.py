@@ -43,8 +43,18 @@ def clear(ax: Any) -> None:
 def frame(ax: Any, title: str, caption: str, progress: float) -> None:
     """Write the title and the caption, and show how much of the film is over."""
     write(ax, WIDTH / 2, 10.5, title, size=13, weight="bold")
-    write(ax, WIDTH / 2, 1.05, textwrap.fill(caption, _LINE), size=11, linespacing=1.25)
+    write(ax, WIDTH / 2, 1.05, lines(caption), size=11, linespacing=1.25)
     bar(ax, 0, 0, WIDTH * progress, 0.1, QUIET)
+
+
+def lines(caption: str) -> str:
+    """Return a caption in as few lines as it needs, which are about equally long."""
+    count = len(textwrap.wrap(caption, _LINE))
+    for width in range(len(caption) // count, _LINE):
+        found = textwrap.wrap(caption, width)
+        if len(found) == count:
+            return "\n".join(found)
+    return textwrap.fill(caption, _LINE)
 
 
 def write(ax: Any, x: float, y: float, text: str, *, size: float = 10, **options: Any) -> None:
@@ -99,11 +109,13 @@ def arrow(
     """Draw an arrow from point to point, ``bend`` times their distance off a straight line."""
     from matplotlib.patches import FancyArrowPatch
 
-    style = f"simple,tail_width={width},head_width={5 + 2 * width},head_length={5 + width}"
+    # A filled shape has a head that ends where it should, but is no smooth bend.
+    filled = f"simple,tail_width={width},head_width={5 + 2 * width},head_length={5 + width}"
     ax.add_patch(
         FancyArrowPatch(
-            start, end, arrowstyle=style, mutation_scale=1, color=color, linewidth=0,
-            alpha=alpha, shrinkA=0, shrinkB=0, connectionstyle=f"arc3,rad={bend}",
+            start, end, color=color, alpha=alpha, shrinkA=0, shrinkB=0,
+            arrowstyle="-|>" if bend else filled, mutation_scale=8 + 2 * width if bend else 1,
+            linewidth=width if bend else 0, connectionstyle=f"arc3,rad={bend}",
         )
     )  # fmt: skip
 
