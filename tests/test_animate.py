@@ -160,6 +160,17 @@ def test_gradients_are_shown_at_their_real_size(cell: str) -> None:
         assert scene.sizes[cell] == tuple(norms[cell][: scene.steps_back + 1])
 
 
+def test_lists_of_numbers_are_read_and_what_would_lose_digits_is_not() -> None:
+    layer = animate.scaled_layer("rnn", 0.5, input_size=2)
+    rows = [[0.5, 1.0], [2.0, 0.25]]
+    exact = unrolled.gradient_norms(layer, np.array(rows, np.float32))
+    np.testing.assert_array_equal(gradients.sizes({"a": layer}, rows)["a"], exact)
+    with pytest.raises(TypeError, match="x has dtype float64, expected float32"):
+        gradients.sizes({"a": layer}, np.array(rows))
+    with pytest.raises(ValueError, match=r"layers\['a'\] has a gradient that is not finite"):
+        gradients.sizes({"a": layer}, [[np.nan, 0.0]])
+
+
 def test_arrows_fade_and_grow_with_the_gradient() -> None:
     rows = gradients.sizes({str(s): animate.scaled_layer("rnn", s) for s in (0.5, 1.6)}, None)
     fading, growing = rows.values()
@@ -276,6 +287,8 @@ def test_every_scene_says_something(name: str, model: fastrnn.CharRNN, reader: S
         (lambda: animate.unrolling(network(), [[0], [1]]), ValueError, "x has shape"),
         (lambda: animate.unrolling(network()), TypeError, "x must hold numbers, got None"),
         (lambda: animate.unrolling(network(), [0]), ValueError, "x must have from 2 to 6 steps"),
+        (lambda: animate.unrolling(network(), [0, 9]), ValueError, "x must hold ids from 0 to 4"),
+        (lambda: animate.unrolling(network(), np.ones((2, 5))), TypeError, "x has dtype float64"),
         (lambda: animate.unrolling(3, [0, 1]), TypeError, "network must be a Network or a CharRNN"),
         (lambda: animate.unrolling(fastrnn.CharRNN(), "ab"), RuntimeError, "vocabulary"),
         (

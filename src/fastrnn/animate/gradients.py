@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastrnn import _check
-from fastrnn.animate import drawing, film
+from fastrnn.animate import drawing, film, sequences
 from fastrnn.animate.drawing import BACK, QUIET
 from fastrnn.cells import make_layer
 from fastrnn.layers import Recurrent
@@ -152,17 +152,21 @@ def sizes(layers: Mapping[str, Recurrent], x: Any) -> dict[str, np.ndarray]:
     if not 1 <= len(layers) <= MOST_ROWS:
         raise ValueError(f"layers must be from 1 to {MOST_ROWS} to be drawn, got {len(layers)}")
     if x is not None:
-        x = _check.as_array("x", x)
-        if x.ndim and not 1 <= len(x) <= MOST_STEPS:
-            raise ValueError(f"x must have from 1 to {MOST_STEPS} steps to be drawn, got {len(x)}")
+        shape = _check.as_array("x", x).shape
+        if shape and not 1 <= shape[0] <= MOST_STEPS:
+            raise ValueError(
+                f"x must have from 1 to {MOST_STEPS} steps to be drawn, got {shape[0]}"
+            )
     norms = {}
     for name, layer in layers.items():
         if not isinstance(layer, Recurrent):
             raise TypeError(
                 f"layers[{name!r}] must be a recurrent layer, got {_check.describe(layer)}"
             )
-        given = _small_numbers(layer) if x is None else x
+        given = _small_numbers(layer) if x is None else sequences.numbers(x, layer.dtype)
         norms[name] = gradient_norms(layer, given)
+        if not np.isfinite(norms[name]).all():
+            raise ValueError(f"layers[{name!r}] has a gradient that is not finite: {norms[name]}")
     return norms
 
 

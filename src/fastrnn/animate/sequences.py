@@ -64,12 +64,18 @@ def resolve(network: Any, x: Any, most: int, least: int = 2) -> tuple[Network, n
             raise TypeError(
                 f"network must be a Network or a CharRNN, got {_check.describe(network)}"
             )
-        x, characters = _check.as_array("x", x), ""
+        x, characters = numbers(x, network.layer.dtype), ""
     if x.ndim != (1 if x.dtype.kind in "iu" else 2):
         raise ValueError(f"x has shape {x.shape}, expected one sequence without a batch dimension")
     if not least <= len(x) <= most:
         raise ValueError(f"x must have from {least} to {most} steps to be drawn, got {len(x)}")
     return network, x, characters
+
+
+def numbers(x: Any, dtype: np.dtype[Any]) -> np.ndarray:
+    """Return what a layer reads as an array; Python's floats, and they alone, are rounded."""
+    array = _check.as_array("x", x)
+    return array if array.dtype.kind in "iu" else _check.floats("x", x, dtype)
 
 
 def require_one_layer(network: Network) -> None:
