@@ -313,8 +313,8 @@ def _draw_copy(
     chain.small(ax, x, chain.INPUTS, unrolled.inputs[t], INPUT)
     chain.small(ax, x, chain.OUTPUTS, unrolled.answers[t], OUTPUT)
     said = f"wanted {unrolled.targets[t]}\nloss {drawing.number(copy.loss)}"
-    drawing.write(ax, x + 0.65, chain.OUTPUTS, said, size=8, ha="left",
-                  weight="bold" if scene.phase == "loss" else "normal")  # fmt: skip
+    size, weight = 8 if len(said) < 20 else 7, "bold" if scene.phase == "loss" else "normal"
+    drawing.write(ax, x + 0.6, chain.OUTPUTS, said, size=size, ha="left", weight=weight)
 
 
 def _draw_back(

@@ -176,7 +176,7 @@ def unfolding(run: sequences.Run, hold: int) -> list[Unfolding]:
 
 
 def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"
+    return "twice" if count == 2 else f"{count} times"
 
 
 def sharing(network: Network, run: sequences.Run, hold: int) -> list[Shared]:
