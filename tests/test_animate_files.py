@@ -91,7 +91,21 @@ def test_a_gif_has_all_frames_for_as_long_as_they_stand(short: Any, tmp_path: Pa
             frames.append(np.array(gif.convert("RGB")))
     for one, after in pairwise(frames):
         assert not np.array_equal(one, after)
+    assert all((frame[0, 0] == 255).all() for frame in frames), "paper is white"
     assert os.listdir(tmp_path) == ["a.gif"]
+
+
+def test_a_gif_of_hardly_any_colours_has_them(tmp_path: Path) -> None:
+    figure = pyplot.figure(figsize=(1, 1))
+    ax = figure.add_axes((0, 0, 1, 1))
+    animation = FuncAnimation(figure, lambda k: ax.set_facecolor("rw"[k]) or [], frames=2)
+    animate.save(animation, tmp_path / "a.gif")
+    with Image.open(tmp_path / "a.gif") as gif:
+        assert gif.n_frames == 2
+        for k, colour in enumerate([(255, 0, 0), (255, 255, 255)]):
+            gif.seek(k)
+            assert gif.convert("RGB").getpixel((50, 50)) == colour
+    pyplot.close(figure)
 
 
 def test_a_page_has_all_frames_and_asks_nobody_for_anything(short: Any, tmp_path: Path) -> None:

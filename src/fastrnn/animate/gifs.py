@@ -7,13 +7,11 @@ from typing import Any
 
 import numpy as np
 
-# Drawings need no more, and are a fifth as large as with a palette for each frame.
-_COLOURS = 128
+# Beside white. Drawings need no more, and are a fifth as large as with a palette for each frame.
+_COLOURS = 127
 
 # The palette is that of so many frames, from the first to the last.
 _SAMPLED = 10
-
-_WHITE = 250
 
 
 def writer(fps: Any) -> Any:
@@ -36,9 +34,7 @@ def writer(fps: Any) -> Any:
 
         def finish(self) -> None:
             palette = _palette(self.frames)
-            first, *rest = (
-                frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in self.frames
-            )
+            first, *rest = (_reduced(frame, palette) for frame in self.frames)
             first.save(
                 self.outfile, save_all=True, append_images=rest, duration=round(1000 / fps), loop=0,
                 optimize=False,
@@ -56,9 +52,21 @@ def _palette(frames: list[Any]) -> Any:
     together = Image.new("RGB", (width, height * len(places)))
     for k, place in enumerate(places):
         together.paste(frames[place], (0, k * height))
-    palette = together.quantize(_COLOURS, method=Image.Quantize.MEDIANCUT)
-    colours = np.array(palette.getpalette()).reshape(-1, 3)
-    # What is nearly white is the mean of the white around all and of the edges of letters.
-    colours[colours.min(axis=1) >= _WHITE] = 255
-    palette.putpalette(colours.reshape(-1).tolist())
-    return palette
+    return together.quantize(_COLOURS, method=Image.Quantize.MEDIANCUT)
+
+
+def _reduced(frame: Any, palette: Any) -> Any:
+    """Return a frame in the colours of a palette, and in white where it is white.
+
+    Pillow looks for a near colour, not for the nearest, which would leave the paper grey.
+    """
+    from PIL import Image
+
+    reduced = frame.quantize(palette=palette, dither=Image.Dither.NONE)
+    indices = np.array(reduced)
+    indices[(np.array(frame) == 255).all(axis=2)] = _COLOURS
+    whole = Image.fromarray(indices)
+    colours = reduced.getpalette()[: 3 * _COLOURS]
+    unused = [0] * (3 * _COLOURS - len(colours))
+    whole.putpalette([*colours, *unused, 255, 255, 255])
+    return whole
