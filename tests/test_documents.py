@@ -33,6 +33,10 @@ SHORTER = {
         "evaluate_every=100": "evaluate_every=1",
         "epochs=60": "epochs=1",
     },
+    "animations.md": {
+        "animate.vanishing()": "animate.vanishing(hold=1)",
+        '"vanishing.gif")': '"vanishing.gif", dpi=40)',
+    },
     "README.md": {
         "minutes=0.2": "minutes=0.002",
         "epochs=300": "epochs=3",
@@ -74,6 +78,7 @@ def given(name: str) -> dict[str, Any]:
         return {}
     if name == "gallery.md":
         pytest.importorskip("pydoc_data.topics")
+    if name in ("gallery.md", "animations.md"):
         pytest.importorskip("matplotlib", reason="Matplotlib is not installed").use("agg")
         return {}
     Path("shakespeare.txt.gz").write_bytes(gzip.compress(50 * PANGRAM.encode()))
