@@ -80,6 +80,15 @@ def test_a_given_state_is_where_it_begins() -> None:
     np.testing.assert_array_equal(copies[-1].state[0], layer([0, 1], h_0)[1])
 
 
+def test_lists_are_taken_as_the_layer_takes_them() -> None:
+    net = fastrnn.Network(fastrnn.RNN(1, 3, seed=0), fastrnn.Linear(3, 1, seed=1))
+    copies = unrolled.backpropagate(net, [[0.5], [-1.0]], [[1.0], [0.0]], loss="mse")
+    x, target = np.array([[0.5], [-1]], np.float32), np.array([[1], [0]], np.float32)
+    value, _ = net.loss(x, target, loss="mse", reduction="sum")
+    assert sum(copy.loss for copy in copies) == pytest.approx(value)
+    assert len(unrolled.gradient_norms(net.layer, [[0.5], [-1.0]])) == 3
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

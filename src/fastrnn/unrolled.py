@@ -116,10 +116,11 @@ def backpropagate(
             f"network must have a read-out and no embedding to be unrolled, got {network!r}"
         )
     _require_plain(network.layer)
-    x, target = _check.as_array("x", x), _check.as_array("target", target)
     network.loss(x, target, state, loss=loss)  # checks x, target and state
-    if x.ndim == (2 if x.dtype.kind in "iu" else 3):
-        raise ValueError(f"x has shape {x.shape}, expected one sequence without a batch dimension")
+    x = _one_sequence(x, network.layer.dtype)
+    if loss == "mse":
+        target = _check.floats("target", target, network.layer.dtype)
+    target = np.asarray(target)
     twin = copy.deepcopy(network)
     layer, readout = twin.layer.train(), twin.readout
     assert readout is not None
@@ -196,9 +197,7 @@ def gradient_norms(
     if not isinstance(layer, Recurrent):
         raise TypeError(f"layer must be a recurrent layer, got {_check.describe(layer)}")
     _require_plain(layer)
-    x = _check.as_array("x", x)
-    if x.ndim != (1 if x.dtype.kind in "iu" else 2):
-        raise ValueError(f"x has shape {x.shape}, expected one sequence without a batch dimension")
+    x = _one_sequence(x, layer.dtype)
     twin = copy.deepcopy(layer).train()
     states, _ = _forward(twin, x, state)
     grads = tuple(np.zeros_like(part) for part in states[0])
@@ -223,6 +222,18 @@ def _require_plain(layer: Recurrent) -> None:
         )
     if layer.dropout or layer.recurrent_dropout:
         raise ValueError(f"layer must drop nothing out to be unrolled, got {layer!r}")
+
+
+def _one_sequence(x: Any, dtype: np.dtype) -> np.ndarray:
+    """Return token ids (seq_len,) or floats (seq_len, input_size)."""
+    array = _check.as_array("x", x)
+    if array.dtype.kind not in "iu":
+        array = _check.floats("x", x, dtype)
+    if array.ndim != (1 if array.dtype.kind in "iu" else 2):
+        raise ValueError(
+            f"x has shape {array.shape}, expected one sequence without a batch dimension"
+        )
+    return array
 
 
 def _forward(layer: Any, x: np.ndarray, state: Any) -> tuple[list[State], np.ndarray]:
