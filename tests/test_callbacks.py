@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -115,3 +116,40 @@ def test_a_callback_may_not_fit_its_model_but_a_copy_of_it() -> None:
     assert [record["step"] for record in model.history] == [1, 2]
     assert [record["step"] for record in copies[1].history] == [1, 2, 3]
     model.fit(VERSE, steps=1)
+
+
+def wave_forecaster(**options: Any) -> fastrnn.Forecaster:
+    forecaster = fastrnn.Forecaster(8, hidden_size=4)
+    return forecaster.fit(fastrnn.data.sine(60, periods=4), batch_size=16, **options)
+
+
+def test_a_forecasters_callback_is_told_every_epoch_and_may_forecast() -> None:
+    seen: list[dict[str, float]] = []
+    ahead: list[np.ndarray] = []
+    forecaster = fastrnn.Forecaster(8, hidden_size=4)
+    callbacks = [seen.append, lambda _: ahead.append(forecaster.forecast(2))]
+    forecaster.fit(fastrnn.data.sine(60, periods=4), epochs=3, batch_size=16, callbacks=callbacks)
+    assert seen == forecaster.history == wave_forecaster(epochs=3).history
+    for epochs, forecast in enumerate(ahead, start=1):
+        np.testing.assert_array_equal(forecast, wave_forecaster(epochs=epochs).forecast(2))
+
+
+def test_a_forecasters_training_stops_after_the_epoch() -> None:
+    def stop(record: dict[str, float]) -> None:
+        if record["epoch"] == 3:
+            raise StopTraining
+
+    stopped, short = wave_forecaster(epochs=50, callbacks=[stop]), wave_forecaster(epochs=3)
+    assert stopped.history == short.history
+    np.testing.assert_array_equal(stopped.forecast(5), short.forecast(5))
+
+
+def test_a_forecasters_callback_must_not_fit_it_again() -> None:
+    forecaster = fastrnn.Forecaster(2, hidden_size=1)
+    with pytest.raises(RuntimeError, match="a callback fitted this Forecaster"):
+        forecaster.fit([1, 2, 3, 4], callbacks=[lambda _: forecaster.fit([5, 6, 7], epochs=1)])
+
+
+def test_a_forecasters_callbacks_must_be_functions() -> None:
+    with pytest.raises(TypeError, match="callbacks must be a list of functions, got 'no'"):
+        fastrnn.Forecaster(2).fit([1, 2, 3, 4], callbacks="no")

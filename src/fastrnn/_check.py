@@ -67,6 +67,12 @@ def flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
+def callbacks(name: str, value: Any) -> None:
+    """Require a list or tuple of functions."""
+    if not isinstance(value, (list, tuple)) or not all(map(callable, value)):
+        raise TypeError(f"{name} must be a list of functions, got {describe(value)}")
+
+
 def path(name: str, value: Any) -> str:
     """Return a file's path as a string."""
     try:

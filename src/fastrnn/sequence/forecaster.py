@@ -7,12 +7,15 @@ Longer forecasts feed predictions back into the window.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastrnn import _check
 from fastrnn.cells import CELLS, make_network
+from fastrnn.errors import StopTraining
 from fastrnn.network import Network
 from fastrnn.sequence import accuracy, intervals
 from fastrnn.sequence import series as reading
@@ -191,6 +194,7 @@ class Forecaster:
         lr: float = 0.01,
         schedule: str = "constant",
         clip_norm: float | None = 5.0,
+        callbacks: Sequence[Callable[[dict[str, float]], object]] = (),
         progress: bool = False,
         num_threads: int | None = None,
     ) -> Forecaster:
@@ -227,6 +231,10 @@ class Forecaster:
             ``lr`` and falls to almost 0.
         clip_norm : float or None
             Largest global norm of the gradient; None for no limit.
+        callbacks : list of callable
+            Each is called after every epoch with a dict of its ``epoch`` and ``loss``, and may
+            forecast. What they return is ignored. One that raises :class:`fastrnn.StopTraining`
+            ends the training after this epoch.
         progress : bool
             Show a progress bar on standard error.
         num_threads : int, optional
@@ -249,8 +257,11 @@ class Forecaster:
             If the loss or the gradient is NaN or infinite. The forecaster then holds the network
             of the last update that was sound, as it does after a KeyboardInterrupt, and can
             predict.
+        RuntimeError
+            If a callback fits the forecaster that is being fitted.
         """
         epochs = _check.integer("epochs", epochs, minimum=0)
+        _check.callbacks("callbacks", callbacks)
         if batch_size is not None:
             batch_size = _check.integer("batch_size", batch_size)
         settings = Settings(
@@ -274,13 +285,20 @@ class Forecaster:
         )
         updates = Updates(fitted.model.network, settings)
         self._fitted = fitted
-        with progress_bar(settings.progress, epochs, "epoch") as bar:
+        with progress_bar(settings.progress, epochs, "epoch") as bar, suppress(StopTraining):
             for epoch in range(1, epochs + 1):
                 updates.schedule((epoch - 1) / epochs)
                 loss = train_epoch(updates, batches)
                 curve.append(fitted.history, "epoch", {"epoch": epoch, "loss": loss})
                 bar.set_postfix_str(f"loss {loss:.3g}", refresh=False)
                 bar.update()
+                for callback in callbacks:
+                    callback({"epoch": epoch, "loss": loss})
+                if self._fitted is not fitted:
+                    raise RuntimeError(
+                        "a callback fitted this Forecaster, which is being fitted; it may fit a "
+                        "copy of it"
+                    )
         return self
 
     def predict(self, windows: Any, *, exogenous: Any = None) -> np.ndarray:

@@ -106,10 +106,7 @@ class Surroundings:
                     f"{name} needs checkpoint, the file to write, got {name}="
                     f"{getattr(self, name)!r} without it"
                 )
-        if not isinstance(self.callbacks, (list, tuple)) or not all(map(callable, self.callbacks)):
-            raise TypeError(
-                f"callbacks must be a list of functions, got {_check.describe(self.callbacks)}"
-            )
+        _check.callbacks("callbacks", self.callbacks)
         if self.history_file is not None:
             self.history_file = _check.path("history_file", self.history_file)
         checkpoint.check_apart(
