@@ -21,7 +21,7 @@ from collections.abc import Sequence
 import numpy as np
 
 import fastrnn
-from fastrnn.command.forecasting.tables import read_table
+from fastrnn.sequence.tables import read_table
 
 HELD_OUT, SEASON = 240, 132  # months: 20 years, and a solar cycle of 11
 WINDOW, HIDDEN, BATCH, LR, CLIP = 48, 32, 64, 0.01, 5.0

@@ -35,8 +35,7 @@ ROWS = [
     ["sentiment"],
     ["plot"],
     ["animate"],
-    ["demo"],
-    ["bench"],
+    ["bench", "demo"],
     ["command"],
     ["__main__", "__init__"],
 ]

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastrnn.command.forecasting.tables import Table, read_table
+from fastrnn.sequence.tables import Table, read_table
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,6 @@ import fastrnn
 from fastrnn import checkpoint, plot
 from fastrnn.command import options
 from fastrnn.command.forecasting import command, picture, report
-from fastrnn.command.forecasting.tables import read_table
 from fastrnn.command.saying import (
     complain,
     describe,
@@ -32,6 +31,7 @@ from fastrnn.command.train_command import EXIT_INTERRUPTED, EXIT_OK, train
 from fastrnn.corpus.corpus import Corpus
 from fastrnn.corpus.vocabulary import SKIP, Bytes, Symbols
 from fastrnn.errors import ModelFileError, NonFiniteLossError
+from fastrnn.sequence.tables import read_table
 from fastrnn.text import CharRNN, load
 from fastrnn.training import resume
 
@@ -206,6 +206,14 @@ def bench(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def demo(arguments: argparse.Namespace) -> int:
+    """``fastrnn demo``: serve the page on which one sees the network think."""
+    from fastrnn.demo import server
+
+    server.serve(arguments.port or 0, open_browser=not arguments.no_browser, say=say)
+    return EXIT_OK
+
+
 def _one_line(error: BaseException, parser: argparse.ArgumentParser) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename!r}: {error.strerror}"
@@ -250,4 +258,5 @@ COMMANDS = {
     "info": info,
     "forecast": forecast,
     "bench": bench,
+    "demo": demo,
 }

@@ -47,6 +47,7 @@ examples:
   fastrnn info {DEFAULT_MODEL}
   fastrnn forecast sales.csv --column sold --steps 12 --season 12 --interval 0.9
   fastrnn bench --quick                       measure fastrnn beside other libraries
+  fastrnn demo                                see in the browser how a network thinks
 
 'fastrnn COMMAND --help' lists the options of a command.
 """
@@ -68,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
     _add_info(commands)
     forecast_options.add(commands)
     _add_bench(commands)
+    _add_demo(commands)
     return top
 
 
@@ -439,6 +441,26 @@ def _add_bench(commands: values.Commands) -> None:
     option("--json", type=values.file(), metavar="FILE", help="write every measurement as JSON")
     option("--markdown", type=values.file(), metavar="FILE", help="write what is printed")
     option("--plot", type=values.file(".png", ".svg"), metavar="FILE", help="draw it: .png or .svg")
+
+
+def _add_demo(commands: values.Commands) -> None:
+    parser = values.command(
+        commands,
+        "demo",
+        "see in the browser how a network thinks",
+        "Open a page in the browser on which every number of a network can be watched and turned. "
+        "It is served on this machine and to this machine alone, and loads nothing from anywhere. "
+        "Ctrl-C stops it. Needs the extra fastrnn[demo].",
+        "example:\n  fastrnn demo --port 8000 --no-browser",
+    )
+    parser.add_argument(
+        "--port",
+        type=values.whole(0, 65535),
+        default=None,
+        metavar="N",
+        help="port to serve it on (default: any that is free, as 0)",
+    )
+    parser.add_argument("--no-browser", action="store_true", help="only print its address")
 
 
 def _add_weights(parser: argparse.ArgumentParser) -> None:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastrnn.command.forecasting import dates
-from fastrnn.command.forecasting.tables import Table
 from fastrnn.errors import NonFiniteLossError
 from fastrnn.sequence import Forecaster, intervals
+from fastrnn.sequence.tables import Table
 
 # A day of hours, two years of months: enough for what is near, and quick to learn.
 WINDOW = 24

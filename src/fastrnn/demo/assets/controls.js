@@ -1,0 +1,157 @@
+// The page's controls, native ones of HTML: each with a label, reachable by keyboard, and found by
+// its `name`. `kind` says which; values go to the server as they change.
+
+const make = (tag, attributes = {}, ...children) => {
+  const element = document.createElement(tag)
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value)
+  element.append(...children)
+  return element
+}
+
+const labelled = (model, input) => {
+  const id = `control-${model.slug}`
+  input.id = id
+  input.name = model.slug
+  const label = make("label", {for: id}, model.label)
+  const follow = () => { input.disabled = model.disabled }
+  model.on("disabled", follow)
+  follow()
+  return label
+}
+
+const KINDS = {
+  slider(model) {
+    const input = make("input", {type: "range", min: model.start, max: model.end, step: model.step})
+    const output = make("output")
+    const show = () => {
+      input.value = model.value
+      output.textContent = Number(model.value).toFixed(model.decimals)
+      input.setAttribute("aria-valuetext", output.textContent)
+    }
+    input.addEventListener("input", () => {
+      model.value = Number(input.value)
+      show()
+    })
+    model.on("value", show)
+    const label = labelled(model, input)
+    show()
+    return make("div", {class: "control slider"}, make("div", {class: "top"}, label, output), input)
+  },
+
+  choice(model) {
+    const input = make("select")
+    for (const option of model.options) input.append(make("option", {value: option}, option))
+    const show = () => { input.value = model.value }
+    input.addEventListener("change", () => { model.value = input.value })
+    model.on("value", show)
+    show()
+    return make("div", {class: "control"}, labelled(model, input), input)
+  },
+
+  radio(model) {
+    const inputs = model.options.map((option) => {
+      const input = make("input", {type: "radio", name: model.slug, value: option})
+      input.addEventListener("change", () => { model.value = option })
+      return input
+    })
+    const show = () => {
+      for (const input of inputs) {
+        input.checked = input.value === model.value
+        input.disabled = model.disabled
+      }
+    }
+    model.on("value", show)
+    model.on("disabled", show)
+    show()
+    const choices = inputs.map((input) => make("label", {}, input, make("span", {}, input.value)))
+    return make("fieldset", {class: "control radio"}, make("legend", {}, model.label),
+      make("div", {}, ...choices))
+  },
+
+  text(model) {
+    const input = make(model.rows > 1 ? "textarea" : "input", {
+      autocomplete: "off", autocapitalize: "off", spellcheck: "false",
+      "aria-describedby": `message-${model.slug}`,
+    })
+    if (model.rows > 1) input.rows = model.rows
+    else input.type = "text"
+    if (model.numeric) input.inputMode = "decimal"
+    // Always there, so that screen readers notice when it is filled.
+    const message = make("p", {class: "message", id: `message-${model.slug}`, role: "alert"})
+    const complain = () => {
+      message.textContent = model.message
+      if (model.message) input.setAttribute("aria-invalid", "true")
+      else input.removeAttribute("aria-invalid")
+    }
+    input.value = model.text
+    input.addEventListener("input", () => { model.text = input.value })
+    model.on("text", () => { if (input.value !== model.text) input.value = model.text })
+    model.on("message", complain)
+    complain()
+    return make("div", {class: "control"}, labelled(model, input), input, message)
+  },
+
+  button(model) {
+    const button = make("button", {type: "button", name: model.slug}, model.label)
+    if (model.primary) button.classList.add("primary")
+    button.addEventListener("click", () => { model.clicks += 1 })
+    const show = () => {
+      button.textContent = model.label
+      button.disabled = model.disabled
+    }
+    model.on("label", show)
+    model.on("disabled", show)
+    show()
+    return button
+  },
+
+  checkbox(model) {
+    const input = make("input", {type: "checkbox"})
+    const show = () => { input.checked = model.value }
+    input.addEventListener("change", () => { model.value = input.checked })
+    model.on("value", show)
+    show()
+    return make("div", {class: "control checkbox"}, input, labelled(model, input))
+  },
+
+  theme(model) {
+    const root = document.documentElement
+    const button = make("button", {type: "button", name: "theme"}, "Dark")
+    const show = () => button.setAttribute("aria-pressed", String(model.dark))
+    button.addEventListener("click", () => {
+      model.dark = !model.dark
+      root.dataset.theme = model.dark ? "dark" : "light"
+      document.cookie = `fastrnn-theme=${root.dataset.theme}; path=/; max-age=31536000; SameSite=Strict`
+      show()
+    })
+    // The first page does not know yet what the system prefers.
+    if (model.dark !== (root.dataset.theme === "dark")) model.dark = root.dataset.theme === "dark"
+    show()
+    return button
+  },
+
+  progress(model) {
+    const bar = make("progress", {max: 1, "aria-label": model.label})
+    const text = make("span")
+    const box = make("div", {class: "progress"}, bar, text)
+    const show = () => {
+      bar.value = model.fraction
+      text.textContent = model.text
+      box.hidden = !model.running && !model.text
+      bar.hidden = !model.running
+    }
+    for (const name of ["fraction", "text", "running"]) model.on(name, show)
+    show()
+    return box
+  },
+
+  announcer(model) {
+    const region = make("div", {class: "unseen", role: "status", "aria-live": "polite"})
+    model.on("text", () => { region.textContent = model.text })
+    return region
+  },
+}
+
+export function render({model}) {
+  return KINDS[model.kind](model)
+}

@@ -1,0 +1,42 @@
+// A file that the reader hands over: read here, sent in base64.
+
+const make = (tag, attributes = {}, ...children) => {
+  const element = document.createElement(tag)
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value)
+  element.append(...children)
+  return element
+}
+
+export function render({model}) {
+  const id = `control-${model.slug}`
+  const input = make("input", {
+    type: "file", id, name: model.slug, accept: model.accept,
+    "aria-describedby": `message-${model.slug}`,
+  })
+  const message = make("p", {class: "message", id: `message-${model.slug}`, role: "alert"})
+  const complain = (text) => {
+    message.textContent = text
+    if (text) input.setAttribute("aria-invalid", "true")
+    else input.removeAttribute("aria-invalid")
+  }
+  input.addEventListener("change", async () => {
+    const file = input.files[0]
+    if (!file) return
+    if (file.size > model.limit) {
+      const [has, most] = [file.size, model.limit].map((bytes) => (bytes / 1e6).toFixed(1))
+      complain(`The file has ${has} MB; at most ${most} MB can be read here.`)
+      return
+    }
+    const reader = new FileReader()
+    reader.onerror = () => complain("The browser cannot read this file.")
+    // One change for both: a counter tells a file from the same one chosen again.
+    reader.onload = () => {
+      model.sent = [file.name, reader.result.split(",")[1] ?? "", String(Date.now())]
+    }
+    reader.readAsDataURL(file)
+    input.value = ""
+  })
+  model.on("message", () => complain(model.message))
+  complain(model.message)
+  return make("div", {class: "control"}, make("label", {for: id}, model.label), input, message)
+}

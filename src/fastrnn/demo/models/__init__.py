@@ -1,0 +1,1 @@
+"""What the views show, as plain classes: numbers in, numbers of the compiled network out."""

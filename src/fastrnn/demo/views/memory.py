@@ -1,0 +1,209 @@
+"""How far back cells remember: a race on one task."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from bokeh.models import ColumnDataSource, Legend, LegendItem, Range1d, Span
+
+from fastrnn.demo import controls, parts
+from fastrnn.demo.models.memory import CELLS, STARTS, TASKS, Race, Setting, verdict
+from fastrnn.demo.session import Session
+from fastrnn.demo.view import View
+from fastrnn.demo.work import Report, Runner
+from fastrnn.plot.axes import BLUE, GREEN, ORANGE
+
+COLOURS = {"Elman": ORANGE, "LSTM": BLUE, "GRU": GREEN}
+DASHES = {"Elman": "dotted", "LSTM": "solid", "GRU": "dashed"}
+MARKERS = {"Elman": "triangle", "LSTM": "circle", "GRU": "square"}
+
+PICTURES = 60  # of a training: it is evaluated so often, or oftener
+RARELY = 50  # updates from one evaluation to the next, at most
+FRAME = 0.1  # seconds between two signs of life
+EXAMPLE = Setting(updates=3000)
+
+
+class Memory(View):
+    """Three cells learn the same task, and what each of them remembers is seen."""
+
+    name = "Memory"
+    slug = "memory"
+    explanation = (
+        "A recurrent network can only use what its state still holds, and training can only "
+        "teach it to hold what the gradient still reaches. Here an Elman network, an LSTM and a "
+        "GRU learn the same task, whose answer stands at the far beginning: who remembers?"
+    )
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        example = EXAMPLE
+        self.task = controls.Choice("Task", value=example.task, options=list(TASKS))
+        self.delay = controls.NumberField("Steps in between", example.delay, 1, 200, whole=True)
+        self.start = controls.Choice("Initial weights", value=example.start, options=list(STARTS))
+        self.size = controls.NumberField("Hidden units", example.hidden_size, 1, 128, whole=True)
+        self.lr = controls.NumberField("Learning rate", example.lr, 1e-6, 1)
+        self.updates = controls.NumberField("Updates", example.updates, 1, 50_000, whole=True)
+        self.seed = controls.NumberField("Seed", example.seed, 0, 2**31 - 1, whole=True)
+        self.cells = {cell: controls.Checkbox(cell, value=True) for cell in CELLS}
+        self.runner = Runner(session, "Train", self._train, begin=self._begin)
+        self.formula, self.words, self.verdict = (parts.text() for _ in range(3))
+        self._draw()
+        for control in (self.task, self.delay, self.start, *self.cells.values()):
+            control.param.watch(lambda event: self.explain(), "value")
+        self.explain()
+
+    def panel(self) -> Any:
+        """Return the task, the controls, the two curves and what was seen."""
+        return parts.column(
+            self.formula,
+            self.words,
+            parts.controls(self.task, self.delay, self.start),
+            parts.controls(self.size, self.lr, self.updates, self.seed, least=120),
+            parts.controls(*self.cells.values(), least=100),
+            self.runner.panel(),
+            parts.controls(*self.figures.values(), least=320),
+            self.verdict,
+        )
+
+    def _draw(self) -> None:
+        columns: dict[str, list[float]] = {"update": [], "right": [], "loss": []}
+        self.curves = {cell: ColumnDataSource(dict(columns), name=cell) for cell in CELLS}
+        self.widths, self.heights = Range1d(0, EXAMPLE.updates), Range1d(0.001, 1)
+        self.guess = Span(location=0, dimension="width", line_color="#888888", line_dash="dashed")
+        self.figures = {
+            "right": self._figure("right", "right answers, %", y_range=Range1d(0, 104)),
+            "loss": self._figure(
+                "loss", "loss on held-out sequences", y_range=self.heights, y_axis_type="log"
+            ),
+        }
+        self.figures["right"].add_layout(self.guess)
+
+    def _figure(self, column: str, label: str, **heights: Any) -> Any:
+        made = parts.figure(
+            self.session, f"{label}: nothing trained yet", x_label="updates", y_label=label,
+            x_range=self.widths, height=300, **heights,
+        )  # fmt: skip
+        items = []
+        for cell, source in self.curves.items():
+            look = {"source": source, "color": COLOURS[cell]}
+            line = made.line("update", column, line_width=2.5, line_dash=DASHES[cell], **look)
+            dots = made.scatter("update", column, marker=MARKERS[cell], size=6, **look)
+            items.append(LegendItem(label=cell, renderers=[line, dots]))
+        made.add_layout(Legend(items=items, orientation="horizontal"), "above")
+        parts.recolour_on_theme(self.session, made)
+        return made
+
+    def setting(self) -> Setting:
+        """Return what the controls say."""
+        return Setting(
+            task=self.task.value,
+            cells=tuple(cell for cell, box in self.cells.items() if box.value),
+            delay=self.delay.value,
+            hidden_size=self.size.value,
+            updates=self.updates.value,
+            lr=self.lr.value,
+            seed=self.seed.value,
+            start=self.start.value,
+        )
+
+    def explain(self) -> None:
+        """Show the task, and what stands between its beginning and its end."""
+        setting = self.setting()
+        task, factors = TASKS[setting.task], setting.delay + 1
+        last = f"<sub>{setting.delay + 2}</sub>"
+        self.formula.object = parts.formula(
+            f"∂<i>L</i>/∂<i>h</i><sub>1</sub> = ∂<i>L</i>/∂<i>h</i>{last} · "
+            f"∂<i>h</i>{last}/∂<i>h</i><sub>{setting.delay + 1}</sub> · … · "
+            f"∂<i>h</i><sub>2</sub>/∂<i>h</i><sub>1</sub><br>"
+            f"With <b>{setting.delay}</b> steps in between these are <b>{factors}</b> factors: "
+            f"if each keeps nine tenths, <b>{0.9**factors:.2g}</b> of the gradient arrives."
+        )
+        self.words.object = parts.sentence(
+            f"{task.description} For example: <b>{task.example(setting.delay)}</b>"
+        )
+
+    def _begin(self) -> tuple[Setting]:
+        setting = self.setting()
+        for source in self.curves.values():
+            source.data = {"update": [], "right": [], "loss": []}
+        self.widths.update(start=0, end=setting.updates)
+        self.verdict.object = ""
+        return (setting,)
+
+    def _train(self, report: Report, setting: Setting) -> None:
+        """Train, in a thread, and show how it goes."""
+        race = Race(setting)
+        before, every = race.reach(), min(max(1, setting.updates // PICTURES), RARELY)
+        shown = time.monotonic()
+        for done in range(1, setting.updates + 1):
+            race.update()
+            if done % every == 0 or done == setting.updates:
+                race.evaluate()
+                report.show(self._picture(race))
+            elif time.monotonic() - shown > FRAME:
+                shown = time.monotonic()
+                report.show(self._progress(done, setting.updates), "progress")
+        after = race.reach()
+        report.show(lambda: self._compare(race, before, after), "compare")
+
+    def _progress(self, done: int, updates: int) -> Callable[[], None]:
+        return lambda: self.runner.progress(done / updates, f"{done:,} of {updates:,} updates")
+
+    def _picture(self, race: Race) -> Callable[[], None]:
+        """Return what shows the race as it is now."""
+        data: dict[str, dict[str, list[float]]] = {
+            cell: {
+                "update": [*curve.updates],
+                "right": [100 * share for share in curve.accuracies],
+                "loss": [*curve.losses],
+            }
+            for cell, curve in race.curves.items()
+        }
+        sentences, guess, done = verdict(race), 100 * race.guess, race.done
+        progress = self._progress(race.done, race.setting.updates)
+
+        def change() -> None:
+            for cell, columns in data.items():
+                self.curves[cell].data = columns
+            losses = [loss for columns in data.values() for loss in columns["loss"]]
+            self.heights.update(start=0.7 * min(losses), end=1.4 * max(losses))
+            self.guess.location = guess
+            self.verdict.object = parts.sentence(" ".join(sentences))
+            parts.describe(self.figures["right"], f"Right answers: {sentences[0]}")
+            ends = ", ".join(f"{c} {columns['loss'][-1]:.3g}" for c, columns in data.items())
+            parts.describe(self.figures["loss"], f"Loss after {done} updates: {ends}")
+            progress()
+
+        return change
+
+    def _compare(self, race: Race, before: dict[str, float], after: dict[str, float]) -> None:
+        """Add how much of the gradient arrived at the beginning."""
+        rows = "".join(
+            f'<tr><th scope="row">{cell}</th><td>{curve.accuracies[-1]:.0%}</td>'
+            f"<td>{_small(curve.losses[-1])}</td><td>{_small(before[cell])}</td>"
+            f"<td>{_small(after[cell])}</td><td>{race.networks[cell].num_parameters:,}</td></tr>"
+            for cell, curve in race.curves.items()
+        )
+        titles = ("right", "loss", "gradient left, untrained", "gradient left, trained", "weights")
+        head = "".join(f'<th scope="col">{title}</th>' for title in titles)
+        self.verdict.object += (
+            parts.sentence(
+                "Of the gradient at the last step, how much is left at the first says what "
+                "training can reach: it grows in a cell that learns to keep."
+            )
+            + '<div class="scroll" role="region" tabindex="0" aria-label="The cells compared">'
+            f"<table><thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        )
+
+
+def _small(value: float) -> str:
+    """Return two digits, of a very small number with a power of ten."""
+    if value == 0 or value >= 1e-4:
+        return f"{value:.2g}"
+    digits, power = f"{value:.1e}".split("e")
+    return f"{digits} · 10<sup>−{-int(power)}</sup>"
+
+
+VIEW = Memory

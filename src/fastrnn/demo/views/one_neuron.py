@@ -1,0 +1,209 @@
+"""One neuron, step by step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import panel as pn
+from bokeh.models import ColumnDataSource, Range1d, Span
+
+from fastrnn.demo import controls, parts
+from fastrnn.demo.models.one_neuron import NONLINEARITIES, SEQUENCES, Neuron, read_sequence, remark
+from fastrnn.demo.session import Session
+from fastrnn.demo.view import View
+from fastrnn.plot.axes import AMBER, BLUE, ORANGE, SKY
+
+TYPED = "Typed in"
+PERIOD = 700  # of Play, in milliseconds: slow enough to read the numbers
+
+
+class OneNeuron(View):
+    """A sequence goes through a network of one neuron."""
+
+    name = "One neuron"
+    slug = "one-neuron"
+    explanation = (
+        "The neuron reads one number at a time and mixes it with what it remembers: its state, "
+        "which is also its output. Drag the weights and watch what it keeps of the past, and "
+        "when it is overwhelmed."
+    )
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.model = model = Neuron()
+        self._playing: Any = None
+        slider = controls.Slider
+        self.sequence = controls.Choice("Sequence", value="Fibonacci", options=[*SEQUENCES, TYPED])
+        self.typed = controls.TextField("Numbers", _listed(model.sequence), read_sequence)
+        self.sliders = {
+            "w_input": slider("W_input", value=model.w_input),
+            "w_hidden": slider("W_hidden", value=model.w_hidden),
+            "bias": slider("Bias", value=model.bias),
+        }
+        self.activation = controls.Choice(
+            "Activation", value=model.nonlinearity, options=list(NONLINEARITIES)
+        )
+        self.forward = controls.Button("Step forward", self.step, primary=True)
+        self.play = controls.Button("Play", self.toggle)
+        self.reset = controls.Button("Reset", self.start_over)
+        self.formula, self.strip, self.words = (parts.text() for _ in range(3))
+        self._draw()
+        self._watch()
+        self.show()
+
+    def panel(self) -> Any:
+        """Return the formula, the controls, the sequence's way through the cell and the path."""
+        return parts.column(
+            self.formula,
+            parts.controls(self.sequence, self.typed, self.activation),
+            parts.controls(*self.sliders.values()),
+            parts.buttons(self.forward, self.play, self.reset),
+            self.strip,
+            self.words,
+            self.figure,
+            parts.text('<p class="note">Dashed: the states still to come.</p>'),
+        )
+
+    def _draw(self) -> None:
+        self.path = ColumnDataSource({"t": [], "h": []})
+        self.seen = ColumnDataSource({"t": [], "h": []})
+        self.heights = Range1d(-1, 1)
+        self.figure = parts.figure(
+            self.session, "The state after every step", x_label="step t", y_label="state h",
+            y_range=self.heights, height=280,
+        )  # fmt: skip
+        self.figure.add_layout(Span(location=0, dimension="width", line_color="#888888"))
+        draw = self.figure
+        ahead = draw.line("t", "h", source=self.path, alpha=0.6, line_dash="dashed")
+        line = draw.line("t", "h", source=self.seen, line_width=2.5)
+        dots = draw.scatter("t", "h", source=self.seen, size=8)
+        for renderer, light, dark in ((ahead, BLUE, SKY), (line, BLUE, SKY), (dots, ORANGE, AMBER)):
+            parts.paint(self.session, renderer, light, dark)
+
+    def _watch(self) -> None:
+        for attribute, slider in self.sliders.items():
+            slider.param.watch(
+                lambda event, attribute=attribute: self.change(**{attribute: event.new}), "value"
+            )
+        self.activation.param.watch(lambda event: self.change(nonlinearity=event.new), "value")
+        self.sequence.param.watch(lambda event: self._choose(event.new), "value")
+        self.typed.param.watch(lambda event: self._take(event.new), "value")
+        self.session.on_end(self._pause)
+
+    def change(self, **changes: object) -> None:
+        """Change something of the model and show what it makes of the sequence now."""
+        self.model.set(**changes)
+        self.show()
+
+    def _choose(self, name: str) -> None:
+        if name in SEQUENCES and SEQUENCES[name] != self.model.sequence:
+            self.typed.text = _listed(SEQUENCES[name])
+
+    def _take(self, sequence: list[float]) -> None:
+        self._pause()
+        self.change(sequence=sequence)
+        names = [name for name, numbers in SEQUENCES.items() if numbers == sequence]
+        self.sequence.value = names[0] if names else TYPED
+
+    def step(self) -> None:
+        """Take a step; at the end there is none left."""
+        if not self.model.step():
+            self._pause()
+        self.show()
+        self.session.announce(self._said())
+
+    def start_over(self) -> None:
+        """Forget the sequence so far."""
+        self._pause()
+        self.model.reset()
+        self.show()
+
+    def toggle(self) -> None:
+        """Play to the end, from the beginning if it is there; or pause."""
+        if self._playing is not None:
+            self._pause()
+            return
+        if self.model.seen == len(self.model.sequence):
+            self.model.reset()
+        self.play.label = "Pause"
+        self._playing = pn.state.add_periodic_callback(self.step, PERIOD)
+        self.step()
+
+    def _pause(self) -> None:
+        if self._playing is not None:
+            self._playing.stop()
+            self._playing = None
+            self.play.label = "Play"
+
+    def show(self) -> None:
+        """Put the numbers of the model on the page."""
+        model = self.model
+        trace = model.trace()
+        states = [float(step.state[0]) for step in trace]
+        seen = model.seen
+        self.path.data = {"t": list(range(len(states) + 1)), "h": [0.0, *states]}
+        self.seen.data = {"t": list(range(seen + 1)), "h": [0.0, *states[:seen]]}
+        parts.set_range(self.heights, [0.0, *states], least=0.5)
+        self.formula.object = _formula(model, trace)
+        self.strip.object = _strip(model.sequence, states[:seen])
+        words, tone = remark(list(trace[:seen]), model.nonlinearity)
+        self.words.object = parts.sentence(words, tone)
+        self.forward.disabled = seen == len(states)
+        parts.describe(self.figure, f"The state after every step. {self._said()}")
+
+    def _said(self) -> str:
+        heights = self.seen.data["h"]
+        return f"Step {len(heights) - 1} of {len(self.model.sequence)}: {heights[-1]:.3f}"
+
+
+def _listed(sequence: list[float]) -> str:
+    return ", ".join(f"{number:g}" for number in sequence)
+
+
+def _formula(model: Neuron, trace: Any) -> str:
+    n = parts.number
+    f = {"tanh": "tanh", "relu": "ReLU", "sigmoid": "σ"}[model.nonlinearity]
+    general = (
+        f"<i>h<sub>t</sub></i> = {f}( <i>W</i><sub>input</sub> <i>x<sub>t</sub></i> + "
+        "<i>W</i><sub>hidden</sub> <i>h</i><sub><i>t</i>−1</sub> + <i>b</i> )"
+    )
+    if model.seen == 0:
+        return parts.formula(general + "<br>Step forward to see it with numbers.")
+    step = trace[model.seen - 1]
+    x, before = float(step.input[0]), float(step.previous_state[0])
+    now = (
+        f"<i>h</i><sub>{model.seen}</sub> = {f}( <b>{n(model.w_input, 2)}</b> · <b>{n(x)}</b> + "
+        f"<b>{n(model.w_hidden, 2)}</b> · <b>{n(before)}</b> + <b>{n(model.bias, 2)}</b> ) = "
+        f"{f}( <b>{n(float(step.pre_activation[0]))}</b> ) = "
+        f'<b class="state">{n(float(step.state[0]))}</b>'
+    )
+    return parts.formula(f"{general}<br>{now}")
+
+
+def _strip(sequence: list[float], states: list[float]) -> str:
+    """Return the way from the input sequence through the cell to the output sequence."""
+    now = len(states) - 1
+    inputs = "".join(
+        _chip(f"{x:g}".replace("-", "−"), t == now, t < now) for t, x in enumerate(sequence)
+    )
+    outputs = "".join(_chip(parts.number(h), t == now, False) for t, h in enumerate(states))
+    state = parts.number(states[-1]) if states else "0"
+    return (
+        '<div class="way">'
+        f'<section><h2>Input sequence</h2><ol class="chips inputs">{inputs}</ol></section>'
+        '<span class="arrow" aria-hidden="true">→</span>'
+        f'<section class="cell"><h2>RNN cell</h2><p class="neuron">{state}</p>'
+        '<p class="loop"><span aria-hidden="true">↺</span> keeps its state for the next step'
+        "</p></section>"
+        '<span class="arrow" aria-hidden="true">→</span>'
+        f'<section><h2>Output sequence</h2><ol class="chips outputs">{outputs}</ol></section>'
+        "</div>"
+    )
+
+
+def _chip(number: str, is_now: bool, is_past: bool) -> str:
+    kind = "now" if is_now else "past" if is_past else ""
+    return f'<li class="{kind}">{number}</li>'
+
+
+VIEW = OneNeuron

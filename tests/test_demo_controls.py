@@ -1,0 +1,59 @@
+"""What a reader types into a field is taken, or answered by a sentence beside it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+pytest.importorskip("panel")
+
+from fastrnn.demo import controls
+
+
+@given(st.floats(-1e300, 1e300))
+def test_any_number_of_the_range_is_taken(value) -> None:
+    assert controls.number(repr(value), -1e300, 1e300) == value
+
+
+@given(st.text(max_size=12))
+def test_whatever_is_typed_is_a_number_of_the_range_or_gets_a_sentence(typed) -> None:
+    try:
+        value = controls.number(typed, -2, 7)
+    except ValueError as error:
+        sentence = str(error)
+    else:
+        sentence = "Expected a number from -2 to 7, " if -2 <= value <= 7 else "nothing"
+    assert sentence.startswith("Expected a number from -2 to 7, ")
+
+
+@pytest.mark.parametrize(
+    ("typed", "bounds", "sentence"),
+    [
+        ("abc", {}, "Expected a number, got “abc”."),
+        ("  ", {}, "Expected a number, but the field is empty."),
+        ("nan", {}, "Expected a number, got “nan”."),
+        ("inf", {"minimum": 0}, "Expected a number of at least 0, got “inf”."),
+        ("2.5", {"whole": True}, "Expected a whole number, got “2.5”."),
+        ("11", {"maximum": 10}, "Expected a number of at most 10, got “11”."),
+        ("9" * 400, {"whole": True}, "Expected a whole number, got “" + "9" * 29 + "…”."),
+    ],
+)
+def test_the_sentence_says_what_was_expected(typed, bounds, sentence) -> None:
+    with pytest.raises(ValueError, match=r"^Expected") as caught:
+        controls.number(typed, **bounds)
+    assert str(caught.value) == sentence
+
+
+def test_a_field_keeps_its_value_until_another_can_be_read() -> None:
+    field = controls.NumberField("Steps T", 4, 1, 9, whole=True)
+    seen = []
+    field.param.watch(lambda event: seen.append(event.new), "value")
+    field.text = "x"
+    assert (field.value, field.message) == (4, "Expected a whole number from 1 to 9, got “x”.")
+    field.text = "7"
+    assert (field.value, field.message, seen) == (7, "", [7])
+
+
+def test_a_name_is_the_labels_in_small_letters_and_hyphens() -> None:
+    assert controls.slug("W_hidden (state to state)") == "w-hidden-state-to-state"

@@ -1,0 +1,126 @@
+"""The page's one neuron shows what the compiled layer computes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from browser import drag, eventually, numbers
+
+import fastrnn
+from fastrnn.demo.models.one_neuron import SEQUENCES, Neuron, read_sequence, remark
+
+FIBONACCI = [1, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144]
+
+
+def layers_states(x, w_input, w_hidden, bias, nonlinearity="tanh") -> list[float]:
+    layer = fastrnn.RNN(1, 1, nonlinearity=nonlinearity, dtype=np.float64)
+    layer.weight_ih_l0, layer.weight_hh_l0 = [[w_input]], [[w_hidden]]
+    layer.bias_ih_l0, layer.bias_hh_l0 = [bias], [0.0]
+    output, _ = layer(np.array(x, float)[:, None])
+    return [round(float(h), 3) for h in output[:, 0]]
+
+
+def test_a_sequence_is_numbers_with_commas_or_spaces_between_them() -> None:
+    assert read_sequence(" 1, -2.5;3e2\n4 ") == [1.0, -2.5, 300.0, 4.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "Type at least one number"),
+        (" , ", "Type at least one number"),
+        ("1, two", "“two” is not a number"),
+        ("1, nan", "“nan” is not a number"),
+        ("1e9", "“1e9” is not a number from -1000000 to 1000000"),
+        ("1 " * 41, "At most 40 numbers fit here, got 41"),
+    ],
+)
+def test_what_is_no_sequence_is_refused_with_a_sentence(text, complaint) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        read_sequence(text)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, "nothing yet"),
+        ({"seen": 1}, "still reacts"),
+        ({"seen": 12}, "saturated: the state is almost 1"),
+        ({"seen": 12, "w_input": -1.0}, "saturated: the state is almost −1"),
+        ({"seen": 12, "nonlinearity": "sigmoid"}, "saturated: the state is almost 1"),
+        ({"seen": 12, "nonlinearity": "relu", "w_hidden": 3.0, "w_input": 1.0}, "explodes"),
+        ({"seen": 12, "nonlinearity": "relu", "w_input": -1.0}, "The ReLU is off"),
+    ],
+)
+def test_what_is_striking_is_said(changes, expected) -> None:
+    neuron = Neuron()
+    neuron.set(**changes)
+    words, _ = remark(list(neuron.trace()[: neuron.seen]), neuron.nonlinearity)
+    assert expected in words
+
+
+def test_the_outputs_are_the_layers_to_the_digits_shown(open_view) -> None:
+    page = open_view("one-neuron")
+    forward, outputs = page.get_by_role("button", name="Step forward"), page.locator(".outputs")
+    x = [3, -1, 0.5, 40]
+    page.get_by_label("Numbers").fill("3, -1, 0.5, 40")
+    eventually(page.locator(".inputs"), x, numbers)
+    expected = layers_states(x, 0.1, 0.5, 0.0)
+    for t in range(1, 5):
+        forward.click()
+        eventually(outputs, expected[:t], numbers)
+    assert forward.is_disabled()
+    assert numbers(page.locator(".formula .state").inner_text()) == expected[-1:]
+    assert "saturated" in page.locator(".say").inner_text()
+
+    drag(page.get_by_label("W_input", exact=True), -0.5)
+    eventually(outputs, layers_states(x, -0.5, 0.5, 0.0), numbers)
+    drag(page.get_by_label("W_hidden", exact=True), 1.5)
+    eventually(outputs, layers_states(x, -0.5, 1.5, 0.0), numbers)
+    drag(page.get_by_label("Bias", exact=True), 2)
+    eventually(outputs, layers_states(x, -0.5, 1.5, 2.0), numbers)
+    for nonlinearity in ("sigmoid", "relu", "tanh"):
+        page.get_by_label("Activation").select_option(nonlinearity)
+        eventually(outputs, layers_states(x, -0.5, 1.5, 2.0, nonlinearity), numbers)
+    assert path_drawn(page) == [0.0, *layers_states(x, -0.5, 1.5, 2.0)]
+
+
+def path_drawn(page) -> list[float]:
+    path = page.evaluate(
+        "[...Bokeh.documents[0]._all_models.values()]"
+        ".filter((m) => m.type == 'ColumnDataSource').map((m) => [...m.data.h])"
+        ".sort((a, b) => b.length - a.length)[0]"
+    )
+    return [round(h, 3) for h in path]
+
+
+def test_sequences_are_chosen_typed_played_and_begun_again(open_view) -> None:
+    page = open_view("one-neuron")
+    inputs, outputs = page.locator(".inputs"), page.locator(".outputs")
+    for name in ("Linear", "Sine", "Fibonacci"):
+        page.get_by_label("Sequence").select_option(name)
+        eventually(inputs, SEQUENCES[name], numbers)
+
+    page.get_by_label("Numbers").fill("2 -1")
+    eventually(inputs, [2.0, -1.0], numbers)
+    assert page.get_by_label("Sequence").input_value() == "Typed in"
+    page.get_by_role("button", name="Play").click()
+    eventually(outputs, layers_states([2, -1], 0.1, 0.5, 0.0), numbers)
+    eventually(page.locator("[name=play]"), "Play")
+    page.get_by_role("button", name="Reset").click()
+    eventually(outputs, [], numbers)
+
+
+def test_what_is_no_number_gets_a_message_beside_it_and_the_page_lives_on(open_view) -> None:
+    page = open_view("one-neuron")
+    field, message = page.get_by_label("Numbers"), page.locator("#message-numbers")
+    for typed, complaint in (("1, x", "“x” is not a number"), ("", "Type at least one number")):
+        field.fill(typed)
+        eventually(message, True, lambda text, complaint=complaint: complaint in text)
+        assert field.get_attribute("aria-invalid") == "true"
+        assert numbers(page.locator(".inputs").inner_text()) == FIBONACCI
+    field.fill("3")
+    eventually(message, "")
+    eventually(page.locator(".inputs"), [3.0], numbers)
+    page.get_by_role("button", name="Step forward").click()
+    eventually(page.locator(".outputs"), layers_states([3], 0.1, 0.5, 0.0), numbers)
