@@ -4,8 +4,11 @@ Data flows one way::
 
     command/                            the command line: cli.py, options.py, what it takes,
               |                         saying.py, what it says; forecasting/, CSV files
+    demo/  bench/                       the page in the browser; the benchmark beside other libraries
+    animate/  plot/  sentiment.py       animations and pictures; a small model for them to show
+              |
     text.py  sequence/                  models of characters and of series; language.py, what the
-              |                         first say; plot/, pictures
+              |                         first write, reading.py, what they say of a text
     training/                           character models: train.py, truncated BPTT, updates.py, one
               |                         all-or-nothing step, fitting.py, all of it, resume.py,
               |                         going on after it was killed
@@ -26,7 +29,7 @@ Data flows one way::
     csrc/                               kernels in C, compiled once per instruction set
 
 ``_reference/`` holds the same mathematics in NumPy, written to be read; the tests hold the
-compiled path against it. ``bench/`` sets all of it beside other libraries, for ``fastrnn bench``.
+compiled path against it.
 """
 
 from fastrnn import _limits, cpu, data, losses, optim
