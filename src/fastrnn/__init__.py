@@ -4,7 +4,7 @@ Data flows one way::
 
     command/                            the command line: cli.py, options.py, what it takes,
               |                         saying.py, what it says; forecasting/, CSV files
-    demo/  bench/                       the page in the browser; the benchmark beside other libraries
+    demo/  bench/                       a page in the browser; the benchmark beside others
     animate/  plot/  sentiment.py       animations and pictures; a small model for them to show
               |
     text.py  sequence/                  models of characters and of series; language.py, what the

@@ -39,6 +39,9 @@ SUBJECTS = (
 # {a} is a word and {b} its opposite, {s} a subject and {n} its noun; what is said is what {a}
 # says, or with False the opposite.
 OF_ADJECTIVES = (
+    ("{a}", True),
+    ("this is {a}", True),
+    ("this {n} is {a}", True),
     ("{s} was {a}", True),
     ("{s} was very {a}", True),
     ("{s} is really {a}", True),

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import panel as pn
+from bokeh.events import ConnectionLost
+from bokeh.models import CustomJS
 
 from fastrnn.demo import controls, views
 from fastrnn.demo.session import COOKIE, Session
@@ -14,6 +16,7 @@ from fastrnn.demo.view import View
 
 ASSETS = Path(__file__).parent / "assets"
 TITLE = "See the network think"
+SHOW_LOSS = "document.getElementById('lost').hidden = false"
 
 
 def pages() -> dict[str, Callable[[], Any]]:
@@ -42,6 +45,7 @@ def _builder(classes: list[type[View]], shown: type[View] | None) -> Callable[[]
 def _page(classes: list[type[View]], shown: type[View] | None) -> Any:
     session = Session(dark=pn.state.cookies.get(COOKIE) == "dark")
     session.document = pn.state.curdoc
+    session.document.js_on_event(ConnectionLost, CustomJS(code=SHOW_LOSS))
     announcer = controls.Announcer()
     session.on_announcement(announcer.say)
     theme = controls.ThemeSwitch(dark=session.dark)

@@ -15,7 +15,7 @@ NONLINEARITIES = ("tanh", "relu", "sigmoid", "linear")
 INPUT_SIZE, HIDDEN_SIZE = 4, 16
 
 # Of the norms at the two ends, when one speaks of vanishing and exploding.
-VANISHED, EXPLODED = 1e-3, 1e3
+VANISHED, EXPLODED = 1e-2, 1e1
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Gradients:
 
     def __init__(self) -> None:
         self.cell, self.nonlinearity = "rnn", "tanh"
-        self.length, self.scale, self.keep_bias, self.max_norm = 40, 0.9, 0.0, 1.0
+        self.length, self.scale, self.keep_bias, self.max_norm = 40, 0.9, 3.0, 1.0
 
     def set(self, **changes: object) -> None:
         """Change attributes."""

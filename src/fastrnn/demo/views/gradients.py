@@ -104,8 +104,12 @@ class GradientsView(View):
         norms = self.model.norms()
         self._show_bars(norms)
         word, tone = verdict(norms)
+        self.verdict = word
         self.formula.object = _formula(self.model, norms)
-        self.words.object = parts.sentence(_said(word, norms), tone)
+        said = _said(word, norms)
+        if word == "vanishes" and self.model.cell != "rnn":
+            said += " A larger gate bias opens the gate that lets the old state through."
+        self.words.object = parts.sentence(said, tone)
         parts.describe(
             self.figure,
             f"The gradient's norm at {len(norms)} distances from the end, from {norms[0]:.3g} to "
@@ -125,7 +129,12 @@ class GradientsView(View):
     def _show_clipping(self) -> None:
         self.model.max_norm = self.max_norm.value
         self.max_norm.disabled = not self.clips.value
-        self.clipped.object = _clipping(self.model.clip(), clips=self.clips.value)
+        self.clipped.object = _clipping(
+            self.model.clip(),
+            self.model.max_norm,
+            clips=self.clips.value,
+            vanishes=self.verdict == "vanishes",
+        )
 
 
 def _formula(model: Gradients, norms: np.ndarray) -> str:
@@ -162,17 +171,18 @@ def _said(word: str, norms: np.ndarray) -> str:
     return f"{end[word]} A step back multiplies it by {per_step} on average."
 
 
-def _clipping(clipped: Clipped | None, *, clips: bool) -> str:
+def _clipping(clipped: Clipped | None, max_norm: float, *, clips: bool, vanishes: bool) -> str:
+    lost = " What vanished on the way back does not return." if vanishes else ""
     if clipped is None:
         return parts.sentence("The gradient is not finite; no clipping can mend that.", "warn")
     norm, after = clipped.norm, clipped.clipped_norm if clips else clipped.norm
     if not clips:
         words = f"The gradient of all parameters has norm {_number(norm)}; it is left as it is."
-    elif after < norm:
+    elif norm > max_norm:
         words = (
             f"The gradient of all parameters has norm {_number(norm)}; clipping multiplies all of "
             f"it by {parts.significant(after / norm)}, to norm {_number(after)}. Its direction "
-            "stays. What vanished on the way back does not return."
+            f"stays.{lost}"
         )
     else:
         words = (
