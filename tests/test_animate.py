@@ -77,7 +77,7 @@ def test_the_same_weights_light_up_in_every_copy() -> None:
         lit = [scene.copies for scene in scenes if scene.weight == weight]
         assert lit == [*((t,) for t in copies), copies]
     assert "the same 7 × 5 numbers of W_ih" in captions(scenes)
-    assert f"has {net.num_parameters} numbers" in scenes[-1].caption
+    assert f"In all the network has {net.num_parameters} numbers" in scenes[-1].caption
     shown = loops.matrices(net)
     np.testing.assert_array_equal(shown["W_ih"], net.layer.weight_ih_l0)
     np.testing.assert_array_equal(shown["W_hh"], net.layer.weight_hh_l0)
@@ -167,8 +167,61 @@ def test_lists_of_numbers_are_read_and_what_would_lose_digits_is_not() -> None:
     np.testing.assert_array_equal(gradients.sizes({"a": layer}, rows)["a"], exact)
     with pytest.raises(TypeError, match="x has dtype float64, expected float32"):
         gradients.sizes({"a": layer}, np.array(rows))
-    with pytest.raises(ValueError, match=r"layers\['a'\] has a gradient that is not finite"):
+    with pytest.raises(ValueError, match=r"x must be finite, got nan at index \(0, 0\)"):
         gradients.sizes({"a": layer}, [[np.nan, 0.0]])
+    huge = fastrnn.RNN(2, 3, nonlinearity="relu", seed=0)
+    huge.weight_hh_l0 = np.full((3, 3), 1e30, np.float32)
+    with pytest.raises(ValueError, match=r"layers\['a'\] has a gradient that is not finite"):
+        gradients.sizes({"a": huge}, [[5.0, 5.0]] * 6)
+
+
+def test_a_jordan_model_shows_a_state_of_its_own_size() -> None:
+    jordan = fastrnn.CharRNN("jordan", hidden_size=6, vocabulary="abc", seed=0)
+    scenes = texts.writing(jordan, "a", 2, 1.0, 0, 3)
+    assert {scene.state.shape for scene in scenes} == {(3,)}
+
+
+def test_what_is_said_of_a_draw_is_true(model: fastrnn.CharRNN) -> None:
+    many = fastrnn.CharRNN(hidden_size=2, vocabulary="abcdefghijkl", seed=0)
+    assert "Those of all 12 add up to 100 %; 8 are shown" in captions(
+        texts.writing(many, "a", 1, 1, 0, 3)
+    )
+    few = fastrnn.CharRNN(hidden_size=2, vocabulary="abc", seed=0)
+    assert "These probabilities add up to 100 %." in captions(texts.writing(few, "a", 1, 1, 0, 3))
+    surest = captions(texts.writing(model, "to", 2, 0.0, 0, 3))
+    assert "At temperature 0 the likeliest is taken" in surest
+    assert "drawn" not in surest
+    assert "dice" not in surest
+    how = {"first": False, "shown": 8, "known": 12, "is_sure": False}
+    assert "which had <1%" in texts._captions("a", "b", 0.001, **how)["draw"]
+
+
+def test_a_text_too_long_to_be_drawn_is_not_generated(
+    model: fastrnn.CharRNN, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fastrnn.CharRNN, "generate", None)
+    with pytest.raises(ValueError, match="prompt and length must make at most 24 characters"):
+        texts.writing(model, "to", 20_000_000, 1.0, 0, 3)
+
+
+def test_one_number_is_an_answer_and_several_are_a_choice() -> None:
+    one = fastrnn.Network(fastrnn.RNN(5, 3, seed=0), fastrnn.Linear(3, 1, seed=1))
+    run = sequences.run(one, np.array([0, 1, 2]), "")
+    assert run.answers == tuple(drawing.number(y) for y in one([0, 1, 2])[0][:, 0])
+    several = fastrnn.Network(fastrnn.RNN(2, 3, seed=0), fastrnn.Linear(3, 4, seed=1))
+    x = np.array([[0.5, 1], [-2, 0]], np.float32)
+    run = sequences.run(several, x, "")
+    assert run.answers == tuple(str(i) for i in several(x)[0].argmax(axis=1))
+
+
+def test_characters_are_shown_by_a_mark_or_a_code_where_they_leave_none() -> None:
+    assert [drawing.shown(c) for c in ("a", " ", "\n", "\t", "$", "\\", "\0")] == [
+        "a", "␣", "⏎", "⇥", "$", "\\", "00",
+    ]  # fmt: skip
+
+
+def test_a_state_is_coloured_by_one_map() -> None:
+    assert drawing._colours() is drawing._colours()
 
 
 def test_arrows_fade_and_grow_with_the_gradient() -> None:
@@ -180,6 +233,7 @@ def test_arrows_fade_and_grow_with_the_gradient() -> None:
             assert np.sign(change) in (wider, 0)
     assert gradients.strength(fading[-1]) < 0.2 < 1 == gradients.strength(growing[-1])
     scenes = gradients.going_back(rows, 3)
+    assert "the arrow shows as far as there is room" in scenes[2].caption
     assert "the gradient vanishes" in scenes[-2].caption
     assert "the gradient explodes" in scenes[-1].caption
     assert drawing.number(fading[-1]) in scenes[-2].caption
@@ -231,6 +285,17 @@ def test_additions_are_written_as_they_are_done_by_hand() -> None:
     assert backward.addition([-0.00123, 0.0004]) == ["−0.0012 + 0.0004", "= −0.0008"]
     assert backward.addition([0.0, 0.0]) == ["0.00 + 0.00", "= 0.00"]
     assert backward.addition([]) == []
+    assert backward.addition([-0.001, 0.4]) == ["0.00 + 0.40", "= 0.40"]
+
+
+@pytest.mark.parametrize("size", [1e20, 1e5, 999.999, 1e-5, 1e-20, np.inf])
+def test_additions_are_as_wide_as_their_box(size: float) -> None:
+    terms = [size, -0.37 * size, 0.23 * size, size]
+    text, makes = backward.addition(terms)
+    assert len(text) <= 37
+    assert len(makes) <= 9
+    assert backward.addition([1.2e20, 3e20]) == ["1.2e20 + 3.0e20", "= 4.2e20"]
+    assert backward.addition([9.6e3, 9.6e3]) == ["9.6e3 + 9.6e3", "≈ 1.9e4"]
 
 
 @pytest.mark.parametrize(
@@ -241,6 +306,10 @@ def test_additions_are_written_as_they_are_done_by_hand() -> None:
         (-0.0123, "−0.01"),
         (1.005, "1.00"),
         (31.08, "31.1"),
+        (9.999, "10"),
+        (9.99, "9.99"),
+        (999.9, "1e3"),
+        (-999.4, "−999"),
         (999, "999"),
         (123456, "1e5"),
         (-1.2e-7, "−1e−7"),
@@ -318,13 +387,22 @@ def test_every_scene_says_something(name: str, model: fastrnn.CharRNN, reader: S
         (lambda: animate.vanishing([3]), TypeError, "layers must be a dict"),
         (lambda: animate.vanishing({}), ValueError, "layers must be from 1 to 3"),
         (lambda: animate.vanishing({"a": 3}), TypeError, r"layers\['a'\] must be a recurrent"),
-        (lambda: animate.vanishing(x=np.ones((13, 4))), ValueError, "x must have from 1 to 12"),
+        (
+            lambda: animate.vanishing(x=np.ones((13, 4), np.float32)),
+            ValueError,
+            "x must have from 1 to 12",
+        ),
         (lambda: animate.scaled_layer("jordan", 1), ValueError, "cell must be one of"),
         (lambda: animate.scaled_layer("rnn", 0), ValueError, "scale must be greater than 0"),
         (lambda: animate.bptt(network(), [0, 1]), ValueError, "target must be given"),
         (lambda: animate.bptt(network(), [0, 1], [1, 9]), ValueError, "target must hold"),
         (lambda: animate.bptt(network(), [0] * 5, [0] * 5), ValueError, "x must have from 2 to 4"),
         (lambda: animate.bptt(loss="l1"), ValueError, "loss must be one of"),
+        (
+            lambda: animate.bptt(network(recurrent_dropout=0.5), [0, 1], [1, 0]),
+            ValueError,
+            "network must drop nothing out",
+        ),
         (
             lambda: animate.bptt(fastrnn.CharRNN(vocabulary="ab"), "abab", [1]),
             ValueError,

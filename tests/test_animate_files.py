@@ -95,6 +95,43 @@ def test_a_gif_has_all_frames_for_as_long_as_they_stand(short: Any, tmp_path: Pa
     assert os.listdir(tmp_path) == ["a.gif"]
 
 
+def test_a_gif_stands_for_the_nearest_hundredths_of_a_second(short: Any, tmp_path: Path) -> None:
+    for fps, milliseconds in ((15, 70), (30, 30), (50, 20)):
+        animate.save(short, tmp_path / "a.gif", fps=fps, dpi=10)
+        with Image.open(tmp_path / "a.gif") as gif:
+            assert gif.size == (64, 44)
+            assert gif.info["duration"] == milliseconds
+
+
+@pytest.mark.parametrize("ending", ["gif", "html"])
+def test_what_the_first_frame_raises_is_raised(ending: str, tmp_path: Path) -> None:
+    calls = []
+
+    def show(k: int) -> list[Any]:
+        calls.append(k)
+        if len(calls) > 1:  # the first is of the figure's own drawing
+            raise ZeroDivisionError("mine")
+        return []
+
+    figure = pyplot.figure(figsize=(1, 1))
+    animation = FuncAnimation(figure, show, frames=3)
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        animate.save(animation, tmp_path / f"a.{ending}")
+    assert os.listdir(tmp_path) == []
+    pyplot.close(figure)
+
+
+@pytest.mark.parametrize("ending", ["gif", "html"])
+@pytest.mark.parametrize("frames", [0, [], lambda: iter(())])
+def test_an_animation_without_frames_is_refused(ending: str, frames: Any, tmp_path: Path) -> None:
+    figure = pyplot.figure(figsize=(1, 1))
+    animation = FuncAnimation(figure, lambda _: [], frames=frames, cache_frame_data=False)
+    with pytest.raises(ValueError, match="animation must have a frame, got none"):
+        animate.save(animation, tmp_path / f"a.{ending}")
+    assert os.listdir(tmp_path) == []
+    pyplot.close(figure)
+
+
 def test_a_gif_of_hardly_any_colours_has_them(tmp_path: Path) -> None:
     figure = pyplot.figure(figsize=(1, 1))
     ax = figure.add_axes((0, 0, 1, 1))
@@ -175,7 +212,7 @@ def test_a_save_that_breaks_off_leaves_the_old_file(tmp_path: Path) -> None:
         ("a.gif", {"fps": 0}, ValueError, "fps must be at least 0.01"),
         ("a.gif", {"fps": 60}, ValueError, "fps must be at most 50"),
         ("a.gif", {"fps": "fast"}, TypeError, "fps must be a number"),
-        ("a.gif", {"dpi": 0}, ValueError, "dpi must be greater than 0"),
+        ("a.gif", {"dpi": 0}, ValueError, "dpi must be at least 10"),
     ],
 )
 def test_wrong_arguments_are_refused_before_anything_is_drawn(

@@ -150,6 +150,16 @@ def test_a_forecasters_callback_must_not_fit_it_again() -> None:
         forecaster.fit([1, 2, 3, 4], callbacks=[lambda _: forecaster.fit([5, 6, 7], epochs=1)])
 
 
+def test_nor_may_one_that_then_stops_the_training() -> None:
+    def fit_and_stop(_: dict[str, float]) -> None:
+        forecaster.fit([5, 6, 7], epochs=1)
+        raise StopTraining
+
+    forecaster = fastrnn.Forecaster(2, hidden_size=1)
+    with pytest.raises(RuntimeError, match="a callback fitted this Forecaster"):
+        forecaster.fit([1, 2, 3, 4], callbacks=[fit_and_stop])
+
+
 def test_a_forecasters_callbacks_must_be_functions() -> None:
     with pytest.raises(TypeError, match="callbacks must be a list of functions, got 'no'"):
         fastrnn.Forecaster(2).fit([1, 2, 3, 4], callbacks="no")

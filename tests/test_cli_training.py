@@ -122,6 +122,14 @@ def test_what_is_not_the_training_of_the_checkpoint_is_refused(capsys, arguments
     assert Path("run").read_bytes() == before
 
 
+@pytest.mark.parametrize("option", ["--patience", "--evaluate-every"])
+def test_what_needs_validation_is_refused_before_anything_is_measured(
+    capsys, monkeypatch, option
+) -> None:
+    monkeypatch.setattr(CharRNN, "evaluate", lambda *_, **__: pytest.fail("it was measured"))
+    assert f"{option} needs --validation" in refused(capsys, "text", *SMALL, option, "3")
+
+
 def test_a_new_training_does_not_overwrite_a_checkpoint_or_another_file(
     capsys, monkeypatch
 ) -> None:
@@ -129,7 +137,10 @@ def test_a_new_training_does_not_overwrite_a_checkpoint_or_another_file(
         interrupt_after(patch, 5)
         run(capsys, "text", *SMALL, "--checkpoint", "run")
     message = refused(capsys, "text", *SMALL, "--checkpoint", "run")
-    assert "'run' holds a training that is not finished; go on with it by --resume" in message
+    assert (
+        "'run' holds a training that is not finished; go on with it by --resume FILE, or delete it"
+        in message
+    )
     message = refused(capsys, "text", *SMALL, "--checkpoint", "text")
     assert "checkpoint 'text' exists and is not a checkpoint that this fastrnn reads" in message
     assert Path("text").read_text() == VERSE
@@ -181,8 +192,8 @@ def test_a_text_of_its_own_leaves_the_other_whole(capsys) -> None:
         (["--validation", "1.5"], "--validation must be less than 1, got 1.5"),
         (["--validation", "nan"], "--validation must be finite"),
         (["--validation", "0.99"], "--validation 0.99 leaves 19 characters to learn from"),
-        (["--patience", "3"], "--patience needs validation, a share of"),
-        (["--evaluate-every", "3"], "--evaluate-every needs validation"),
+        (["--patience", "3"], "--patience needs --validation, a share of"),
+        (["--evaluate-every", "3"], "--evaluate-every needs --validation"),
         (["--checkpoint-every", "3"], "--checkpoint-every needs checkpoint, the file"),
         (["--checkpoint-minutes", "3"], "--checkpoint-minutes needs checkpoint"),
         (["--lr-decay", "0.5"], "--lr-decay is for schedule 'step_decay'"),

@@ -35,6 +35,8 @@ def test_whatever_is_typed_is_a_number_of_the_range_or_gets_a_sentence(typed) ->
         ("nan", {}, "Expected a number, got “nan”."),
         ("inf", {"minimum": 0}, "Expected a number of at least 0, got “inf”."),
         ("2.5", {"whole": True}, "Expected a whole number, got “2.5”."),
+        ("1_000", {}, "Expected a number, got “1_000”."),
+        ("x", {"maximum": 2**31}, "Expected a number of at most 2147483648, got “x”."),
         ("11", {"maximum": 10}, "Expected a number of at most 10, got “11”."),
         ("9" * 400, {"whole": True}, "Expected a whole number, got “" + "9" * 29 + "…”."),
     ],
@@ -53,6 +55,27 @@ def test_a_field_keeps_its_value_until_another_can_be_read() -> None:
     assert (field.value, field.message) == (4, "Expected a whole number from 1 to 9, got “x”.")
     field.text = "7"
     assert (field.value, field.message, seen) == (7, "", [7])
+
+
+def test_a_text_that_is_put_is_read_again_though_it_stands_there_already() -> None:
+    most = 9
+    field = controls.TextField("Window", "7", lambda text: controls.number(text, 1, most))
+    field.text = "12"
+    assert (field.value, field.message) == (7, "Expected a number from 1 to 9, got “12”.")
+    most = 20
+    field.put("12")
+    assert (field.value, field.message) == (12, "")
+    most = 9
+    field.put("12")
+    assert (field.value, field.message) == (12, "Expected a number from 1 to 9, got “12”.")
+
+
+def test_a_text_too_long_to_be_sent_is_told_until_another_stands_there() -> None:
+    field = controls.TextField("Your text", "short")
+    field.too_long = 5_000_001
+    assert field.message == "The text has 5,000,001 characters; 5,000,000 at most are taken here."
+    field.too_long = 0
+    assert (field.value, field.message) == ("short", "")
 
 
 def test_a_name_is_the_labels_in_small_letters_and_hyphens() -> None:

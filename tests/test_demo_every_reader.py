@@ -122,6 +122,8 @@ def test_messages_and_results_are_readable_in_the_dark(open_view) -> None:
     page.locator("[name=updates]").fill("20")
     page.locator("[name=seed]").fill("x")
     page.locator("#message-seed").get_by_text("Expected").wait_for()
+    assert unreadable(page) == []
+    page.locator("[name=seed]").fill("1")
     page.get_by_role("button", name="Train").click()
     page.get_by_role("region", name="The cells compared").wait_for()
     assert unreadable(page) == []

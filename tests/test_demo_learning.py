@@ -79,7 +79,24 @@ def test_a_finished_training_says_its_loss() -> None:
     reader.run()
     (lesson,) = reader.over
     loss = lesson.model.history[-1]["loss"]
-    assert reader.learning.bar.text == f"Done after 20: loss {loss:.3f}."
+    assert reader.learning.bar.text == f"Done after 20: loss {loss:.3g}."
+    label = reader.learning.figure.html_attributes["aria-label"]
+    assert label.endswith(f"{loss:.3g} at step 20")
+
+
+@pytest.mark.parametrize(
+    ("loss", "shown"), [(0.0001234, "0.000123"), (2.5, "2.5"), (12345.6, "12,346")]
+)
+def test_a_loss_of_any_size_has_digits(loss, shown) -> None:
+    class Lesson:
+        curve = ((1, loss),)
+
+        def __call__(self, report) -> None:
+            report(1.0)
+
+    reader = Reader(Lesson)
+    reader.run()
+    assert reader.learning.bar.text == f"Done after 1: loss {shown}."
 
 
 def test_what_cannot_be_learned_is_told_and_begins_nothing() -> None:

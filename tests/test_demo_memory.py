@@ -13,6 +13,7 @@ from fastrnn.demo.models.memory import (
     Curve,
     Race,
     Setting,
+    kept,
     verdict,
 )
 
@@ -21,7 +22,7 @@ SMALL = {"delay": 4, "hidden_size": 8}
 
 def run(setting: Setting) -> Race:
     race = Race(setting)
-    for _ in range(setting.updates):
+    while not race.over:
         race.update()
     race.evaluate()
     return race
@@ -29,7 +30,7 @@ def run(setting: Setting) -> Race:
 
 def with_shares(shares: dict[str, float], **options: object) -> Race:
     """A race that was seen to end like this."""
-    race = Race(Setting(cells=tuple(shares), **SMALL))
+    race = Race(Setting(cells=tuple(shares), updates=100, **SMALL))
     race.done, race.guess = 100, 0.2
     race.curves = {cell: Curve([100], [0.5], [share]) for cell, share in shares.items()}
     return race
@@ -128,3 +129,44 @@ def test_what_is_said_follows_from_what_was_seen(shares: dict[str, float], said:
 
 def test_nothing_is_said_before_anything_was_learned() -> None:
     assert verdict(Race(Setting(**SMALL))) == []
+
+
+def test_no_verdict_is_given_while_the_race_is_on() -> None:
+    race = with_shares({"Elman": 0.2, "LSTM": 0.95, "GRU": 0.2})
+    assert len(verdict(race)) > 1
+    race.done = 99
+    (said,) = verdict(race)
+    assert said.startswith("After 99 updates")
+    race.curves["GRU"].stopped = "At update 7 it stopped."
+    assert verdict(race)[1:] == ["GRU: At update 7 it stopped."]
+
+
+def test_a_cell_that_stopped_is_not_said_to_have_had_all_updates_nor_judged() -> None:
+    race = with_shares({"Elman": 0.2, "LSTM": 0.15, "GRU": 0.2})
+    race.curves["LSTM"] = Curve([0, 2], [0.5, 0.5], [0.1, 0.15], "At update 3 it stopped.")
+    said, *rest = verdict(race)
+    assert "the LSTM 15% (as of update 2)" in said
+    assert "the Elman network 20%," in said
+    assert rest == [
+        "The Elman network and the GRU did hardly better than guessing, and did not learn to keep "
+        "what would be needed.",
+        "LSTM: At update 3 it stopped.",
+    ]
+
+
+def test_a_race_is_over_when_no_cell_goes_on() -> None:
+    race = run(Setting(updates=30, lr=1e30, cells=("Elman",), **SMALL))
+    assert race.over
+    assert race.done < 30
+    assert not Race(Setting(**SMALL)).over
+    assert run(Setting(updates=3, **SMALL)).over
+
+
+def test_only_a_cell_that_learned_and_whose_gradient_grew_is_said_to_have_kept_more() -> None:
+    race = with_shares({"Elman": 0.2, "LSTM": 0.95, "GRU": 1.0})
+    before = dict.fromkeys(race.curves, 0.1)
+    assert kept(race, before, {"Elman": 0.9, "LSTM": 0.9, "GRU": 0.05}).endswith(
+        "It grew in the LSTM, which learned to keep."
+    )
+    for after in (0.05, np.nan):
+        assert "grew" not in kept(race, before, dict.fromkeys(race.curves, after))

@@ -7,7 +7,12 @@ from typing import Any
 import pytest
 from browser import eventually, numbers
 
+pytest.importorskip("panel")
+
 from fastrnn.demo.models.memory import Race, Setting
+from fastrnn.demo.session import Session
+from fastrnn.demo.views.memory import Memory
+from fastrnn.plot.axes import BLUE, SKY
 
 
 @pytest.fixture
@@ -73,11 +78,13 @@ def test_bad_fields_are_said_and_a_training_can_be_watched_and_stopped(page) -> 
     for cell in ("Elman", "LSTM", "GRU"):
         page.get_by_label(cell, exact=True).uncheck()
     page.get_by_role("button", name="Train").click()
+    page.get_by_text("Steps in between: Expected a whole number").first.wait_for()
+    set_up(page, steps_in_between=100, updates=50000, learning_rate=0.01)
+    page.locator("#message-updates").get_by_text("Expected").wait_for(state="detached")
+    page.get_by_role("button", name="Train").click()
     page.get_by_text("choose at least one cell").first.wait_for()
     for cell in ("Elman", "LSTM", "GRU"):
         page.get_by_label(cell, exact=True).check()
-    set_up(page, updates=50000, steps_in_between=100, learning_rate=0.01)
-    page.locator("#message-updates").get_by_text("Expected").wait_for(state="detached")
     page.get_by_role("button", name="Train").click()
     page.locator(".say", has_text="After").wait_for()
     assert all(len(columns[0]) > 1 for columns in curves(page).values())
@@ -87,3 +94,34 @@ def test_bad_fields_are_said_and_a_training_can_be_watched_and_stopped(page) -> 
     page.get_by_text("Stopped.", exact=True).wait_for()
     assert page.locator(".say", has_text="with 100 steps in between").is_visible()
     assert page.get_by_role("button", name="Train").is_enabled()
+
+
+def test_gradients_that_are_no_finite_numbers_are_shown_as_such() -> None:
+    view, race = Memory(Session()), Race(Setting(delay=4, hidden_size=4, cells=("GRU",)))
+    view._compare(race, {"GRU": 2e-9}, {"GRU": float("nan")})
+    assert "<td>2.0 · 10<sup>−9</sup></td><td>nan</td>" in view.verdict.object
+
+
+def test_a_new_training_takes_back_what_the_figures_were_said_to_show() -> None:
+    view = Memory(Session())
+    race = Race(Setting(delay=4, hidden_size=4, updates=1))
+    race.update()
+    view._picture(race)()
+    assert all("1 updates" in label for label in labels(view))
+    view._begin()
+    assert all(label.endswith("nothing trained yet") for label in labels(view))
+
+
+def labels(view: Memory) -> list[str]:
+    return [figure.html_attributes["aria-label"] for figure in view.figures.values()]
+
+
+def test_the_lstms_curve_is_seen_on_a_dark_page_too() -> None:
+    for dark, colour in ((False, BLUE), (True, SKY)):
+        (line,) = (
+            renderer
+            for renderer in Memory(Session(dark=dark)).figures["loss"].renderers
+            if renderer.data_source.name == "LSTM" and hasattr(renderer.glyph, "line_dash")
+            and not hasattr(renderer.glyph, "marker")
+        )  # fmt: skip
+        assert line.glyph.line_color == colour

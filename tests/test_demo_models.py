@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from typing import Any
 
@@ -87,6 +88,39 @@ def test_temperature_zero_has_one_choice(model: fastrnn.CharRNN) -> None:
     assert choice.drawn
 
 
+def with_bias(bias: list[float]) -> fastrnn.CharRNN:
+    model = fastrnn.CharRNN(hidden_size=2, vocabulary="abcd")
+    readout = model.network.readout
+    readout.weight = np.zeros_like(readout.weight)
+    readout.bias = np.float32(bias)
+    return model
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_drawn_is_among_the_choices_also_where_two_are_alike(seed: int) -> None:
+    # In float32 e to the power of these is the same: sampling keeps the lowest.
+    model = with_bias([0, 1e-9, 2e-9, 3e-9])
+    for top_k in (1, 2, 3):
+        written = write.write(model, "a", 3, top_k=top_k, seed=seed)
+        assert len(written.choices) == top_k
+        assert sum(choice.drawn for choice in written.choices) == 1
+        assert sum(choice.probability for choice in written.choices) == pytest.approx(1)
+
+
+def test_a_low_temperature_is_no_overflow() -> None:
+    written = write.write(with_bias([0, 3e38, -3e38, 1]), "a", 0, temperature=0.01)
+    assert [choice.probability for choice in written.choices] == [1, 0, 0, 0]
+    assert written.choices[0].drawn
+
+
+def test_a_model_whose_answers_are_not_finite_cannot_write() -> None:
+    model = with_bias([3e38] * 4)
+    model.network.readout.weight = np.full((4, 2), 3e38, np.float32)
+    model.network.layer.bias_ih_l0 = np.full(2, 5, np.float32)
+    with pytest.raises(ValueError, match="its answers are not finite"):
+        write.write(model, "a", 3)
+
+
 def test_a_model_of_bytes_writes_too() -> None:
     model = fastrnn.CharRNN(hidden_size=6, symbols="bytes").fit("né " * 99, steps=2)
     written = write.write(model, "n", 20, seed=2)
@@ -111,6 +145,16 @@ def test_the_curve_of_a_long_lesson_has_means_of_its_steps(monkeypatch: Any) -> 
     run(lesson)
     losses = [record["loss"] for record in lesson.model.history]
     assert lesson.curve == [(i, np.mean(losses[i - 4 : i])) for i in range(4, 21, 4)]
+
+
+@pytest.mark.parametrize("end", [None, 17])
+def test_a_curve_ends_with_the_last_step(monkeypatch: Any, end: int | None) -> None:
+    monkeypatch.setattr(write, "CURVE_POINTS", 5)
+    monkeypatch.setattr(predict, "CURVE_POINTS", 3)
+    for lesson in (write.Lesson(VERSE, "rnn", 4, steps=23), lesson_of(predict.sine(), epochs=23)):
+        lesson(stop_after(end) if end else lambda progress: None)
+        assert lesson.curve[-1][0] == (end or 23)
+    assert lesson.curve[-1] == (end or 23, lesson.forecaster.history[-1]["loss"])
 
 
 def test_a_cancelled_lesson_leaves_the_model_of_its_last_step() -> None:
@@ -231,6 +275,13 @@ def test_a_csv_file_may_have_names_or_none() -> None:
         np.testing.assert_array_equal(series.values, range(12))
 
 
+def test_columns_of_one_name_are_told_apart_by_their_places() -> None:
+    series = csv("a,a,b,a (2)\n" + "1,2,3,4\n" * 10).series
+    assert {name: one.values[0] for name, one in series.items()} == {
+        "a": 1, "a (2)": 2, "b": 3, "a (2) (4)": 4
+    }  # fmt: skip
+
+
 def test_columns_that_cannot_be_used_are_told_beside_those_that_can() -> None:
     upload = csv("day,sold,note\n" + "1,2,x\n" * 9 + "1,,x\n")
     assert list(upload.series) == ["day"]
@@ -253,6 +304,20 @@ def test_columns_that_cannot_be_used_are_told_beside_those_that_can() -> None:
 def test_a_broken_csv_file_is_refused(content: str, told: str) -> None:
     with pytest.raises(ValueError, match=told):
         csv(content)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_table_too_long_is_refused_before_it_is_in_memory(pack, monkeypatch: Any) -> None:
+    monkeypatch.setattr(predict, "read_table", None)
+    with pytest.raises(ValueError, match=r"^'shop.csv' has more than 2,000,000 characters; this"):
+        predict.Upload.read(pack(b"1\n" * 1_000_001), "shop.csv")
+
+
+def test_a_table_has_so_many_columns_at_most() -> None:
+    row = ",".join(map(str, range(100)))
+    assert len(csv(f"{row}\n" * 10).series) == 100
+    with pytest.raises(ValueError, match=r"'shop.csv' has 101 columns; this page takes 1 to 100"):
+        csv(f"{row},100\n" * 10)
 
 
 def test_a_binary_file_is_no_csv_file() -> None:

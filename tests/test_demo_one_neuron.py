@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 from browser import drag, eventually, numbers
 
+pytest.importorskip("panel")
+
 import fastrnn
 from fastrnn.demo.models.one_neuron import SEQUENCES, Neuron, read_sequence, remark
+from fastrnn.demo.session import Session
+from fastrnn.demo.views.one_neuron import OneNeuron
 
 FIBONACCI = [1, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144]
 
@@ -32,6 +36,7 @@ def test_a_sequence_is_numbers_with_commas_or_spaces_between_them() -> None:
         ("1, two", "“two” is not a number"),
         ("1, nan", "“nan” is not a number"),
         ("1e9", "“1e9” is not a number from -1000000 to 1000000"),
+        ("x" * 1_000_000, "“x{29}…” is not a number"),
         ("1 " * 41, "At most 40 numbers fit here, got 41"),
     ],
 )
@@ -50,12 +55,18 @@ def test_what_is_no_sequence_is_refused_with_a_sentence(text, complaint) -> None
         ({"seen": 12, "nonlinearity": "sigmoid"}, "saturated: the state is almost 1"),
         ({"seen": 12, "nonlinearity": "relu", "w_hidden": 3.0, "w_input": 1.0}, "explodes"),
         ({"seen": 12, "nonlinearity": "relu", "w_input": -1.0}, "The ReLU is off"),
+        ({"seen": 1, "nonlinearity": "relu", "sequence": [2e6]}, "The state is large: nothing"),
+        (
+            {"seen": 2, "nonlinearity": "relu", "sequence": [1e6, -9.0], "w_hidden": 1.0},
+            "The state is large: nothing",
+        ),
     ],
 )
 def test_what_is_striking_is_said(changes, expected) -> None:
     neuron = Neuron()
     neuron.set(**changes)
-    words, _ = remark(list(neuron.trace()[: neuron.seen]), neuron.nonlinearity)
+    neuron.seen = changes.get("seen", 0)  # a new sequence begins at its beginning
+    words, _ = remark(list(neuron.trace()[: neuron.seen]), neuron)
     assert expected in words
 
 
@@ -124,3 +135,21 @@ def test_what_is_no_number_gets_a_message_beside_it_and_the_page_lives_on(open_v
     eventually(page.locator(".inputs"), [3.0], numbers)
     page.get_by_role("button", name="Step forward").click()
     eventually(page.locator(".outputs"), layers_states([3], 0.1, 0.5, 0.0), numbers)
+
+
+def test_a_sequence_that_is_chosen_again_takes_the_place_of_what_is_none() -> None:
+    view = OneNeuron(Session())
+    view.typed.text = "1, x"
+    assert view.typed.message
+    view.sequence.value = "Typed in"
+    view.sequence.value = "Fibonacci"
+    assert not view.typed.message
+    assert view.typed.value == FIBONACCI
+
+
+def test_the_step_that_is_shown_is_marked_for_screen_readers_too() -> None:
+    view = OneNeuron(Session())
+    assert "aria-current" not in view.strip.object
+    view.step()
+    view.step()
+    assert view.strip.object.count('<li class="now" aria-current="step">') == 2

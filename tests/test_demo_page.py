@@ -29,6 +29,14 @@ LABELS_OF_CANVASES = (
   .filter((element) => element.matches(".bk-Figure"))
   .map((element) => `${element.getAttribute("role")}: ${element.getAttribute("aria-label")}`)"""
 )
+COUNT_OF_CANVASES = (
+    f"(() => {{ {EVERYWHERE} return [...everywhere(document)]"
+    ".filter((element) => element.matches('.bk-Figure')).length })()"
+)
+FIGURES = {
+    "one-neuron": 1, "worked-example": 1, "gradients": 1, "write-text": 3, "read-a-sentence": 3,
+    "predict-a-sequence": 2, "memory": 2,
+}  # fmt: skip
 ANNOUNCED = f"(() => {{ {EVERYWHERE} return [...everywhere(document)].find((e) => e.ariaLive) }})()"
 FOCUSED = """(() => {
   let element = document.activeElement
@@ -63,6 +71,7 @@ def test_every_view_opens_names_its_controls_and_fits_a_phone(open_view) -> None
         assert page.title().endswith("– See the network think")
         assert page.locator(".formula").first.inner_text()
         assert page.evaluate(UNNAMED) == []
+        page.wait_for_function(f"{COUNT_OF_CANVASES} === {FIGURES.get(slug, 0)}")
         for label in page.evaluate(LABELS_OF_CANVASES):
             assert label.startswith("img: ")
             assert len(label) > len("img: a figure")

@@ -26,7 +26,8 @@ def remark(page):
 def expect(page, reading: sentiment.Reading, place: int) -> None:
     eventually(remark(page), [round(float(reading.probabilities[place]), 3)], numbers)
     assert remark(page).inner_text().startswith(f"After “{reading.words[place]}”")
-    assert page.locator(".words .now").inner_text() == reading.words[place]
+    told = "" if reading.known[place] else "\n(unknown)"
+    assert page.locator(".words .now").inner_text() == reading.words[place] + told
     eventually_drawn(page, "probability", reading.probabilities.tolist())
     eventually_drawn(page, "image", [reading.states.T.ravel().tolist()])
     eventually_drawn(page, "state", reading.states[place].tolist())
@@ -60,7 +61,7 @@ def unknown_words_are_pointed_out(page) -> None:
     page.get_by_text("It has never met “zebra”, “b” and passes over it").wait_for()
     expect(page, train(cell="rnn").read("The zebra wasn't <b>bad</b>"), 6)
     assert page.locator(".words li").all_inner_texts() == [
-        "the", "zebra", "was", "not", "b", "bad", "b"
+        "the", "zebra\n(unknown)", "was", "not", "b\n(unknown)", "bad", "b\n(unknown)"
     ]  # fmt: skip
     for text, told in (
         ("", "Write a sentence: there is no word in the field."),

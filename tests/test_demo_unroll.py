@@ -6,8 +6,13 @@ import numpy as np
 import pytest
 from browser import drag, eventually, numbers
 
+pytest.importorskip("panel")
+
 import fastrnn
 from fastrnn.demo.models.unroll import Unrolled
+from fastrnn.demo.session import Session
+from fastrnn.demo.views.gradients import GradientsView
+from fastrnn.demo.views.unroll import Unroll
 
 
 def network(hidden_size: int, seed: int) -> fastrnn.Network:
@@ -83,7 +88,7 @@ def test_the_chosen_weights_light_up_in_every_copy(open_view) -> None:
         ("W_hh", theirs.layer.weight_hh_l0, "hh"),
     ):
         page.get_by_label(name).check()
-        eventually(page.locator("table.matrix"), shown(weight), numbers)
+        eventually(page.locator("table.matrix td"), shown(weight), numbers)
         lit = f".chosen-{part} .copies .{part} path.head"
         assert page.locator(lit).count() == 4
         for other in {"ih", "hh", "hy"} - {part}:
@@ -97,3 +102,24 @@ def opacity(page, part: str) -> str:
         page.locator(f".copies .{part} path")
         .first.evaluate("(element) => getComputedStyle(element).opacity")
     )  # fmt: skip
+
+
+def test_one_copy_is_not_said_to_share_its_weights() -> None:
+    view = Unroll(Session())
+    assert "the same in all 4 copies: 3 × 3 = 9 numbers, not 4 × 9." in view.words.object
+    view.change(length=1)
+    assert "not 1 × 9" not in view.words.object
+    assert "has 3 × 3 = 9 numbers" in view.words.object
+
+
+def test_the_rows_and_columns_of_the_weights_have_names() -> None:
+    view = Unroll(Session())
+    for name, columns, rows in (("W_ih", 1, 3), ("W_hh", 3, 3), ("W_hy", 3, 1)):
+        view.chosen.value = name
+        assert view.words.object.count('<th scope="col">') == columns + 1
+        assert view.words.object.count('<th scope="row">') == rows
+
+
+def test_wide_tables_can_be_scrolled_by_the_keyboard() -> None:
+    for markup in (Unroll(Session()).words.object, GradientsView(Session()).clipped.object):
+        assert '<div class="scroll" role="region" tabindex="0" aria-label="' in markup

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("panel")
 
 from fastrnn.demo.session import Session
-from fastrnn.demo.work import Runner
+from fastrnn.demo.work import Runner, Stopped
 
 PATIENCE = 20.0
 
@@ -121,3 +121,61 @@ def test_of_many_changes_only_the_latest_waits_for_the_page(session) -> None:
     waiting[0]()
     assert shown == [999]
     assert not runner.running
+
+
+def test_a_change_that_fails_does_not_keep_the_work_from_ending(session) -> None:
+    waiting, shown = [], []
+    session.document.add_next_tick_callback = waiting.append
+
+    def work(report):
+        report.show(lambda: 1 / 0, "broken")
+        report.show(lambda: shown.append("other"))
+
+    runner = Runner(session, "Train", work, done=lambda result: shown.append("done"))
+    runner.start()
+    join(runner)
+    with pytest.raises(ZeroDivisionError):
+        waiting[0]()
+    assert shown == ["other", "done"]
+    assert not runner.running
+    assert not runner.button.disabled
+
+
+def test_a_result_that_cannot_be_shown_says_so_and_the_button_works_again(session) -> None:
+    said: list[str] = []
+    session.on_announcement(said.append)
+    runner = Runner(session, "Train", lambda report: 0.0, done=lambda result: 1 / result)
+    runner.start()
+    finished(runner)
+    assert runner.bar.text == "That did not work: float division by zero"
+    assert said == ["Train: begun", "Train: That did not work: float division by zero"]
+    assert not runner.button.disabled
+
+
+def test_work_that_cannot_begin_says_why(session) -> None:
+    def begin():
+        raise ValueError("Steps: Expected a number.")
+
+    runner = Runner(session, "Train", lambda report: pytest.fail("it began"), begin=begin)
+    runner.start()
+    assert not runner.running
+    assert runner.bar.text == "Steps: Expected a number."
+    assert not runner.button.disabled
+
+
+def test_work_that_returns_what_it_has_when_it_is_stopped_is_said_to_have_stopped(session) -> None:
+    results, reported = [], threading.Event()
+
+    def work(report):
+        try:
+            while True:
+                report.show(reported.set)
+        except Stopped:
+            return "half"
+
+    runner = Runner(session, "Train", work, done=results.append)
+    runner.start()
+    assert reported.wait(PATIENCE)
+    runner.stop()
+    finished(runner)
+    assert (results, runner.bar.text) == (["half"], "Stopped.")

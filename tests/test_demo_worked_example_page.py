@@ -9,7 +9,13 @@ import pytest
 from browser import eventually, numbers
 from test_worked_examples import LOSSES, STATES
 
+pytest.importorskip("panel")
+
 from fastrnn.demo.models.worked import INPUTS, KINDS, TARGETS, Descent, Example, Worked
+from fastrnn.demo.session import Session
+from fastrnn.demo.views import walkthrough
+from fastrnn.demo.views.worked_example import WorkedExample
+from fastrnn.plot.axes import BLUE, SKY
 
 STAGES = {"losses": 5, "sums": 10, "check": 11, "step": 12, "training": 13}
 
@@ -198,7 +204,73 @@ def test_a_training_ends_at_the_librarys_loss_is_stopped_and_says_what_went_wron
     page.wait_for_function("button => !button.disabled", arg=stop.element_handle())
     stop.click()
     page.get_by_text("Stopped.", exact=True).wait_for()
+    page.locator(".say", has_text="After").wait_for()
+    keep = page.get_by_role("button", name="Use these numbers")
+    page.wait_for_function("button => !button.disabled", arg=keep.element_handle())
     page.locator("[name=network]").select_option("Elman, ReLU")
     page.locator("[name=learning-rate]").fill("900")
     page.get_by_role("button", name="Train").click()
     page.get_by_text("the learning rate 900 is too large").wait_for()
+
+
+@pytest.fixture
+def view() -> WorkedExample:
+    return WorkedExample(Session())
+
+
+def label(view: WorkedExample) -> str:
+    return view.figure.html_attributes["aria-label"]
+
+
+def test_a_step_too_far_is_said_and_leaves_the_numbers_as_they_are(view) -> None:
+    said: list[str] = []
+    view.session.on_announcement(said.append)
+    view._set(Example.of("Elman, ReLU", 2, lr=1000.0))
+    for _ in range(20):
+        view._take_step()
+    assert "the learning rate 1000 is too large" in said[-1]
+    before = view.example
+    view._take_step()
+    assert view.example is before
+
+
+@pytest.mark.parametrize("name", ["lr", "many"])
+def test_a_field_with_a_message_begins_no_training(view, name) -> None:
+    field = getattr(view, name)
+    field.text = "many"
+    view.runner.start()
+    assert not view.runner.running
+    assert view.runner.bar.text == f"{field.label}: {field.message}"
+
+
+def test_the_curves_label_holds_its_numbers_and_goes_with_it(view) -> None:
+    losses = [4.0, 2.0, 1.0]
+    view._draw(losses, 2)
+    assert label(view).endswith("4.0000 at first, 1.0000 after step 2")
+    view._set(view.example)
+    assert label(view).endswith("nothing yet")
+
+
+def test_the_curve_is_seen_on_a_dark_page_too() -> None:
+    for dark, colour in ((False, BLUE), (True, SKY)):
+        (line,) = WorkedExample(Session(dark=dark)).figure.renderers
+        assert line.glyph.line_color == colour
+
+
+def test_what_is_said_of_many_steps_also_holds_where_the_loss_rises() -> None:
+    assert "unless the learning rate is too large" in walkthrough.stages()[-1].words
+
+
+def test_every_column_of_a_table_has_a_title() -> None:
+    worked = Worked(Example.of("Elman, tanh", 1))
+    for stage in walkthrough.stages():
+        assert "<td></td>" not in stage.table(worked, str).split("</thead>")[0]
+
+
+def test_the_sums_shown_are_the_librarys_gradients() -> None:
+    worked = Worked(Example.of("GRU", 2))
+    (stage,) = (stage for stage in walkthrough.stages() if stage.name == "The sums")
+    shown_sums = stage.table(worked, repr)
+    for matrix in worked.example.parameters():
+        for name, value in zip(matrix.labels(), worked.gradients[matrix.name].flat, strict=True):
+            assert f'data-cell="{name} sum">{value!r}<' in shown_sums

@@ -270,7 +270,14 @@ def test_what_is_advised_can_be_done(capsys, sales) -> None:
 def test_rows_that_run_backwards_in_time_are_refused(capsys) -> None:
     write("new.csv", [["day", "x"], *([f"2024-01-{31 - i:02}", i] for i in range(30))])
     message = refused(capsys, "new.csv", *FAST)
-    assert "'new.csv', line 3: 2024-01-30 comes after 2024-01-31; sort the rows by time" in message
+    assert "'new.csv', line 3: 2024-01-30 stands after 2024-01-31; sort the rows by time" in message
+
+
+def test_times_that_stand_twice_are_refused_for_they_are_of_several_series(capsys) -> None:
+    rows = [[f"2024-01-{1 + i // 2:02}", "AB"[i % 2], i] for i in range(40)]
+    write("stores.csv", [["day", "store", "x"], *rows])
+    message = refused(capsys, "stores.csv", "--column", "x", *FAST)
+    assert "line 3: 2024-01-01 stands after 2024-01-01; sort the rows by time, and leave" in message
 
 
 def test_a_missing_number_is_refused_with_its_place(capsys) -> None:

@@ -29,6 +29,15 @@ def test_a_forecast_begins_where_its_series_ends() -> None:
         "90 %",
         "forecast",
     ]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("steps after the last value", "value")
+
+
+def test_the_legend_names_the_bounds_whatever_their_label_begins_with() -> None:
+    ax = figure().subplots()
+    ax.plot([0, 1], label="mine")
+    plot.forecast([1, 2, 3], [4, 5], ([3, 3], [6, 7]), bounds_label="_x", ax=ax)
+    words = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert words == ["mine", "series", "_x", "forecast"]
 
 
 def test_without_axes_it_draws_on_those_of_pyplot() -> None:

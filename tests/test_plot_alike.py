@@ -10,6 +10,7 @@ import pytest
 
 import fastrnn
 from fastrnn import plot
+from fastrnn.plot.axes import save
 
 TEXT = "to be"
 RNG = np.random.default_rng(0)
@@ -52,22 +53,12 @@ IN_FIGURES: dict[str, tuple[Any, ...]] = {
 ALL = ON_AXES | IN_FIGURES
 
 
-@pytest.fixture
-def pyplot():
-    pytest.importorskip("matplotlib", reason="Matplotlib is not installed").use("agg")
-    from matplotlib import pyplot
-
-    pyplot.close("all")
-    yield pyplot
-    pyplot.close("all")
-
-
 def drawn_in(figure: Any) -> bool:
     return any(ax.has_data() for ax in figure.axes)
 
 
 def test_every_function_that_draws_is_here() -> None:
-    assert set(ALL) == set(plot.__all__) - {"check_available", "grid_size", "save"}
+    assert set(ALL) == set(plot.__all__) - {"grid_size"}
 
 
 @pytest.mark.parametrize("name", ON_AXES)
@@ -156,11 +147,19 @@ def test_letters_are_black_on_light_and_white_on_dark_colours() -> None:
 def test_a_figure_is_saved_whole_or_not_at_all(tmp_path, pyplot) -> None:
     figure = pyplot.Figure()
     figure.subplots().plot([1, 2])
-    file = tmp_path / "a.png"
-    plot.save(figure, str(file))
+    file = tmp_path / "a.PNG"
+    save(figure, file)
     kept = file.read_bytes()
     assert kept.startswith(b"\x89PNG")
     figure.axes[0].set_title("$\\wrong$")
     with pytest.raises(ValueError, match="wrong"):
-        plot.save(figure, str(file))
+        save(figure, file)
     assert file.read_bytes() == kept
+
+
+def test_a_file_whose_name_says_no_format_is_refused(tmp_path, pyplot) -> None:
+    (tmp_path / "rv.plot").mkdir()
+    with pytest.raises(ValueError, match=r"file must end in a format, such as \.png .* got '.*/x'"):
+        save(pyplot.Figure(), tmp_path / "rv.plot" / "x")
+    with pytest.raises(TypeError, match="file must be a path, got 5"):
+        save(pyplot.Figure(), 5)

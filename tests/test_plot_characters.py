@@ -40,6 +40,10 @@ def test_the_likeliest_characters_stand_above_what_was_read(k: int) -> None:
         assert probs[t, index] == image.get_array()[rank, t]
     written = [label.get_text() for label in ax.get_xticklabels()]
     assert written == [{" ": "␣", "\n": "⏎"}.get(character, character) for character in LINE]
+    assert ax.get_xlabel() == "read so far, up to this character"
+    assert ax.get_ylabel() == "likeliest next"
+    assert image.colorbar.ax.get_ylabel() == "probability"
+    assert [label.get_text() for label in ax.get_yticklabels()] == [f"{n + 1}." for n in range(k)]
 
 
 def test_a_frame_is_around_what_did_come() -> None:
@@ -73,6 +77,17 @@ def test_bytes_are_predicted_as_bytes() -> None:
     assert len(ax.patches) == 2
 
 
+def test_a_text_of_which_nothing_could_be_read_is_refused(pyplot) -> None:
+    probs = np.full((801, 5), 0.2)
+    with pytest.raises(ValueError, match="text times k must be at most 4000 cells, got 801 × 5"):
+        plot.next_characters(probs, "a" * 801, "abcde")
+    with pytest.raises(ValueError, match="got 801 × 5; draw a part of the text, or a smaller k"):
+        plot.next_characters(probs, "a" * 801, "abcde", k=5)
+    assert pyplot.get_fignums() == []
+    ax = plot.next_characters(probs, "a" * 801, "abcde", k=1, ax=axes())
+    assert len(ax.texts) == 801
+
+
 def test_bars_are_the_model_s_surprise_in_bits() -> None:
     log_probs = MODEL.log_probs(LINE)
     ax = plot.surprise(log_probs, LINE, ax=axes())
@@ -84,6 +99,9 @@ def test_bars_are_the_model_s_surprise_in_bits() -> None:
     (average,) = ax.get_lines()
     loss = MODEL.evaluate(LINE)["bits_per_char"]
     assert math.isclose(average.get_ydata()[0], loss, rel_tol=1e-12)
+    words = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert words == [f"average: {loss:.2f}", "surprise"]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("character", "surprise (bits)")
 
 
 def test_the_text_itself_stands_on_its_surprise() -> None:
@@ -93,7 +111,21 @@ def test_the_text_itself_stands_on_its_surprise() -> None:
     array = image.get_array()
     np.testing.assert_allclose(array.compressed(), -log_probs / math.log(2), rtol=1e-12)
     assert image.get_clim() == (0, array.max())
-    assert [text.get_text() for text in ax.texts] == list("obeorto⏎be")
+    assert [text.get_text() for text in ax.texts] == list("tobeorto⏎be")
+    mean = MODEL.evaluate(LINE)["bits_per_char"]
+    assert ax.get_title(loc="left") == f"Surprise, on average {mean:.2f} bits"
+    assert image.colorbar.ax.get_ylabel() == "surprise (bits)"
+
+
+@pytest.mark.parametrize(("face", "letters"), [("white", "black"), ("black", "white")])
+def test_the_first_character_stands_on_blank(face: str, letters: str) -> None:
+    ax = axes()
+    ax.set_facecolor(face)
+    plot.surprise([-1.0, -2.0], "abc", style="text", ax=ax)
+    (image,) = ax.get_images()
+    assert image.get_array().mask.tolist() == [[True, False, False]]
+    first = ax.texts[0]
+    assert (first.get_text(), first.get_position(), first.get_color()) == ("a", (0, 0), letters)
 
 
 def test_what_is_certain_is_no_surprise() -> None:
@@ -126,9 +158,12 @@ def test_what_is_certain_is_no_surprise() -> None:
         (([[0.5, 0.5]], "a", "ab"), {"k": 3}, ValueError, "k must be between 1 and 2, got 3"),
     ],
 )
-def test_predictions_that_cannot_be_drawn_are_refused(arguments, options, error, message) -> None:
+def test_predictions_that_cannot_be_drawn_are_refused(
+    arguments, options, error, message, pyplot
+) -> None:
     with pytest.raises(error, match=message):
         plot.next_characters(*arguments, **options)
+    assert pyplot.get_fignums() == []
 
 
 @pytest.mark.parametrize(
@@ -143,6 +178,9 @@ def test_predictions_that_cannot_be_drawn_are_refused(arguments, options, error,
         (([-1.0], "ab"), {"width": 0}, ValueError, "width must be between 1"),
     ],
 )
-def test_surprise_that_cannot_be_drawn_is_refused(arguments, options, error, message) -> None:
+def test_surprise_that_cannot_be_drawn_is_refused(
+    arguments, options, error, message, pyplot
+) -> None:
     with pytest.raises(error, match=message):
         plot.surprise(*arguments, **options)
+    assert pyplot.get_fignums() == []

@@ -33,6 +33,17 @@ def test_a_line_holds_the_norms_of_its_layer() -> None:
         np.testing.assert_array_equal(line.get_ydata(), unrolled.gradient_norms(layer, X))
         assert line.get_label() == name.replace("$", r"\$")
     assert ax.get_yscale() == "log"
+    assert ax.get_xlabel() == "distance in time $k$ (steps)"
+    assert ax.get_ylabel().startswith(r"gradient norm $\|\partial L / \partial s_{T-k}\|$")
+    assert ax.get_ylabel().endswith(", 1 at $k = 0$")
+    np.testing.assert_allclose([line.get_ydata()[0] for line in ax.get_lines()], 1, rtol=1e-15)
+
+
+def test_the_legend_names_every_line_whatever_its_name_begins_with() -> None:
+    ax = figure.Figure().subplots()
+    ax.plot([0, 1], [1, 2], label="mine")
+    plot.gradient_norms({"_a": layers()["GRU"], "_": layers()["Elman"]}, X, ax=ax)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["mine", "_a", "_"]
 
 
 def test_a_scale_multiplies_the_recurrent_weights_of_all_layers_of_a_copy() -> None:
@@ -90,6 +101,7 @@ def test_token_ids_can_be_what_is_read() -> None:
         ((layers(), X), {"scales": ["1"]}, TypeError, "scales must hold numbers"),
     ],
 )
-def test_what_cannot_be_drawn_is_refused(arguments, options, error, message) -> None:
+def test_what_cannot_be_drawn_is_refused(arguments, options, error, message, pyplot) -> None:
     with pytest.raises(error, match=message):
-        draw(*arguments, **options)
+        plot.gradient_norms(*arguments, **options)
+    assert pyplot.get_fignums() == []

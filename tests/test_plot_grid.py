@@ -50,7 +50,8 @@ def test_a_point_is_the_best_time_over_the_limit(limit: float | None) -> None:
         np.testing.assert_array_equal(ours.get_ydata(), range(len(rows)))
         names = [label.get_text() for label in ax.get_yticklabels()]
         assert names == [row["name"].replace(f" {cell} ", " ") for row in rows]
-        assert len(ax.get_lines()) == (2 if limit is None else 3)  # the line of the limit
+        at_the_limit = [list(line.get_xdata()) for line in ax.get_lines()[2:]]
+        assert at_the_limit == ([] if limit is None else [[1, 1]])
     unit = "µs" if limit is None else "time / estimated limit (the line: 1)"
     caption = panels[0].figure.get_supxlabel()
     assert caption == unit + r"; a \$CPU, baseline, 2 thread(s), 2026-01-01"
@@ -74,6 +75,22 @@ def test_a_library_that_nobody_knows_yet_has_points_too() -> None:
     ]
     (legend,) = panels[0].figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["fastrnn", "jax", "newcomer"]
+
+
+def test_a_library_is_named_whatever_its_name_begins_with() -> None:
+    (legend,) = draw(document(extra={"_own": {"a": 4.0}}))[0].figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["fastrnn", "jax", "_own"]
+
+
+@pytest.mark.parametrize("place", [0, -1])
+def test_where_not_all_rows_have_a_limit_all_points_are_times(place: int) -> None:
+    results = document()
+    results["rows"][place]["estimated_limit_microseconds"] = None
+    panels = draw(results)
+    assert panels[0].figure.get_supxlabel().startswith("µs; ")
+    times = {row["microseconds"]["fastrnn"]["a"] for row in results["rows"]}
+    assert {x for ax in panels for x in ax.get_lines()[0].get_xdata()} == times
+    assert all(len(ax.get_lines()) == 2 for ax in panels)
 
 
 def test_a_cell_that_was_not_measured_has_no_panel() -> None:
@@ -109,13 +126,20 @@ def timed(time: Any) -> dict[str, Any]:
         (without("rows", "cell"), ValueError, "results must be what .* KeyError: 'cell'"),
         (document() | {"rows": []}, ValueError, "results has no rows"),
         (document(limit=-1.0), ValueError, "a limit must be greater than 0"),
+        (
+            document() | {"machine": ABOUT | {"date": 5}},
+            ValueError,
+            "the date must be a str, got 5",
+        ),
+        (document(extra={5: {"a": 4.0}}), ValueError, "each library must be a str, got 5"),
         (timed("fast"), ValueError, "a time must be a number, got 'fast'"),
         (timed(0.0), ValueError, "a time must be greater than 0"),
     ],
 )
-def test_what_the_benchmark_did_not_write_is_refused(results, error, message) -> None:
+def test_what_the_benchmark_did_not_write_is_refused(results, error, message, pyplot) -> None:
     with pytest.raises(error, match=message):
-        draw(results)
+        plot.grid(results)
+    assert pyplot.get_fignums() == []
 
 
 def test_a_file_that_is_no_json_is_refused(tmp_path) -> None:

@@ -52,6 +52,7 @@ def test_one_large_weight_leaves_the_others_their_colours() -> None:
     (ax,) = draw(plot.weights, layer)
     assert ax.get_images()[0].get_clim()[1] < 1
     assert ax.get_images()[0].colorbar.extend == "both"
+    assert ax.get_images()[0].colorbar.ax.get_ylabel() == "weight"
 
 
 def test_weights_that_are_all_zero_can_be_drawn() -> None:
@@ -59,6 +60,45 @@ def test_weights_that_are_all_zero_can_be_drawn() -> None:
     layer.weight = np.zeros((3, 3), np.float32)
     (ax,) = draw(plot.weights, layer)
     assert ax.get_images()[0].get_clim() == (-1, 1)
+
+
+@pytest.mark.parametrize(
+    ("module", "labels"),
+    [
+        (
+            fastrnn.RNN(3, 5, num_layers=2),
+            {
+                "weight_ih_l0": ("input", "row"),
+                "weight_hh_l0": ("previous state", "row"),
+                "weight_ih_l1": ("input", "row"),
+                "weight_hh_l1": ("previous state", "row"),
+            },
+        ),
+        (
+            fastrnn.LSTM(3, 5, proj_size=2),
+            {
+                "weight_ih_l0": ("input", "gate (5 units each)"),
+                "weight_hh_l0": ("previous state", "gate (5 units each)"),
+                "weight_hr_l0": ("hidden unit", "row"),
+            },
+        ),
+        (
+            fastrnn.Jordan(3, 5, 2),
+            {
+                "weight_ih_l0": ("input", "row"),
+                "weight_hh_l0": ("previous output", "row"),
+                "weight_ho_l0": ("hidden unit", "row"),
+            },
+        ),
+        (fastrnn.Linear(3, 5), {"weight": ("input", "row")}),
+        (fastrnn.Embedding(3, 5), {"weight": ("dimension of the vector", "id")}),
+    ],
+    ids=lambda one: type(one).__name__,
+)
+def test_rows_and_columns_say_what_they_are(module, labels) -> None:
+    panels = draw(plot.weights, module)
+    found = {ax.get_title().split("\n")[0]: (ax.get_xlabel(), ax.get_ylabel()) for ax in panels}
+    assert found == labels
 
 
 @pytest.mark.parametrize(
@@ -97,6 +137,9 @@ def test_eigenvalues_are_those_that_are_put_into_each_gate() -> None:
         np.testing.assert_allclose(np.sort_complex(points(ax)), numbers, atol=1e-12)
         assert ax.get_title().endswith(f"largest |λ| = {largest}")
         assert ax.get_xlim() == ax.get_ylim() == (-1.1 * 3, 1.1 * 3)
+        on_the_left, at_the_bottom = ax in panels[::2], ax in panels[2:]
+        assert ax.get_xlabel() == ("real part" if at_the_bottom else "")
+        assert ax.get_ylabel() == ("imaginary part" if on_the_left else "")
         circle, _ = ax.get_lines()
         np.testing.assert_allclose(np.hypot(*circle.get_xydata().T), 1)
 
@@ -128,6 +171,12 @@ def test_an_orthogonal_matrix_has_all_of_them_on_the_circle() -> None:
             "each of names must be",
         ),
         (
+            plot.weights,
+            (fastrnn.RNN(2, 3), ["weight_hh_l0", "weight_hh_l0"]),
+            ValueError,
+            "names must differ from each other, got .*'weight_hh_l0', 'weight_hh_l0'",
+        ),
+        (
             plot.eigenvalues,
             (fastrnn.Jordan(2, 3, 3),),
             TypeError,
@@ -138,6 +187,7 @@ def test_an_orthogonal_matrix_has_all_of_them_on_the_circle() -> None:
         (plot.eigenvalues, (fastrnn.RNN(2, 3), "weight_ih_l0"), ValueError, "name must be one of"),
     ],
 )
-def test_what_cannot_be_drawn_is_refused(function, arguments, error, message) -> None:
+def test_what_cannot_be_drawn_is_refused(function, arguments, error, message, pyplot) -> None:
     with pytest.raises(error, match=message):
-        draw(function, *arguments)
+        function(*arguments)
+    assert pyplot.get_fignums() == []

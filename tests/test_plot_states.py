@@ -33,6 +33,9 @@ def test_lines_and_heatmap_are_the_output_of_the_layer(layer) -> None:
     (image,) = heat.get_images()
     np.testing.assert_array_equal(image.get_array(), output.T)
     assert written_below(heat) == list("abcdef")
+    assert (lines.get_xlabel(), lines.get_ylabel()) == ("", "$h_t$")
+    assert (heat.get_xlabel(), heat.get_ylabel()) == ("input $x_t$", "unit")
+    assert image.colorbar.ax.get_ylabel() == "$h_t$"
 
 
 def test_states_of_a_character_model_are_drawn_as_they_are() -> None:
@@ -49,6 +52,18 @@ def test_zero_is_white_and_both_signs_reach_as_far() -> None:
     blue, orange = image.to_rgba(-0.5), image.to_rgba(0.5)
     assert blue[2] > blue[0]
     assert orange[0] > orange[2]
+
+
+def test_without_inputs_steps_are_numbered() -> None:
+    for draw in (plot.state_lines, plot.state_heatmap):
+        assert draw(np.ones((3, 2)), ax=axes()).get_xlabel() == "step $t$"
+
+
+@pytest.mark.parametrize("origin", ["upper", "lower"])
+def test_the_first_unit_is_at_the_top_whatever_matplotlib_s_settings(origin: str, pyplot) -> None:
+    with pyplot.rc_context({"image.origin": origin}):
+        low, high = plot.state_heatmap([[1.0, 2.0, 3.0]], ax=axes()).get_ylim()
+    assert (low, high) == (2.5, -0.5)
 
 
 @pytest.mark.parametrize(
@@ -97,6 +112,7 @@ def test_seven_units_have_names_and_colours_and_more_have_neither() -> None:
         (([[1.0]], [None]), TypeError, "each of labels must be a number, got None"),
     ],
 )
-def test_what_cannot_be_drawn_is_refused(draw, arguments, error, message) -> None:
+def test_what_cannot_be_drawn_is_refused(draw, arguments, error, message, pyplot) -> None:
     with pytest.raises(error, match=message):
         draw(*arguments)
+    assert pyplot.get_fignums() == []

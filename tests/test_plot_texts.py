@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import fastrnn
 from fastrnn import plot
-from fastrnn.plot.texts import _places
+from fastrnn.plot.texts import line_places
 
 figure = pytest.importorskip("matplotlib.figure", reason="Matplotlib is not installed")
 
@@ -21,8 +21,9 @@ def axes():
 
 
 def test_every_character_stands_on_its_number() -> None:
-    ax = plot.colored_text(TEXT, np.arange(12.0) - 4, width=6, ax=axes())
+    ax = plot.colored_text(TEXT, np.arange(12.0) - 4, label="$ a unit", width=6, ax=axes())
     (image,) = ax.get_images()
+    assert image.colorbar.ax.get_ylabel() == r"\$ a unit"
     blank = np.nan
     np.testing.assert_array_equal(
         image.get_array().filled(blank),
@@ -65,7 +66,7 @@ def test_numbers_of_both_signs_have_white_at_zero_and_others_begin_there() -> No
 @settings(deadline=None)
 def test_lines_hold_all_characters_in_order_and_none_is_too_long(text: str, width: int) -> None:
     for symbols in text, text.encode():
-        places = _places(symbols, width)
+        places = line_places(symbols, width)
         assert len(places) == len(text)
         lines: dict[int, str] = {}
         for (line, column), character in zip(places, text, strict=True):
@@ -92,6 +93,8 @@ def test_a_unit_s_panel_holds_its_states() -> None:
         assert image.get_clim() == (-limit, limit)
         assert ax.get_title(loc="left") == f"unit {unit}"
         assert "".join(text.get_text() for text in ax.texts) == "tobeor⏎not"
+    (image,) = panels[0].get_images()
+    assert image.colorbar.ax.get_ylabel() == "$h_t$ after the character"
 
 
 def test_the_four_units_that_vary_most_are_shown_unless_they_are_chosen() -> None:
@@ -115,9 +118,10 @@ def test_the_four_units_that_vary_most_are_shown_unless_they_are_chosen() -> Non
         (([[1.0]], "a", [0.0]), TypeError, "each of units must be an integer"),
     ],
 )
-def test_units_that_cannot_be_drawn_are_refused(arguments, error, message) -> None:
+def test_units_that_cannot_be_drawn_are_refused(arguments, error, message, pyplot) -> None:
     with pytest.raises(error, match=message):
         plot.unit_text(*arguments)
+    assert pyplot.get_fignums() == []
 
 
 @pytest.mark.parametrize(
@@ -130,6 +134,7 @@ def test_units_that_cannot_be_drawn_are_refused(arguments, error, message) -> No
         (("a", [1.0]), {"label": 5}, TypeError, "label must be a str, got 5"),
     ],
 )
-def test_text_that_cannot_be_drawn_is_refused(arguments, options, error, message) -> None:
+def test_text_that_cannot_be_drawn_is_refused(arguments, options, error, message, pyplot) -> None:
     with pytest.raises(error, match=message):
         plot.colored_text(*arguments, **options)
+    assert pyplot.get_fignums() == []

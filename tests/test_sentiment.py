@@ -116,6 +116,14 @@ def test_wrong_arguments_are_refused(model: Sentiment) -> None:
         model.read("zebra")
     with pytest.raises(ValueError, match="sentences must not be empty"):
         model.accuracy([])
+    with pytest.raises(TypeError, match=r"sentences must be a list, got 5 \(int\)"):
+        model.accuracy(5)  # type: ignore[arg-type]
+    with pytest.raises(
+        TypeError, match=r"sentences\[0\] must be a text and whether it is positive"
+    ):
+        model.accuracy(["good"])  # type: ignore[list-item]
+    with pytest.raises(TypeError, match=r"positive of sentences\[1\] must be True or False"):
+        model.accuracy([Sentence("good", True), ("good", 3)])  # type: ignore[list-item]
     with pytest.raises(ValueError, match="cell must be one of 'rnn', 'lstm', 'gru', got 'jordan'"):
         sentiment.train(cell="jordan")
     with pytest.raises(ValueError, match="hidden_size must be between"):
@@ -129,3 +137,30 @@ def test_wrong_arguments_are_refused(model: Sentiment) -> None:
 def test_accuracy_is_the_share_that_is_right(model: Sentiment) -> None:
     right, wrong = Sentence("it was so good", True), Sentence("it was so good", False)
     assert model.accuracy([right, right, right, wrong]) == 0.75
+
+
+@pytest.mark.parametrize("cell", sentiment.CELLS)
+def test_what_one_tries_first_is_read_right(cell: str) -> None:
+    model = sentiment.train(cell=cell)
+    for text in ("this film is great", "i love this film", "not bad", "good", "wonderful"):
+        assert model.read(text).positive, text
+    for text in ("the film was terrible", "this is bad", "this is terrible", "boring", "not good"):
+        assert not model.read(text).positive, text
+
+
+def test_reading_leaves_what_a_training_under_way_keeps() -> None:
+    model = sentiment.train(epochs=1)
+    layer, readout = model.network.layer.train(), model.network.readout
+    assert readout is not None
+    readout.train()
+    output, _ = layer([0, 1, 2])  # type: ignore[operator]
+    readout(output)
+    model.read("not good")
+    readout.backward(np.ones((3, 2), np.float32))
+    layer.backward(np.ones_like(output))  # type: ignore[attr-defined]
+
+
+def test_negations_are_two_words_however_they_are_written() -> None:
+    text = "I cannot, can't, won't, shan't and couldn't"
+    expected = "i can not can not will not shall not and could not"
+    assert sentiment.split(text) == expected.split()

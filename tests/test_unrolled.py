@@ -102,6 +102,17 @@ def test_what_cannot_be_unrolled_is_refused(make: Any, message: str) -> None:
         unrolled.backpropagate(fastrnn.Network(*make()), [0, 1], [1, 0])
 
 
+@pytest.mark.parametrize(
+    "layer", [fastrnn.RNN(2, 3, bidirectional=True), fastrnn.RNN(2, 3, recurrent_dropout=0.5)]
+)
+def test_what_is_refused_is_called_by_the_arguments_name(layer: Any) -> None:
+    net = fastrnn.Network(layer, fastrnn.Linear(layer.output_size, 2))
+    with pytest.raises(ValueError, match=r"^network must .* got Network\("):
+        unrolled.backpropagate(net, [0, 1], [1, 0])
+    with pytest.raises(ValueError, match=r"^layer must .* got RNN\("):
+        unrolled.gradient_norms(layer, [0, 1])
+
+
 def test_bad_sequences_are_refused() -> None:
     net = network(fastrnn.RNN)
     with pytest.raises(ValueError, match="without a batch"):
@@ -114,3 +125,46 @@ def test_bad_sequences_are_refused() -> None:
         unrolled.backpropagate(net.layer, [0, 1], [1, 0])  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="grad_h_n has shape"):
         unrolled.gradient_norms(net.layer, [0, 1], grad_h_n=np.ones(7))
+
+
+def test_a_state_is_taken_as_the_layer_takes_it() -> None:
+    layer, x = fastrnn.LSTM(2, 3, seed=0), np.array([0, 1])
+    h, c = np.full((2, 1, 3), 0.5, np.float32)
+    for state in [h, c], (h, c), (h.tolist(), c.tolist()):
+        expected = unrolled.gradient_norms(layer, x, (h, c))
+        np.testing.assert_array_equal(unrolled.gradient_norms(layer, x, state), expected)
+    net = fastrnn.Network(layer, fastrnn.Linear(3, 2, seed=1))
+    copies = unrolled.backpropagate(net, x, x, [h, c])
+    np.testing.assert_array_equal(copies[0].state_before, [h, c])
+
+
+@pytest.mark.parametrize(
+    ("cell", "state", "error", "message"),
+    [
+        (fastrnn.RNN, np.array([["1", "2", "3"]]), TypeError, "state must hold numbers"),
+        (fastrnn.RNN, np.ones((1, 3), complex), TypeError, "state has dtype complex128"),
+        (fastrnn.RNN, np.ones((1, 3)), TypeError, "state has dtype float64, expected float32"),
+        (fastrnn.RNN, [[1, 2, 3]], TypeError, "state has dtype int64"),
+        (fastrnn.RNN, np.ones((1, 1, 3), np.float32), ValueError, r"state has shape \(1, 1, 3\)"),
+        (fastrnn.RNN, (np.ones((1, 3), np.float32),), TypeError, "state must be one array"),
+        (fastrnn.LSTM, np.ones((1, 3), np.float32), TypeError, r"state must be a tuple \(h_0, c_0"),
+        (fastrnn.LSTM, (np.ones((1, 3)),) * 2, TypeError, r"state\[0\] has dtype float64"),
+        (
+            fastrnn.LSTM,
+            [np.ones((1, 3), np.float32), np.ones((1, 4), np.float32)],
+            ValueError,
+            r"state\[1\] has shape \(1, 4\), expected \(1, 3\)",
+        ),
+    ],
+)
+def test_a_state_that_the_layer_refuses_is_refused(
+    cell: Any, state: Any, error: Any, message: str
+) -> None:
+    layer = cell(2, 3, seed=0)
+    with pytest.raises((TypeError, ValueError)):
+        layer([0, 1], state)
+    with pytest.raises(error, match=message):
+        unrolled.gradient_norms(layer, [0, 1], state)
+    net = fastrnn.Network(layer, fastrnn.Linear(3, 2, seed=1))
+    with pytest.raises(error, match=message):
+        unrolled.backpropagate(net, [0, 1], [1, 0], state)

@@ -115,9 +115,10 @@ def backpropagate(
         raise ValueError(
             f"network must have a read-out and no embedding to be unrolled, got {network!r}"
         )
-    _require_plain(network.layer)
-    network.loss(x, target, state, loss=loss)  # checks x, target and state
-    x = _one_sequence(x, network.layer.dtype)
+    _require_plain("network", network, network.layer)
+    x = one_sequence(x, network.layer.dtype)
+    start = _first_state(network.layer, state)
+    network.loss(x, target, _given(start), loss=loss)  # checks x and target
     if loss == "mse":
         target = _check.floats("target", target, network.layer.dtype)
     target = np.asarray(target)
@@ -125,7 +126,7 @@ def backpropagate(
     layer, readout = twin.layer.train(), twin.readout
     assert readout is not None
     readout.train()
-    states, outputs = _forward(layer, x, state)
+    states, outputs = _forward(layer, x, start)
     loss_of = losses.cross_entropy if loss == "cross_entropy" else losses.mse
     later = tuple(np.zeros_like(part) for part in states[0])
     copies: list[Copy] = []
@@ -196,10 +197,10 @@ def gradient_norms(
     """
     if not isinstance(layer, Recurrent):
         raise TypeError(f"layer must be a recurrent layer, got {_check.describe(layer)}")
-    _require_plain(layer)
-    x = _one_sequence(x, layer.dtype)
+    _require_plain("layer", layer, layer)
+    x = one_sequence(x, layer.dtype)
     twin = copy.deepcopy(layer).train()
-    states, _ = _forward(twin, x, state)
+    states, _ = _forward(twin, x, _first_state(layer, state))
     grads = tuple(np.zeros_like(part) for part in states[0])
     if grad_h_n is None:
         grads[0][-1] = grads[0].shape[1] ** -0.5
@@ -214,17 +215,17 @@ def gradient_norms(
     return np.array(norms)
 
 
-def _require_plain(layer: Recurrent) -> None:
-    """Require a layer whose steps can be called one after the other."""
+def _require_plain(name: str, value: Any, layer: Recurrent) -> None:
+    """Require a layer whose steps can be called one after the other, of an argument's ``value``."""
     if layer.bidirectional:
         raise ValueError(
-            f"layer must read sequences in one direction to be unrolled, got {layer!r}"
+            f"{name} must read sequences in one direction to be unrolled, got {value!r}"
         )
     if layer.dropout or layer.recurrent_dropout:
-        raise ValueError(f"layer must drop nothing out to be unrolled, got {layer!r}")
+        raise ValueError(f"{name} must drop nothing out to be unrolled, got {value!r}")
 
 
-def _one_sequence(x: Any, dtype: np.dtype) -> np.ndarray:
+def one_sequence(x: Any, dtype: np.dtype) -> np.ndarray:
     """Return token ids (seq_len,) or floats (seq_len, input_size)."""
     array = _check.as_array("x", x)
     if array.dtype.kind not in "iu":
@@ -236,14 +237,25 @@ def _one_sequence(x: Any, dtype: np.dtype) -> np.ndarray:
     return array
 
 
-def _forward(layer: Any, x: np.ndarray, state: Any) -> tuple[list[State], np.ndarray]:
-    """Return the states before all steps and after the last one, and the outputs."""
+def _first_state(layer: Recurrent, state: Any) -> State:
+    """Return the parts of the state before the first step, checked as the layer checks them."""
+    shapes = [(layer.num_layers, size) for size in layer.state_sizes]
     if state is None:
-        # A sequence's first call says what zero looks like: every part's shape and dtype.
-        _, after = layer(x[:1])
-        state = tuple(np.zeros_like(part) for part in _parts(after))
-    states = [tuple(np.array(part, layer.dtype) for part in _parts(state))]
-    outputs = []
+        return tuple(np.zeros(shape, layer.dtype) for shape in shapes)
+    one = len(shapes) == 1
+    given = _check.state("state", state, ("state",) if one else layer.state_names)
+    parts = []
+    for k, (part, shape) in enumerate(zip(given or (), shapes, strict=True)):
+        name = "state" if one else f"state[{k}]"
+        array = _check.floats(name, part, layer.dtype)
+        _check.shape(name, array, shape)
+        parts.append(array.copy())
+    return tuple(parts)
+
+
+def _forward(layer: Any, x: np.ndarray, state: State) -> tuple[list[State], np.ndarray]:
+    """Return the states before all steps and after the last one, and the outputs."""
+    states, outputs = [state], []
     for t in range(len(x)):
         output, after = layer(x[t : t + 1], _given(states[-1]))
         outputs.append(output[0])

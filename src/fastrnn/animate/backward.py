@@ -12,7 +12,6 @@ import numpy as np
 from fastrnn import _check
 from fastrnn.animate import chain, drawing, film, sequences
 from fastrnn.animate.drawing import BACK, INPUT, OUTPUT, STATE
-from fastrnn.network import Network
 from fastrnn.text import CharRNN
 from fastrnn.unrolled import Copy, backpropagate
 
@@ -20,6 +19,9 @@ from fastrnn.unrolled import Copy, backpropagate
 MOST_STEPS = 4
 
 PHASES = ("forward", "loss", "output", "state", "weights", "total")
+
+# Sums of numbers whose largest is in this range are written without powers of ten.
+_NARROW = 1e-3, 1e3
 
 COLORS = {"W_ih": INPUT, "W_hh": STATE, "W_hy": OUTPUT}
 _MIDDLES = {"W_ih": 2.85, "W_hh": 8.0, "W_hy": 13.15}
@@ -44,6 +46,11 @@ class Unrolled:
     answers: tuple[str, ...]
     targets: tuple[str, ...]
     entries: dict[str, tuple[int, int]]
+
+    @property
+    def limit(self) -> float:
+        """The end of the scale of the states."""
+        return drawing.limit_of_states(one.state[0] for one in self.copies)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -147,13 +154,14 @@ def unroll(network: Any, x: Any, target: Any, loss: str) -> Unrolled:
     elif target is None:
         raise ValueError("target must be given for a Network, got None")
     copies = backpropagate(found, x, target, loss=loss)
-    run = sequences.run(found, x, characters)
-    answers = sequences.answers_of(run.outputs, characters, are_classes=loss == "cross_entropy")
+    predictions = np.array([one.prediction for one in copies])
+    answers = sequences.answers_of(predictions, characters, are_classes=loss == "cross_entropy")
+    labels = sequences.labels_of(x, characters)
     targets = sequences.labels_of(_check.as_array("target", target), characters)
-    return Unrolled(copies, run.labels, answers, targets, _entries(found, copies))
+    return Unrolled(copies, labels, answers, targets, _entries(copies))
 
 
-def _entries(network: Network, copies: list[Copy]) -> dict[str, tuple[int, int]]:
+def _entries(copies: list[Copy]) -> dict[str, tuple[int, int]]:
     """Return one number of each matrix, the largest gradient among those most steps add to."""
     found = {}
     for short, name in sequences.MATRICES.items():
@@ -273,28 +281,37 @@ def _draw_sum(ax: Any, unrolled: Unrolled, scene: Backward, short: str) -> None:
     terms, (row, column) = scene.terms[short], unrolled.entries[short]
     lines = f"row {row + 1}, column {column + 1}:", *addition(terms)
     for y, line in zip((9.32, 8.88, 8.47), lines, strict=False):
-        size = 8 if len(line) < 27 else 6.5
+        size = 8 if len(line) < 27 else 6.5 if len(line) < 35 else 5.9
         drawing.write(ax, middle - 2.25, y, line, size=size, ha="left")
 
 
 def addition(terms: Sequence[float]) -> list[str]:
     """Return a sum as it is written: the terms with signs between them, and what they make.
 
-    All have as many decimals, and what they make is said to be about that where the numbers that
-    are written down do not add up to it.
+    All have as many decimals, or two digits and a power of ten where those would be too wide. What
+    they make is said to be about that where the numbers that are written down do not add up to it.
     """
     if not terms:
         return []
     total = sum(terms)
     largest = max(map(abs, (*terms, total)))
-    decimals = 2 if largest == 0 else max(2, 1 - math.floor(math.log10(largest)))
-    first, *rest = (round(term, decimals) for term in terms)
-    text = f"{first:.{decimals}f}"
+    kind = ".1e"
+    if largest == 0 or _NARROW[0] <= largest < _NARROW[1]:
+        kind = f".{2 if largest == 0 else max(2, 1 - math.floor(math.log10(largest)))}f"
+    first, *rest = (float(format(term, kind)) for term in terms)
+    text = _written(first, kind)
     for term in rest:
-        text += f" {'-' if term < 0 else '+'} {abs(term):.{decimals}f}"
-    is_exact = round(first + sum(rest), decimals) == round(total, decimals)
-    makes = f"{'=' if is_exact else '≈'} {round(total, decimals):.{decimals}f}"
-    return [line.replace("-", "−") for line in (text, makes)]
+        text += f" {'−' if term < 0 else '+'} {_written(abs(term), kind)}"
+    makes = float(format(total, kind))
+    is_exact = math.isclose(first + sum(rest), makes, rel_tol=1e-9, abs_tol=1e-9 * largest)
+    return [text, f"{'=' if is_exact else '≈'} {_written(makes, kind)}"]
+
+
+def _written(value: float, kind: str) -> str:
+    """Return a number in a format, with a true minus sign and no more of a power than it needs."""
+    text = format(value or 0.0, kind)  # no -0
+    text = text.replace("e+0", "e").replace("e-0", "e-").replace("e+", "e")
+    return text.replace("-", "−")
 
 
 def _draw_copy(
@@ -307,7 +324,7 @@ def _draw_copy(
         chain.hand_on(ax, x, after, lit=lit)
     chain.read(ax, x, lit=lit)
     chain.answer(ax, x, lit=lit)
-    chain.cell(ax, x, drawing.indexed("h", t + 1), copy.state[0][-1], lit=lit)
+    chain.cell(ax, x, drawing.indexed("h", t + 1), copy.state[0][-1], unrolled.limit, lit=lit)
     if here and scene.phase == "state":
         drawing.box(ax, x, chain.CELLS, chain.CELL + 0.25, chain.CELL + 0.25, BACK, fill=False)
     chain.small(ax, x, chain.INPUTS, unrolled.inputs[t], INPUT)

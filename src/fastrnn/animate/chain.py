@@ -13,9 +13,6 @@ from fastrnn.animate.drawing import INPUT, OUTPUT, QUIET, STATE, WIDTH
 INPUTS, CELLS, OUTPUTS = 2.9, 5.1, 7.3
 CELL, SMALL = 1.7, 0.95
 
-# States are those of tanh in most pictures, between -1 and 1.
-_LIMIT = 1.0
-
 
 def places(count: int) -> np.ndarray:
     """Return where the copies stand, from left to right."""
@@ -23,12 +20,13 @@ def places(count: int) -> np.ndarray:
     return WIDTH / 2 + gap * (np.arange(count) - (count - 1) / 2)
 
 
-def cell(ax: Any, x: float, name: str, values: np.ndarray | None, *, lit: bool = False) -> None:
-    """Draw a cell, and its state as colours if it has one."""
+def cell(
+    ax: Any, x: float, name: str, values: np.ndarray | None, limit: float, *, lit: bool = False
+) -> None:
+    """Draw a cell, and its state as colours, from -limit to limit, if it has one."""
     drawing.box(ax, x, CELLS, CELL, CELL, STATE, lit=lit)
     drawing.write(ax, x, CELLS + 0.3, name, size=12, color=STATE, weight="bold")
     if values is not None:
-        limit = max(_LIMIT, drawing.limit(values))
         drawing.heat(ax, x - 0.65, CELLS - 0.6, 1.3, 0.45, values[None], limit)
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 import numpy as np
 
-from fastrnn.plot.axes import BLUE, GREEN, ORANGE, PINK
+from fastrnn.plot import values as plotted
+from fastrnn.plot.axes import BLUE, GREEN, ORANGE, PINK, diverging
 
 WIDTH, HEIGHT = 16.0, 11.0
 INCHES = (6.4, 4.4)
@@ -18,9 +21,6 @@ INK, QUIET, PALE = "#222222", "#b0b0b0", "#f4f4f4"
 
 # Characters of a caption that fit into a line.
 _LINE = 70
-
-# What stands for a character that leaves no mark.
-_MARKS = {" ": "␣", "\n": "⏎", "\t": "⇥"}
 
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
@@ -124,17 +124,26 @@ def heat(
     ax: Any, x: float, y: float, width: float, height: float, values: np.ndarray, limit: float
 ) -> None:
     """Draw numbers (rows, columns) as colours from a corner: blue below zero, orange above."""
-    from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.patches import Rectangle
 
-    colours = LinearSegmentedColormap.from_list("fastrnn_diverging", [BLUE, "#ffffff", ORANGE])
     ax.imshow(
-        values, cmap=colours, vmin=-limit, vmax=limit, interpolation="nearest", aspect="auto",
-        extent=(x, x + width, y, y + height), zorder=2,
+        values, cmap=_colours(), vmin=-limit, vmax=limit, interpolation="nearest", aspect="auto",
+        extent=(x, x + width, y, y + height), origin="upper", zorder=2,
     )  # fmt: skip
     ax.add_patch(
         Rectangle((x, y), width, height, fill=False, edgecolor=QUIET, linewidth=0.8, zorder=3)
     )
+
+
+@cache
+def _colours() -> Any:
+    """Return the colour map of all frames; to make one takes longer than to draw with it."""
+    return diverging()
+
+
+def limit_of_states(states: Iterable[np.ndarray]) -> float:
+    """Return the end of the one scale of all states of a film: that of tanh, or the largest."""
+    return max(1.0, *map(limit, states))
 
 
 def limit(values: np.ndarray) -> float:
@@ -148,16 +157,16 @@ def indexed(name: str, step: int) -> str:
 
 
 def shown(character: str) -> str:
-    """Return what a character is shown as: itself, or a mark for one that leaves none."""
-    return _MARKS.get(character, character)
+    """Return what a character is shown as: itself, or what stands for one that leaves no mark."""
+    return plotted.shown(character).replace(r"\$", "$")  # nothing is read as a formula here
 
 
 def number(value: float) -> str:
     """Return a number in two or three digits, with a true minus sign."""
     size = abs(value)
-    if size == 0 or 0.01 <= size < 10:
+    if size == 0 or 0.01 <= size < 9.995:  # what is beyond is rounded to a digit more
         text = f"{value:.2f}"
-    elif 0.0001 <= size < 1000:
+    elif 0.0001 <= size < 999.5:
         text = f"{value:.3g}" if size > 1 else f"{value:.1g}"
     else:
         text = f"{value:.0e}".replace("e+0", "e").replace("e-0", "e-").replace("e+", "e")

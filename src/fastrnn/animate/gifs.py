@@ -33,11 +33,13 @@ def writer(fps: Any) -> Any:
             self.frames.append(picture.convert("RGB"))
 
         def finish(self) -> None:
+            if not self.frames:  # the first one has failed, which is about to be said
+                return
             palette = _palette(self.frames)
             first, *rest = (_reduced(frame, palette) for frame in self.frames)
             first.save(
-                self.outfile, save_all=True, append_images=rest, duration=round(1000 / fps), loop=0,
-                optimize=False,
+                self.outfile, save_all=True, append_images=rest, optimize=False, loop=0,
+                duration=10 * round(100 / fps),  # a GIF counts hundredths of a second
             )  # fmt: skip
 
     return GifWriter(fps)

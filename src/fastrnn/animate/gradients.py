@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from fastrnn import _check
-from fastrnn.animate import drawing, film, sequences
+from fastrnn.animate import drawing, film
 from fastrnn.animate.drawing import BACK, QUIET
 from fastrnn.cells import make_layer
 from fastrnn.layers import Recurrent
-from fastrnn.unrolled import gradient_norms
+from fastrnn.plot.gradients import scaled
+from fastrnn.unrolled import gradient_norms, one_sequence
 
 # What is readable at the usual width.
 MOST_STEPS, MOST_ROWS = 12, 3
@@ -80,10 +81,7 @@ def scaled_layer(
         cell, input_size, hidden_size, nonlinearity="tanh", dtype=np.float32, seed=seed,
         init="orthogonal",
     )  # fmt: skip
-    state = layer.state_dict()
-    state["weight_hh_l0"] *= np.float32(scale)
-    layer.load_state_dict(state)
-    return layer
+    return scaled(layer, scale)
 
 
 def vanishing(
@@ -95,8 +93,9 @@ def vanishing(
 ) -> Any:
     """Send a gradient back through time and see it fade or grow.
 
-    The width and the strength of an arrow follow the root of the gradient's norm, which is written
-    below (:func:`fastrnn.unrolled.gradient_norms`).
+    The gradient's norm is written below each state (:func:`fastrnn.unrolled.gradient_norms`). The
+    width of an arrow follows its root, for norms from 0.0225 to 25, beyond which arrows grow no
+    thinner and no wider; their strength does so from 0.01 to 1.
 
     Parameters
     ----------
@@ -151,19 +150,13 @@ def sizes(layers: Mapping[str, Recurrent], x: Any) -> dict[str, np.ndarray]:
         raise TypeError(f"layers must be a dict of names and layers, got {_check.describe(layers)}")
     if not 1 <= len(layers) <= MOST_ROWS:
         raise ValueError(f"layers must be from 1 to {MOST_ROWS} to be drawn, got {len(layers)}")
-    if x is not None:
-        shape = _check.as_array("x", x).shape
-        if shape and not 1 <= shape[0] <= MOST_STEPS:
-            raise ValueError(
-                f"x must have from 1 to {MOST_STEPS} steps to be drawn, got {shape[0]}"
-            )
     norms = {}
     for name, layer in layers.items():
         if not isinstance(layer, Recurrent):
             raise TypeError(
                 f"layers[{name!r}] must be a recurrent layer, got {_check.describe(layer)}"
             )
-        given = _small_numbers(layer) if x is None else sequences.numbers(x, layer.dtype)
+        given = _small_numbers(layer) if x is None else _steps(x, layer)
         norms[name] = gradient_norms(layer, given)
         if not np.isfinite(norms[name]).all():
             raise ValueError(f"layers[{name!r}] has a gradient that is not finite: {norms[name]}")
@@ -173,6 +166,15 @@ def sizes(layers: Mapping[str, Recurrent], x: Any) -> dict[str, np.ndarray]:
 def _small_numbers(layer: Recurrent) -> np.ndarray:
     rng = np.random.default_rng(0)
     return rng.normal(0, 0.1, (_STEPS, layer.input_size)).astype(layer.dtype)
+
+
+def _steps(x: Any, layer: Recurrent) -> np.ndarray:
+    """Return what a layer reads, of as many steps as can be drawn."""
+    given = one_sequence(x, layer.dtype)
+    if not 1 <= len(given) <= MOST_STEPS:
+        raise ValueError(f"x must have from 1 to {MOST_STEPS} steps to be drawn, got {len(given)}")
+    _check.finite("x", given)
+    return given
 
 
 def going_back(norms: dict[str, np.ndarray], hold: int) -> list[Back]:
@@ -200,7 +202,10 @@ def going_back(norms: dict[str, np.ndarray], hold: int) -> list[Back]:
     ]
     for k in range(1, steps + 1):
         ago = "step" if k == 1 else "steps"
-        caption = f"{k} {ago} back. The number is the size of the gradient, and so is the arrow."
+        caption = (
+            f"{k} {ago} back. The number is the size of the gradient, which the arrow shows as far "
+            f"as there is room."
+        )
         scenes.append(scene(k, caption, short))
     for name, row in norms.items():
         scenes.append(scene(steps, f"{name}: {verdict(row)}", 2 * long))
@@ -252,7 +257,7 @@ def _draw_row(ax: Any, y: float, name: str, row: np.ndarray, back: int) -> None:
 
 
 def arrow_width(norm: float) -> float:
-    """Return the width of an arrow in points: 2 for a gradient of 1, from 0.3 to 10."""
+    """Return the width of an arrow in points: 2 for a gradient of 1, from 0.3 to 10 at most."""
     return float(np.clip(2 * np.sqrt(norm), 0.3, 10))
 
 

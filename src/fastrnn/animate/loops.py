@@ -211,8 +211,8 @@ def sharing(network: Network, run: sequences.Run, hold: int) -> list[Shared]:
         )  # fmt: skip
     scenes.append(
         Shared(
-            caption=f"With its biases the network has {network.num_parameters:,} numbers, for "
-            f"{steps} steps as for a million: that is why it can read sequences of any length.",
+            caption=f"In all the network has {network.num_parameters:,} numbers, for {steps} steps "
+            f"as for a million: that is why it can read sequences of any length.",
             hold=long, weight="all", copies=everywhere,
         )
     )  # fmt: skip
@@ -224,14 +224,15 @@ def _draw_unfolding(ax: Any, run: sequences.Run, scene: Unfolding) -> None:
         _draw_loop(ax, run, scene.step)
         return
     places = WIDTH / 2 + scene.spread * (chain.places(len(run)) - WIDTH / 2)
-    _legend(ax)
+    limit = run.limit
+    _legend(ax, limit)
     for t in reversed(range(len(run))):
         x, here = places[t], scene.step == t
         if t + 1 < len(run) and places[t + 1] - x > chain.CELL:
             chain.hand_on(ax, x, places[t + 1], lit=here, alpha=scene.spread)
         chain.read(ax, x)
         chain.answer(ax, x)
-        chain.cell(ax, x, drawing.indexed("h", t + 1), run.states[t], lit=here)
+        chain.cell(ax, x, drawing.indexed("h", t + 1), run.states[t], limit, lit=here)
         chain.small(ax, x, chain.INPUTS, run.labels[t], INPUT)
         chain.small(ax, x, chain.OUTPUTS, run.answers[t], OUTPUT)
 
@@ -239,7 +240,7 @@ def _draw_unfolding(ax: Any, run: sequences.Run, scene: Unfolding) -> None:
 def _draw_loop(ax: Any, run: sequences.Run, step: int | None) -> None:
     x, lit = WIDTH / 2, step is not None
     if lit:
-        _legend(ax)
+        _legend(ax, run.limit)
     right, height = x + chain.CELL / 2, chain.CELLS
     drawing.arrow(
         ax, (right, height + 0.45), (right, height - 0.45), STATE, width=3 if lit else 1.5,
@@ -249,18 +250,20 @@ def _draw_loop(ax: Any, run: sequences.Run, step: int | None) -> None:
     chain.read(ax, x, lit=lit)
     chain.answer(ax, x, lit=lit)
     name = "cell" if step is None else drawing.indexed("h", step + 1)
-    chain.cell(ax, x, name, None if step is None else run.states[step], lit=lit)
+    values = None if step is None else run.states[step]
+    chain.cell(ax, x, name, values, run.limit, lit=lit)
     chain.small(ax, x, chain.INPUTS, "x" if step is None else run.labels[step], INPUT)
     chain.small(ax, x, chain.OUTPUTS, "y" if step is None else run.answers[step], OUTPUT)
     drawing.write(ax, x - 0.8, chain.INPUTS, "it reads", color=INPUT, ha="right")
     drawing.write(ax, x - 0.8, chain.OUTPUTS, "it answers", color=OUTPUT, ha="right")
 
 
-def _legend(ax: Any) -> None:
-    """Say what the colours of a state mean."""
-    drawing.heat(ax, 6.5, 9.15, 3, 0.3, np.linspace(-1, 1, 61)[None], 1)
-    drawing.write(ax, 6.3, 9.3, "numbers of the state: −1", size=9, ha="right")
-    drawing.write(ax, 9.7, 9.3, "1", size=9, ha="left")
+def _legend(ax: Any, limit: float) -> None:
+    """Say what the colours of a state mean, from -limit to limit."""
+    end = "1" if limit == 1 else drawing.number(limit)
+    drawing.heat(ax, 6.5, 9.15, 3, 0.3, np.linspace(-limit, limit, 61)[None], limit)
+    drawing.write(ax, 6.3, 9.3, f"numbers of the state: −{end}", size=9, ha="right")
+    drawing.write(ax, 9.7, 9.3, end, size=9, ha="left")
 
 
 def _draw_shared(
@@ -284,6 +287,6 @@ def _draw_shared(
             chain.hand_on(ax, x, places[t + 1], lit=is_lit("W_hh", t))
         chain.read(ax, x, lit=is_lit("W_ih", t))
         chain.answer(ax, x, lit=is_lit("W_hy", t))
-        chain.cell(ax, x, drawing.indexed("h", t + 1), run.states[t])
+        chain.cell(ax, x, drawing.indexed("h", t + 1), run.states[t], run.limit)
         chain.small(ax, x, chain.INPUTS, run.labels[t], INPUT)
         chain.small(ax, x, chain.OUTPUTS, run.answers[t], OUTPUT)

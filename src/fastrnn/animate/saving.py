@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+import warnings
 from typing import Any
 
 from fastrnn import _check, checkpoint
@@ -15,6 +16,9 @@ ENDINGS = (".gif", ".mp4", ".html")
 
 # Browsers show GIFs of more frames a second at ten; a frame of a GIF stands 655 seconds at most.
 _SLOWEST, _FASTEST = 0.01, 50.0
+
+# A figure of 6.4 × 4.4 inches has 64 × 44 pixels then; fewer show nothing.
+_COARSEST = 10.0
 
 # Megabytes of pictures in a page, beyond which Matplotlib would leave frames out.
 _NO_LIMIT = 2**20
@@ -38,9 +42,10 @@ def save(animation: Any, file: Any, *, fps: float = 5, dpi: float = 100) -> None
         Its name says what it becomes: ``.gif``, ``.mp4``, which needs the program ffmpeg, or
         ``.html``, a page with buttons that needs nothing from elsewhere.
     fps : float
-        Frames a second, from 0.01 to 50.
+        Frames a second, from 0.01 to 50. In a GIF each stands for whole hundredths of a second:
+        with 30, for 0.03 seconds.
     dpi : float
-        Pixels to the inch, of which a new figure has 6.4 × 4.4.
+        Pixels to the inch, from 10 to 1000; a new figure has 6.4 × 4.4 inches.
 
     Raises
     ------
@@ -68,7 +73,7 @@ def save(animation: Any, file: Any, *, fps: float = 5, dpi: float = 100) -> None
     if ending not in ENDINGS:
         raise ValueError(f"file must end in {', '.join(ENDINGS)}, got {file!r}")
     fps = _check.number("fps", fps, _SLOWEST, _FASTEST)
-    dpi = _check.number("dpi", dpi, above=0, maximum=1000)
+    dpi = _check.number("dpi", dpi, _COARSEST, 1000)
     writer = _writer(ending, fps)
     checkpoint.check_writable(file)
     with tempfile.TemporaryDirectory() as folder:
@@ -97,11 +102,18 @@ def _writer(ending: str, fps: Any) -> Any:
 def _write(animation: Any, made: str, writer: Any, dpi: float) -> None:
     from subprocess import CalledProcessError
 
+    drawn: list[int] = []
     try:
-        animation.save(made, writer=writer, dpi=dpi)
+        with warnings.catch_warnings():  # of an animation without frames, which is refused below
+            warnings.filterwarnings("ignore", "Can not start iterating the frames")
+            animation.save(
+                made, writer=writer, dpi=dpi, progress_callback=lambda k, _: drawn.append(k)
+            )
     except CalledProcessError as error:
         said = str(error.stderr or error.output or "").strip().splitlines()
         raise OSError(f"ffmpeg failed: {said[-1] if said else error}") from None
+    if not drawn:
+        raise ValueError("animation must have a frame, got none")
 
 
 def _page(content: bytes) -> bytes:

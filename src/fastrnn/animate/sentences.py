@@ -166,7 +166,7 @@ def _draw(ax: Any, reading: Reading, scene: Word) -> None:
         )  # fmt: skip
         if is_read:
             _draw_probability(ax, middle, column, float(reading.probabilities[t]))
-    limit = max(1.0, drawing.limit(reading.states))
+    limit = drawing.limit_of_states(reading.states)
     drawing.bar(ax, _LEFT, 6.7, _RIGHT - _LEFT, 2.6, PALE)
     if scene.read:
         rows = reading.states[: scene.read].T

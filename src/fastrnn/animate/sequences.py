@@ -12,6 +12,7 @@ from fastrnn.animate import drawing
 from fastrnn.corpus.vocabulary import Vocabulary
 from fastrnn.network import Network
 from fastrnn.text import CharRNN
+from fastrnn.unrolled import one_sequence
 
 # The weights that all copies share, by the names that they have in equations.
 MATRICES = {"W_ih": "rnn.weight_ih_l0", "W_hh": "rnn.weight_hh_l0", "W_hy": "readout.weight"}
@@ -33,7 +34,7 @@ class Run:
     outputs : ndarray of shape (T, out_features)
         y_t.
     answers : tuple of str
-        What each output is called: the likeliest character or id where those go in.
+        What each output is called: the likeliest class, or the number where there is but one.
     """
 
     labels: tuple[str, ...]
@@ -44,6 +45,11 @@ class Run:
     def __len__(self) -> int:
         """Return T."""
         return len(self.labels)
+
+    @property
+    def limit(self) -> float:
+        """The end of the scale of the states."""
+        return drawing.limit_of_states(self.states)
 
 
 def resolve(network: Any, x: Any, most: int, least: int = 2) -> tuple[Network, np.ndarray, str]:
@@ -64,18 +70,10 @@ def resolve(network: Any, x: Any, most: int, least: int = 2) -> tuple[Network, n
             raise TypeError(
                 f"network must be a Network or a CharRNN, got {_check.describe(network)}"
             )
-        x, characters = numbers(x, network.layer.dtype), ""
-    if x.ndim != (1 if x.dtype.kind in "iu" else 2):
-        raise ValueError(f"x has shape {x.shape}, expected one sequence without a batch dimension")
+        x, characters = one_sequence(x, network.layer.dtype), ""
     if not least <= len(x) <= most:
         raise ValueError(f"x must have from {least} to {most} steps to be drawn, got {len(x)}")
     return network, x, characters
-
-
-def numbers(x: Any, dtype: np.dtype[Any]) -> np.ndarray:
-    """Return what a layer reads as an array; Python's floats, and they alone, are rounded."""
-    array = _check.as_array("x", x)
-    return array if array.dtype.kind in "iu" else _check.floats("x", x, dtype)
 
 
 def require_one_layer(network: Network) -> None:
@@ -95,7 +93,7 @@ def run(network: Network, x: np.ndarray, characters: str) -> Run:
         states.append(hidden(state))
         outputs.append(output[0])
     rows = np.array(outputs)
-    answers = answers_of(rows, characters, are_classes=x.ndim == 1)
+    answers = answers_of(rows, characters, are_classes=network.out_features > 1)
     return Run(labels_of(x, characters), np.array(states), rows, answers)
 
 

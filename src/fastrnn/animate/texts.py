@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from fastrnn import _check
+from fastrnn import _check, _ops
 from fastrnn.animate import drawing, film, sequences
 from fastrnn.animate.drawing import INPUT, OUTPUT, QUIET, STATE
 from fastrnn.corpus.vocabulary import Vocabulary
 from fastrnn.plot.axes import AMBER
-from fastrnn.sequence.ragged import log_softmax
 from fastrnn.text import CharRNN
 
 # Of the characters to choose from, so many are drawn; and so many of the text's.
@@ -37,8 +36,8 @@ class Writing(film.Scene):
         As far as it is written.
     character : str
         The one that goes in.
-    state : ndarray of shape (hidden_size,)
-        Before the state changes that of before, then the new one.
+    state : ndarray of shape (size,)
+        Before the state changes that of before, then the new one; of the layer's own size.
     characters : str
         Those that are shown to choose from, the likeliest first, and what is drawn among them.
     probabilities : tuple of float
@@ -112,7 +111,10 @@ def generating(
     if model is None:
         model = sequences.writer()
     scenes = writing(model, prompt, length, temperature, seed, hold)
-    return film.film(figure, "A network writes a text", scenes, _draw)
+    limit = drawing.limit_of_states(scene.state for scene in scenes)
+    return film.film(
+        figure, "A network writes a text", scenes, lambda ax, scene: _draw(ax, scene, limit)
+    )
 
 
 def writing(
@@ -125,15 +127,16 @@ def writing(
     network, vocabulary, ids = model._start(prompt, None)
     if not isinstance(vocabulary, Vocabulary):
         raise ValueError(f"model must read characters, got one of bytes, {model!r}")
-    text = model.generate(prompt, length, temperature, seed=seed)
-    assert isinstance(text, str)
-    if len(text) > MOST_CHARACTERS:
+    count = len(prompt) + _check.integer("length", length)
+    if count > MOST_CHARACTERS:
         raise ValueError(
             f"prompt and length must make at most {MOST_CHARACTERS} characters to be drawn, "
-            f"got {len(text)}"
+            f"got {count}"
         )
+    text = model.generate(prompt, length, temperature, seed=seed)
+    assert isinstance(text, str)
     given, known = text[: len(prompt)], vocabulary.characters
-    state, before, scenes = None, np.zeros(network.layer.hidden_size), []
+    state, before, scenes = None, np.zeros(network.layer.state_sizes[0]), []
     for k, t in enumerate(ids[:-1]):
         _, state = network(ids[k : k + 1], state)
         before = sequences.hidden(state)
@@ -150,9 +153,13 @@ def writing(
         logits, state = network(vocabulary.encode(character), state)
         after = sequences.hidden(state)
         shown, probabilities = chosen(logits[0], temperature or 1.0, known, drawn)
+        said = _captions(
+            character, drawn, probabilities[shown.index(drawn)], first=k == 0,
+            shown=len(shown), known=len(known), is_sure=temperature == 0,
+        )  # fmt: skip
         hold = long if k == 0 else short
         before_text = given + text[len(prompt) : len(prompt) + k]
-        for stage, caption in _captions(character, drawn, shown, probabilities, k).items():
+        for stage, caption in said.items():
             later = STAGES.index(stage)
             scenes.append(
                 Writing(
@@ -173,7 +180,11 @@ def chosen(
     logits: np.ndarray, temperature: float, known: str, drawn: str
 ) -> tuple[str, tuple[float, ...]]:
     """Return the likeliest characters, and what is drawn among them, with their probabilities."""
-    probabilities = np.exp(log_softmax(logits[None].astype(np.float64) / temperature))[0]
+    wide = logits.astype(np.float64)
+    with np.errstate(over="ignore"):  # near temperature 0, where all but the likeliest are -inf
+        rows = ((wide - wide.max()) / temperature)[None]
+    _ops.softmax(rows)
+    probabilities = rows[0]
     order = np.argsort(-probabilities, kind="stable")[:MOST_BARS]
     place = known.index(drawn)
     if place not in order:
@@ -182,38 +193,54 @@ def chosen(
 
 
 def _captions(
-    character: str, drawn: str, shown: str, probabilities: tuple[float, ...], k: int
+    character: str,
+    drawn: str,
+    probability: float,
+    *,
+    first: bool,
+    shown: int,
+    known: int,
+    is_sure: bool,
 ) -> dict[str, str]:
-    """Return what is said at each stage of a character, at length the first time."""
+    """Return what is said at each stage of a character, at length the first time.
+
+    ``probability`` is that of what is drawn, ``shown`` of ``known`` characters are to be seen, and
+    ``is_sure`` says that the likeliest is taken.
+    """
     went_in, came_out = f"“{drawing.shown(character)}”", f"“{drawing.shown(drawn)}”"
-    chance = f"{probabilities[shown.index(drawn)]:.0%}"
-    if k:
+    result = f"{came_out}, which had {_percent(probability)}"
+    if not first:
         return {
             "input": f"{went_in} goes in.",
             "state": f"The state takes in {went_in}.",
             "probabilities": "The probabilities of what may come next.",
-            "draw": f"Drawn: {came_out}, which had {chance}.",
+            "draw": f"{'Taken' if is_sure else 'Drawn'}: {result}.",
             "feed back": f"{came_out} goes in next.",
         }
+    together = "These probabilities add up to 100 %."
+    if shown < known:
+        together = f"Those of all {known} add up to 100 %; {shown} are shown, the likeliest first."
+    how = "At temperature 0 the likeliest is taken"
+    if not is_sure:
+        how = "One of them is drawn, as with loaded dice"
     return {
         "input": f"The last character, {went_in}, goes in.",
         "state": "The cell mixes it with its memory: this gives the new state, the coloured "
         "numbers.",
         "probabilities": "From the state follows how probable each character is to come next. "
-        "These probabilities add up to 100 %.",
-        "draw": f"One of them is drawn, as with loaded dice: {came_out}, which had {chance}.",
-        "feed back": f"What was drawn becomes the next input: {came_out} goes in, and all begins "
-        "anew.",
+        f"{together}",
+        "draw": f"{how}: {result}.",
+        "feed back": f"What was {'taken' if is_sure else 'drawn'} becomes the next input: "
+        f"{came_out} goes in, and all begins anew.",
     }
 
 
-def _draw(ax: Any, scene: Writing) -> None:
+def _draw(ax: Any, scene: Writing, limit: float) -> None:
     later = STAGES.index(scene.stage)
     _draw_text(ax, scene)
     name = "h, its memory"
     drawing.box(ax, _CELL, 6.2, 3.6, 1.9, STATE, lit=scene.stage in ("prompt", "state"))
     drawing.write(ax, _CELL, 6.75, name, color=STATE, weight="bold")
-    limit = max(1.0, drawing.limit(scene.state))
     drawing.heat(ax, _CELL - 1.5, 5.55, 3.0, 0.7, scene.state[None], limit)
     goes_in = scene.stage in ("prompt", "input", "feed back")
     drawing.box(ax, _CELL, 3.1, 1.2, 1.2, INPUT, lit=goes_in)

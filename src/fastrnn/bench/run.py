@@ -17,6 +17,7 @@ from fastrnn.bench.problem import Problem
 from fastrnn.bench.rows import Row
 from fastrnn.bench.timing import measure
 from fastrnn.checkpoint import check_writable
+from fastrnn.plot.axes import check_available, save
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Files:
         for file in filter(None, (self.json, self.markdown, self.plot)):
             check_writable(file)
         if self.plot is not None:
-            plot.check_available()
+            check_available()
 
 
 def run(
@@ -151,4 +152,4 @@ def _draw(file: str, document: dict[str, Any]) -> None:
 
     figure = Figure(figsize=plot.grid_size(document), layout="constrained")
     plot.grid(document, fig=figure)
-    plot.save(figure, file)
+    save(figure, file)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import fastrnn
-from fastrnn import checkpoint, plot
+from fastrnn import checkpoint
 from fastrnn.command import options
 from fastrnn.command.forecasting import command, picture, report
 from fastrnn.command.saying import (
@@ -31,6 +31,7 @@ from fastrnn.command.train_command import EXIT_INTERRUPTED, EXIT_OK, train
 from fastrnn.corpus.corpus import Corpus
 from fastrnn.corpus.vocabulary import SKIP, Bytes, Symbols
 from fastrnn.errors import ModelFileError, NonFiniteLossError
+from fastrnn.plot.axes import check_available
 from fastrnn.sequence.tables import read_table
 from fastrnn.text import CharRNN, load
 from fastrnn.training import resume
@@ -157,7 +158,7 @@ def forecast(arguments: argparse.Namespace) -> int:
     """``fastrnn forecast``: print how columns of a CSV file go on."""
     if arguments.plot is not None:
         checkpoint.check_writable(arguments.plot)
-        plot.check_available()
+        check_available()
     table = read_table(
         arguments.file, delimiter=arguments.delimiter, header=not arguments.no_header
     )

@@ -498,6 +498,7 @@ def with_names(line: str, parser: argparse.ArgumentParser) -> str:
             continue
         option, name = action.option_strings[-1], action.dest
         name = "num_threads" if name == "threads" else name
+        line = line.replace(f"{name}=True,", f"{option} {action.metavar},")
         line = re.sub(rf"(?<![\w/.'-]){name}=(?=\S)", f"{option} ", line)
         follows = r"(?![\w/.'])" if "_" in name else r"(?= must | would |=)"
         line = re.sub(rf"(?<![\w/.'-]){name}{follows}=?", option, line)

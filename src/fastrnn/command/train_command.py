@@ -57,6 +57,12 @@ def train(arguments: argparse.Namespace) -> int:
     if arguments.validation == STANDARD_INPUT and STANDARD_INPUT in arguments.files:
         raise ValueError("FILE and --validation must be two texts, got standard input, '-', twice")
     begun = _follow_checkpoint(arguments)
+    for name in ("patience", "evaluate_every"):
+        if arguments.validation is None and getattr(arguments, name) is not None:
+            raise ValueError(
+                f"--{name.replace('_', '-')} needs --validation, a share of the text or a text of "
+                f"its own"
+            )
     with contextlib.ExitStack() as stack:
         text = stack.enter_context(_corpus(arguments.files))
         validation = _validation(arguments)

@@ -20,6 +20,10 @@ STYLE = (_ASSETS / "parts.css").read_text(encoding="utf-8")
 
 LONGEST_SHOWN = 30
 
+# Bokeh's server ends a connection that sends 20 MB at once: JSON has up to three bytes for one of
+# these, and a few characters take more.
+LONGEST_TEXT = 5_000_000
+
 
 def slug(label: str) -> str:
     """Return a label in small letters and hyphens."""
@@ -132,9 +136,13 @@ class TextField(_Labelled):
         What was last read. Watch this.
     text, message : str
         What stands in the field and beside it.
+    too_long : int
+        How many characters stand there instead, if they are more than the page sends; else 0.
     """
 
     kind = param.String("text", constant=True)
+    longest = param.Integer(LONGEST_TEXT, constant=True)
+    too_long = param.Integer(0)
     text = param.String()
     message = param.String()
     numeric = param.Boolean(False)
@@ -148,9 +156,25 @@ class TextField(_Labelled):
     ) -> None:
         self._read = read
         super().__init__(label, text=value, value=read(value), **params)
-        self.param.watch(self._take, "text")
+        self.param.watch(lambda event: self._take(), ["text", "too_long"])
 
-    def _take(self, event: Any) -> None:
+    def put(self, text: str) -> None:
+        """Have a text stand in the field and read it, also where it is the one that stands there.
+
+        What can be read depends on more than the text: on the model at work, on the series.
+        """
+        if text != self.text or self.too_long:
+            self.param.update(text=text, too_long=0)  # which reads it
+        else:
+            self._take()
+
+    def _take(self) -> None:
+        if self.too_long:
+            self.message = (
+                f"The text has {self.too_long:,} characters; {self.longest:,} at most are taken "
+                f"here."
+            )
+            return
         try:
             value = self._read(self.text)
         except ValueError as error:
@@ -186,7 +210,7 @@ class NumberField(TextField):
         def read(text: str) -> float:
             return number(text, minimum, maximum, whole=whole)
 
-        super().__init__(label, f"{value:g}", read, numeric=True, **params)
+        super().__init__(label, f"{value:.12g}", read, numeric=True, **params)
 
 
 def number(
@@ -195,12 +219,14 @@ def number(
     """Read a number of a range, or raise a ValueError whose sentence a reader understands."""
     expected = "a whole number" if whole else "a number"
     if minimum > -math.inf and maximum < math.inf:
-        expected += f" from {minimum:g} to {maximum:g}"
+        expected += f" from {minimum:.12g} to {maximum:.12g}"
     elif minimum > -math.inf:
-        expected += f" of at least {minimum:g}"
+        expected += f" of at least {minimum:.12g}"
     elif maximum < math.inf:
-        expected += f" of at most {maximum:g}"
+        expected += f" of at most {maximum:.12g}"
     try:
+        if "_" in text:  # which Python takes, and nobody means
+            raise ValueError(text)
         value: float = int(text) if whole else float(text)
         finite = math.isfinite(value)
     except (ValueError, OverflowError):

@@ -10,7 +10,7 @@ import panel as pn
 from bokeh.models import Axis, Grid, Legend, Range1d
 from bokeh.plotting import figure as bokeh_figure
 
-from fastrnn.demo.controls import STYLE
+from fastrnn.demo.controls import STYLE, TextField
 from fastrnn.demo.session import Session
 
 INK = {False: "#1b1d21", True: "#ebedf0"}
@@ -92,9 +92,21 @@ def buttons(*items: Any) -> Any:
     )
 
 
+def require_readable(*fields: TextField) -> None:
+    """Raise a ValueError that names the first field with a message, if one has."""
+    for field in fields:
+        if field.message:
+            raise ValueError(f"{field.label}: {field.message}")
+
+
 def column(*items: Any) -> Any:
     """Return a view's parts below each other."""
     return pn.Column(*items, sizing_mode="stretch_width", margin=0)
+
+
+def scroll(name: str, table: str) -> str:
+    """Return a table that scrolls within itself where it is too wide, also by the keyboard."""
+    return f'<div class="scroll" role="region" tabindex="0" aria-label="{name}">{table}</div>'
 
 
 def figure(
@@ -127,6 +139,12 @@ def figure(
     return made
 
 
+def add_legend(session: Session, made: Any, legend: Legend) -> None:
+    """Put a legend above a figure."""
+    made.add_layout(legend, "above")
+    _recolour(made, session.dark)
+
+
 def describe(made: Any, description: str) -> None:
     """Set what screen readers say of a figure."""
     made.html_attributes = {"role": "img", "aria-label": description}
@@ -142,11 +160,6 @@ def paint(session: Session, renderer: Any, light: str, dark: str | None = None) 
                 setattr(renderer.glyph, name, colour)
 
     session.on_theme(recolour)
-
-
-def recolour_on_theme(session: Session, made: Any) -> None:
-    """Colour what was added to a figure since, such as its legend."""
-    session.on_theme(lambda dark: _recolour(made, dark))
 
 
 def _recolour(made: Any, dark: bool) -> None:

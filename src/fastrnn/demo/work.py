@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 from fastrnn.demo import controls, parts
@@ -55,9 +56,11 @@ class Runner:
         Given a :class:`Report`, in a thread: touches nothing of the page but through it.
     begin : callable, optional
         Called on the page's thread when the button is pressed, before the work; returns what
-        the work is given beside the report, such as the values of controls.
+        the work is given beside the report, such as the values of controls; or raises a
+        ValueError whose sentence says why there is nothing to do.
     done : callable, optional
-        Given what the work returned, on the page's thread.
+        Given what the work returned, on the page's thread; work that is stopped may catch
+        :class:`Stopped` and return what it has.
     """
 
     def __init__(
@@ -91,7 +94,11 @@ class Runner:
         """Begin, unless it runs already."""
         if self.running:
             return
-        given = self._begin()
+        try:
+            given = self._begin()
+        except ValueError as error:
+            self._end(str(error), fraction=0.0)
+            return
         report = self._report = Report(self._post)
         self._show(running=True, fraction=0.0, text="Working …")
         self._session.announce(f"{self.button.label}: begun")
@@ -117,12 +124,18 @@ class Runner:
             words = f"That did not work: {error}"
             self._post("end", lambda: self._end(words))
         else:
-            self._post("end", lambda: self._end("Done.", lambda: self._done(result)))
+            words = "Stopped." if report.stopped else "Done."
+            self._post("end", lambda: self._end(words, lambda: self._done(result)))
 
-    def _end(self, words: str, then: Callable[[], None] = lambda: None) -> None:
+    def _end(
+        self, words: str, then: Callable[[], None] = lambda: None, fraction: float = 1.0
+    ) -> None:
         self._report = None
-        self._show(running=False, fraction=1.0, text=words)
-        then()
+        self._show(running=False, fraction=fraction, text=words)
+        try:
+            then()
+        except Exception as error:
+            words = self.bar.text = f"That did not work: {error}"
         self._session.announce(f"{self.button.label}: {words}")
 
     def _show(self, *, running: bool, fraction: float, text: str) -> None:
@@ -145,5 +158,6 @@ class Runner:
     def _make(self) -> None:
         with self._lock:
             changes, self._pending = list(self._pending.values()), {}
-        for change in changes:
-            change()
+        with ExitStack() as stack:  # makes each of them, also after one that raises
+            for change in reversed(changes):
+                stack.callback(change)

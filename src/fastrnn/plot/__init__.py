@@ -8,7 +8,6 @@ A character that Matplotlib's own font lacks is drawn as a box, with a warning:
 ``matplotlib.rcParams["font.family"]`` and ``["font.monospace"]`` name others.
 """
 
-from fastrnn.plot.axes import check_available, save
 from fastrnn.plot.benchmarks import grid, grid_size
 from fastrnn.plot.characters import next_characters, surprise
 from fastrnn.plot.forecasts import forecast
@@ -19,7 +18,6 @@ from fastrnn.plot.states import hidden_states, state_heatmap, state_lines
 from fastrnn.plot.texts import colored_text, unit_text
 
 __all__ = [
-    "check_available",
     "colored_text",
     "eigenvalues",
     "forecast",
@@ -29,7 +27,6 @@ __all__ = [
     "hidden_states",
     "learning_curve",
     "next_characters",
-    "save",
     "state_heatmap",
     "state_lines",
     "surprise",

@@ -9,7 +9,7 @@ from typing import Any
 
 from fastrnn import _check
 from fastrnn.plot import values
-from fastrnn.plot.axes import AMBER, BLACK, BLUE, GREEN, GRID, ORANGE, PINK, figure
+from fastrnn.plot.axes import AMBER, BLACK, BLUE, GREEN, GRID, ORANGE, PINK, figure, legend
 
 OURS = "fastrnn"
 
@@ -45,7 +45,7 @@ def grid(results: Any, *, fig: Any = None) -> Any:
     -------
     ndarray of matplotlib.axes.Axes
         The panels. A point is the time of a library's fastest form, divided by the estimated
-        limit of the machine, or in microseconds where none was measured.
+        limit of the machine, or in microseconds unless all rows have one.
 
     Raises
     ------
@@ -67,16 +67,15 @@ def grid(results: Any, *, fig: Any = None) -> Any:
     libraries = dict.fromkeys(STYLES) | dict.fromkeys(
         library for rows in panels.values() for row in rows for library in row["microseconds"]
     )
+    limited = all(
+        row["estimated_limit_microseconds"] is not None for rows in panels.values() for row in rows
+    )
+    handles: dict[str, Any] = {}
     for panel, (cell, rows) in zip(axes, panels.items(), strict=True):
-        _draw_panel(panel, cell, rows, list(libraries))
-    handles = {
-        handle.get_label(): handle
-        for panel in axes
-        for handle in panel.get_legend_handles_labels()[0]
-    }
+        handles |= _draw_panel(panel, cell, rows, list(libraries), limited)
     columns = 3 * len(panels)
-    fig.legend(handles=list(handles.values()), loc="outside upper center", ncols=columns)
-    fig.supxlabel(_caption(about, panels), fontsize="small")
+    legend(fig, list(handles.values()), loc="outside upper center", ncols=columns)
+    fig.supxlabel(_caption(about, limited), fontsize="small")
     return axes
 
 
@@ -93,18 +92,22 @@ def _size(panels: Mapping[str, _Rows]) -> tuple[float, float]:
     return PANEL_WIDTH * len(panels) + MARGIN, ROW_HEIGHT * longest + MARGIN
 
 
-def _draw_panel(axes: Any, cell: str, rows: _Rows, libraries: Sequence[str]) -> None:
+def _draw_panel(
+    axes: Any, cell: str, rows: _Rows, libraries: Sequence[str], limited: bool
+) -> dict[str, Any]:
+    """Draw a cell's rows, and return what stands for each library."""
     height = range(len(rows))
+    handles: dict[str, Any] = {}
     for library in libraries:
         points = [
-            (min(row["microseconds"][library].values()) / _limit(row), y)
+            (min(row["microseconds"][library].values()) / _unit(row, limited), y)
             for y, row in zip(height, rows, strict=True)
             if library in row["microseconds"]
         ]
         if points:
             colour, marker = STYLES.get(library, _OTHER)
             ours = library == OURS
-            axes.plot(
+            (handles[library],) = axes.plot(
                 *zip(*points, strict=True),
                 marker,
                 color=colour,
@@ -113,7 +116,7 @@ def _draw_panel(axes: Any, cell: str, rows: _Rows, libraries: Sequence[str]) -> 
                 alpha=1 if ours else 0.8,
                 zorder=3 if ours else 2,
             )
-    if rows[0]["estimated_limit_microseconds"] is not None:
+    if limited:
         axes.axvline(1, color="black", linewidth=1)
     axes.set_title(cell)
     axes.set_xscale("log")
@@ -122,15 +125,15 @@ def _draw_panel(axes: Any, cell: str, rows: _Rows, libraries: Sequence[str]) -> 
     axes.grid(axis="both", **GRID)
     axes.tick_params(labelsize="small", length=0)
     axes.set_axisbelow(True)
+    return handles
 
 
-def _limit(row: Mapping[str, Any]) -> float:
-    return row["estimated_limit_microseconds"] or 1.0
+def _unit(row: Mapping[str, Any], limited: bool) -> float:
+    return row["estimated_limit_microseconds"] if limited else 1.0
 
 
-def _caption(about: Mapping[str, Any], panels: Mapping[str, _Rows]) -> str:
-    limit = next(iter(panels.values()))[0]["estimated_limit_microseconds"]
-    unit = "µs" if limit is None else "time / estimated limit (the line: 1)"
+def _caption(about: Mapping[str, Any], limited: bool) -> str:
+    unit = "time / estimated limit (the line: 1)" if limited else "µs"
     where = f"{about['cpu']}, {about['isa']}, {about['threads']} thread(s)"
     return values.plain(f"{unit}; {where}, {about['date'][:10]}")
 
@@ -148,9 +151,11 @@ def _read(results: Any) -> tuple[Mapping[str, Any], dict[str, list[Mapping[str, 
         raise TypeError(f"results must be a dict or a path, got {_check.describe(results)}")
     try:
         about = {name: results["machine"][name] for name in ("cpu", "isa", "threads", "date")}
+        values.text_argument("the date", about["date"])
         panels: dict[str, list[Mapping[str, Any]]] = {}
         for row in results["rows"]:
-            for times in row["microseconds"].values():
+            for library, times in row["microseconds"].items():
+                values.text_argument("each library", library)
                 _check.number("a time", min(times.values()), above=0)
             if row["estimated_limit_microseconds"] is not None:
                 _check.number("a limit", row["estimated_limit_microseconds"], above=0)

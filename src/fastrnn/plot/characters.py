@@ -10,10 +10,13 @@ import numpy as np
 from fastrnn import _check
 from fastrnn.plot import values
 from fastrnn.plot.axes import BLUE, GRID, ORANGE, current, head, heatmap, sequential, write_in_cells
-from fastrnn.plot.texts import colored_text
+from fastrnn.plot.texts import line_places, write_colored
 
 STYLES = ("bars", "text")
 _USUAL_K = 5
+
+# Each is written by itself, which takes about a millisecond; letters of more would be dots.
+MOST_CELLS = 4000
 
 
 def next_characters(
@@ -32,7 +35,7 @@ def next_characters(
         After each character, the probability of every one to come next, as
         :meth:`fastrnn.CharRNN.next_probs` gives them.
     text : str or bytes
-        The T characters or bytes that were read.
+        The T characters or bytes that were read; ``T * k`` must be at most 4000.
     vocabulary : str or bytes
         The V characters, ``model.vocabulary``; of a model of bytes ``bytes(range(256))``.
     k : int, optional
@@ -75,6 +78,11 @@ def next_characters(
     names = values.symbols("vocabulary", vocabulary, probs.shape[1], "one for each column of probs")
     size = len(names)
     k = min(_USUAL_K, size) if k is None else _check.integer("k", k, 1, size)
+    if len(read) * k > MOST_CELLS:
+        raise ValueError(
+            f"text times k must be at most {MOST_CELLS} cells, got {len(read)} × {k}; draw a part "
+            f"of the text, or a smaller k"
+        )
     ax = current(ax)
     likeliest = np.argsort(-probs, axis=1, kind="stable")[:, :k]
     shares = np.take_along_axis(probs, likeliest, axis=1)
@@ -84,25 +92,28 @@ def next_characters(
         for t, rank in np.ndindex(len(text) - 1, k)
         if vocabulary[likeliest[t, rank]] == text[t + 1]
     ]
-    _frame(ax, came)
+    frame = _frame(ax, came)
     ax.figure.colorbar(image, ax=ax, label="probability")
     cells = {(rank, t): names[symbol] for (t, rank), symbol in np.ndenumerate(likeliest)}
     write_in_cells(ax, image, cells)
-    head(ax, "Which character comes next?")
+    head(ax, "Which character comes next?", [frame])
     ax.set_ylabel("likeliest next")
     ax.set_yticks(range(k), [f"{rank}." for rank in range(1, k + 1)])
     values.write_below(ax, read, len(read), "read so far, up to this character")
     return ax
 
 
-def _frame(ax: Any, cells: list[tuple[int, int]]) -> None:
-    """Draw a frame around cells, and say what it means."""
+def _frame(ax: Any, cells: list[tuple[int, int]]) -> Any:
+    """Draw a frame around cells, and return what stands for it in a legend."""
     from matplotlib.patches import Rectangle
 
     for t, rank in cells:
         place = (t - 0.5, rank - 0.5)
         ax.add_patch(Rectangle(place, 1, 1, facecolor="none", edgecolor=ORANGE, linewidth=1.8))
-    ax.plot([], [], "s", markersize=9, fillstyle="none", color=ORANGE, label="what did come")
+    (frame,) = ax.plot(
+        [], [], "s", markersize=9, fillstyle="none", color=ORANGE, label="what did come"
+    )
+    return frame
 
 
 def surprise(
@@ -133,7 +144,8 @@ def surprise(
     Returns
     -------
     matplotlib.axes.Axes
-        What was drawn on. Bars stand at the characters' places in the text, from 1 on.
+        What was drawn on. Bars stand at the characters' places in the text, from 1 on; as text
+        the first character, of which nothing is said, stands on blank.
 
     Raises
     ------
@@ -160,15 +172,19 @@ def surprise(
     bits = -log_probs / math.log(2.0) + 0.0  # of what is certain 0, not -0
     mean = bits.mean()
     if style == "text":
-        ax = colored_text(text[1:], bits, label="surprise (bits)", width=width, ax=ax)
+        ax = current(ax)
+        numbers = np.concatenate([[np.nan], bits])
+        write_colored(ax, written, numbers, line_places(text, width), "surprise (bits)")
         ax.set_title(f"Surprise, on average {mean:.2f} bits", loc="left")
         return ax
     ax = current(ax)
-    ax.bar(range(1, len(text)), bits, color=BLUE, width=0.8, label="surprise")
-    ax.axhline(mean, color=ORANGE, linewidth=1, linestyle="--", label=f"average: {mean:.2f}")
+    bars = ax.bar(range(1, len(text)), bits, color=BLUE, width=0.8, label="surprise")
+    average = ax.axhline(
+        mean, color=ORANGE, linewidth=1, linestyle="--", label=f"average: {mean:.2f}"
+    )
     ax.set_ylabel("surprise (bits)")
     ax.grid(axis="y", **GRID)
     ax.set_axisbelow(True)
-    head(ax, "How surprising is each character?")
+    head(ax, "How surprising is each character?", [average, bars])
     values.write_below(ax, written, len(text), "character")
     return ax

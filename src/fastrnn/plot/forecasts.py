@@ -65,12 +65,13 @@ def forecast(
     bounds_label = values.text_argument("bounds_label", bounds_label)
     ax = current(ax)
     steps = range(1, len(ahead) + 1)
-    ax.plot(range(1 - len(past), 1), past, color=BLUE, label="series")
+    drawn = ax.plot(range(1 - len(past), 1), past, color=BLUE, label="series")
     if bounds is not None:
-        ax.fill_between(steps, *bounds, color=ORANGE, alpha=0.25, linewidth=0, label=bounds_label)
-    ax.plot(steps, ahead, color=ORANGE, label="forecast")
+        band = {"color": ORANGE, "alpha": 0.25, "linewidth": 0}
+        drawn.append(ax.fill_between(steps, *bounds, label=bounds_label, **band))
+    drawn += ax.plot(steps, ahead, color=ORANGE, label="forecast")
     ax.set_xlabel("steps after the last value")
     ax.set_ylabel("value")
     ax.grid(**GRID)
-    head(ax, "Forecast")
+    head(ax, "Forecast", drawn)
     return ax

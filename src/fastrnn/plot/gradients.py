@@ -11,7 +11,7 @@ import numpy as np
 from fastrnn import _check, unrolled
 from fastrnn.layers.recurrent import Recurrent
 from fastrnn.plot import values
-from fastrnn.plot.axes import CYCLE, GRID, current
+from fastrnn.plot.axes import CYCLE, GRID, current, legend, legend_handles
 
 _STYLES = ("-", "--", ":", "-.")
 
@@ -67,13 +67,14 @@ def gradient_norms(
     if len(set(factors)) < len(factors):
         raise ValueError(f"scales must differ from each other, got {_check.describe(scales)}")
     norms = [
-        [unrolled.gradient_norms(_scaled(layer, factor), x) for factor in factors]
+        [unrolled.gradient_norms(scaled(layer, factor), x) for factor in factors]
         for layer in layers.values()
     ]
     ax = current(ax)
+    drawn: list[Any] = []
     for name, colour, of_layer in zip(names, CYCLE, norms, strict=False):
         for factor, style, line in zip(factors, _STYLES, of_layer, strict=False):
-            ax.plot(
+            drawn += ax.plot(
                 np.where(np.isfinite(line), line, np.nan), style, color=colour,
                 label=f"{name}, W_hh × {factor:g}" if len(factors) > 1 else name,
             )  # fmt: skip
@@ -82,16 +83,29 @@ def gradient_norms(
     ax.set_xlabel("distance in time $k$ (steps)")
     ax.set_ylabel(r"gradient norm $\|\partial L / \partial s_{T-k}\|$, 1 at $k = 0$")
     ax.grid(**GRID)
-    ax.legend(loc="best", fontsize="small")
+    legend(ax, legend_handles(ax, drawn), loc="best", fontsize="small")
     return ax
 
 
-def _scaled(layer: Any, factor: float) -> Recurrent:
-    """Return a copy of a layer, its recurrent weights multiplied by ``factor``."""
+def scaled(layer: Any, factor: float) -> Recurrent:
+    """Return a copy of a layer, its recurrent weights W_hh multiplied by ``factor``.
+
+    Raises
+    ------
+    TypeError
+        If ``layer`` is no recurrent layer.
+
+    Examples
+    --------
+    >>> import fastrnn
+    >>> layer = fastrnn.GRU(2, 3, num_layers=2, seed=0)
+    >>> bool((scaled(layer, 2).weight_hh_l1 == 2 * layer.weight_hh_l1).all())
+    True
+    """
     if not isinstance(layer, Recurrent):
         raise TypeError(f"each of layers must be a recurrent layer, got {_check.describe(layer)}")
     twin = copy.deepcopy(layer)
     for name, weight in twin.parameters().items():
         if name.startswith("weight_hh"):
-            setattr(twin, name, (factor * weight).astype(weight.dtype))
+            setattr(twin, name, weight.dtype.type(factor) * weight)
     return twin

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from fastrnn import _check
 from fastrnn.plot import values
@@ -28,17 +29,19 @@ def learning_curve(history: Any, *, window: int = 1, unit: str = "", ax: Any = N
     window : int
         The mean of this record and the ``window - 1`` before it is drawn over each record's own
         loss, where ``window`` is above 1: that of single steps goes up and down with what the
-        step learned from.
+        step learned from. In a long history each record stands for several steps; the legend
+        says how many.
     unit : str
-        What losses are measured in; "nats per character" unless given where the records count
-        characters.
+        What losses are measured in; "nats per symbol", a character or a byte, unless given where
+        the records count them.
     ax : matplotlib.axes.Axes, optional
         Where to draw; on pyplot's current axes by default.
 
     Returns
     -------
     matplotlib.axes.Axes
-        What was drawn on.
+        What was drawn on. A loss on held-out data that was beyond the range of numbers, inf, is
+        left out, as one that was not measured.
 
     Raises
     ------
@@ -59,14 +62,16 @@ def learning_curve(history: Any, *, window: int = 1, unit: str = "", ax: Any = N
     """
     curve, count = _read(history)
     window = _check.integer("window", window)
-    unit = values.text_argument("unit", unit) or ("nats per character" if "chars" in curve else "")
+    unit = values.text_argument("unit", unit) or ("nats per symbol" if "chars" in curve else "")
     ax = current(ax)
     at, loss = curve[count], curve["loss"]
+    each, noun = _span(at, count)
+    own = f"training, each {noun}" if each == 1 else f"training, each {each} {noun}s"
     if window > 1:
-        ax.plot(at, loss, color=BLUE, alpha=0.3, linewidth=0.8, label=f"training, each {count}")
-        loss = _running_mean(loss, window)
-    label = f"training, mean of {window}" if window > 1 else "training"
-    ax.plot(at, loss, color=BLUE, label=label)
+        ax.plot(at, loss, color=BLUE, alpha=0.3, linewidth=0.8, label=own)
+        loss = running_mean(loss, window)
+        own = f"training, mean of {window * each} {noun}s"
+    ax.plot(at, loss, color=BLUE, label=own)
     if "validation_loss" in curve:
         _draw_validation(ax, at, curve["validation_loss"], count)
     whole_numbers(ax.xaxis)
@@ -90,12 +95,34 @@ def _draw_validation(ax: Any, at: np.ndarray, losses: np.ndarray, count: str) ->
     )  # fmt: skip
 
 
-def _running_mean(loss: np.ndarray, window: int) -> np.ndarray:
-    """Return the means of each number and up to ``window - 1`` before it."""
-    sums = np.concatenate([[0.0], np.cumsum(loss)])
-    ends = np.arange(1, len(loss) + 1)
-    starts = np.maximum(ends - window, 0)
-    return (sums[ends] - sums[starts]) / (ends - starts)
+def _span(at: np.ndarray, count: str) -> tuple[int, str]:
+    """Return how many of what a record stands for: steps or epochs, or one record itself.
+
+    Of those that a training left only the last may stand for fewer.
+    """
+    apart = np.diff(at)
+    if len(apart) == 0:
+        return 1, count
+    each = apart[0]
+    if each < 1 or (apart[:-1] != each).any() or not 0 < apart[-1] <= each:
+        return 1, "record"
+    return int(each), count
+
+
+def running_mean(loss: np.ndarray, window: int) -> np.ndarray:
+    """Return the means of each number and up to ``window - 1`` before it.
+
+    Examples
+    --------
+    >>> running_mean(np.array([4.0, 2.0, 3.0, 1.0]), 3)
+    array([4., 3., 3., 2.])
+    """
+    first = loss[: window - 1]
+    means = np.cumsum(first) / np.arange(1, len(first) + 1)
+    if len(loss) < window:
+        return means
+    # Not by differences of sums from the beginning, in which losses after larger ones drown.
+    return np.concatenate([means, sliding_window_view(loss, window).mean(axis=1)])
 
 
 def _read(history: Any) -> tuple[dict[str, np.ndarray], str]:
@@ -117,7 +144,13 @@ def _read(history: Any) -> tuple[dict[str, np.ndarray], str]:
     used = (count, "loss", "validation_loss", "chars")
     numbers = [
         {key: _check.number(f"{key!r} of each record of history", one[key])
-         for key in used if key in one}
+         for key in used if key in one and not _overflowed(key, one[key])}
         for one in history
     ]  # fmt: skip
     return to_arrays(numbers), count
+
+
+def _overflowed(key: str, value: Any) -> bool:
+    """Return whether this is a loss on held-out data that was beyond the range of numbers."""
+    is_float = isinstance(value, (float, np.floating))
+    return key == "validation_loss" and is_float and bool(np.isposinf(value))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastrnn import _check
-from fastrnn.layers import GRU, LSTM, Jordan
+from fastrnn.layers import GRU, LSTM, Embedding, Jordan
 from fastrnn.layers.module import Module
 from fastrnn.layers.recurrent import Recurrent
 from fastrnn.plot.axes import BLACK, BLUE, GRID, diverging, figure, heatmap, whole_numbers
@@ -52,7 +52,7 @@ def weights(module: Module, names: Sequence[str] | None = None, *, fig: Any = No
     ImportError
         If Matplotlib is missing.
     TypeError, ValueError
-        If ``module`` is no layer, or a name is none of its matrices.
+        If ``module`` is no layer, or a name is none of its matrices or comes twice.
 
     Examples
     --------
@@ -174,6 +174,8 @@ def _columns(module: Module, name: str) -> str:
         return "previous output" if isinstance(module, Jordan) else "previous state"
     if name.startswith(("weight_ho", "weight_hr")):
         return "hidden unit"
+    if isinstance(module, Embedding):
+        return "dimension of the vector"
     return "input"
 
 
@@ -181,7 +183,7 @@ def _name_gates(ax: Any, module: Module, name: str, rows: int) -> None:
     """Write the gates beside a weight that has several, with a line between them."""
     gates = _gates(module)
     if len(gates) == 1 or not name.startswith(("weight_ih", "weight_hh")):
-        ax.set_ylabel("row")
+        ax.set_ylabel("id" if isinstance(module, Embedding) else "row")
         whole_numbers(ax.yaxis)
         return
     size = rows // len(gates)
@@ -196,4 +198,7 @@ def _chosen(names: Any, known: list[str]) -> list[str]:
         raise TypeError(f"names must be a sequence of names, got {_check.describe(names)}")
     if len(names) == 0:
         raise ValueError(f"names is empty, expected some of {', '.join(known)}")
-    return [_check.choice("each of names", name, known) for name in names]
+    chosen = [_check.choice("each of names", name, known) for name in names]
+    if len(set(chosen)) < len(chosen):
+        raise ValueError(f"names must differ from each other, got {_check.describe(names)}")
+    return chosen

@@ -50,7 +50,7 @@ def hidden_states(states: Any, labels: Any = None, *, fig: Any = None) -> Any:
     >>> model = fastrnn.CharRNN(hidden_size=8, vocabulary="to be or not")
     >>> axes = plot.hidden_states(model.states("to be"), "to be")  # doctest: +SKIP
     """
-    values.table("states", states)
+    _checked(states, labels)  # before there is a figure
     axes = figure(fig, (8, 5.5)).subplots(2, sharex=True)
     state_lines(states, labels, ax=axes[0])
     state_heatmap(states, labels, ax=axes[1])

@@ -63,11 +63,15 @@ def colored_text(
     written = values.symbols("text", text, len(numbers), "one for each of numbers")
     width = _check.integer("width", width)
     label = values.text_argument("label", label)
-    ax = current(ax)
-    low = float(numbers.min())
-    limit = float(np.abs(numbers).max()) or 1.0
-    places = _places(text, width)
-    image = _color(ax, numbers, places, (-limit if low < 0 else 0, limit))
+    return write_colored(current(ax), written, numbers, line_places(text, width), label)
+
+
+def write_colored(
+    ax: Any, written: list[str], numbers: np.ndarray, places: list[tuple[int, int]], label: str
+) -> Any:
+    """Write symbols at their places, blank where their number is NaN, with a colour bar."""
+    limit = float(np.nanmax(np.abs(numbers))) or 1.0
+    image = _color(ax, numbers, places, (-limit if np.nanmin(numbers) < 0 else 0, limit))
     ax.figure.colorbar(image, ax=ax, label=label, aspect=30)
     _write(ax, image, written, places)
     return ax
@@ -124,7 +128,7 @@ def unit_text(
     written = values.symbols("text", text, len(states), "one for each step of states")
     width = _check.integer("width", width)
     chosen = _most_varying(states) if units is None else _chosen(units, states.shape[1])
-    places = _places(text, width)
+    places = line_places(text, width)
     lines = places[-1][0] + 1
     size = (max(6.0, 0.125 * width + 1), len(chosen) * (_LINE * lines + _AROUND))
     fig = figure(fig, size)
@@ -154,7 +158,7 @@ def _chosen(units: Any, count: int) -> list[int]:
     return [_check.integer("each of units", unit, 0, count - 1) for unit in units]
 
 
-def _places(text: str | bytes, width: int) -> list[tuple[int, int]]:
+def line_places(text: str | bytes, width: int) -> list[tuple[int, int]]:
     """Return the line and the column of each character, words whole where they fit."""
     space, newline = (" ", "\n") if isinstance(text, str) else (b" ", b"\n")
     places: list[tuple[int, int]] = []

@@ -8,7 +8,6 @@ Longer forecasts feed predictions back into the window.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -285,20 +284,26 @@ class Forecaster:
         )
         updates = Updates(fitted.model.network, settings)
         self._fitted = fitted
-        with progress_bar(settings.progress, epochs, "epoch") as bar, suppress(StopTraining):
+        with progress_bar(settings.progress, epochs, "epoch") as bar:
             for epoch in range(1, epochs + 1):
                 updates.schedule((epoch - 1) / epochs)
                 loss = train_epoch(updates, batches)
                 curve.append(fitted.history, "epoch", {"epoch": epoch, "loss": loss})
                 bar.set_postfix_str(f"loss {loss:.3g}", refresh=False)
                 bar.update()
-                for callback in callbacks:
-                    callback({"epoch": epoch, "loss": loss})
+                stop = False
+                try:
+                    for callback in callbacks:
+                        callback({"epoch": epoch, "loss": loss})
+                except StopTraining:
+                    stop = True
                 if self._fitted is not fitted:
                     raise RuntimeError(
                         "a callback fitted this Forecaster, which is being fitted; it may fit a "
                         "copy of it"
                     )
+                if stop:
+                    break
         return self
 
     def predict(self, windows: Any, *, exogenous: Any = None) -> np.ndarray:

@@ -145,7 +145,7 @@ def _refuse_backwards(table: Table, labels: list[str]) -> None:
     place = dates.backwards(labels)
     if place is not None:
         raise ValueError(
-            f"{table.source}, line {table.lines[place]}: {labels[place]} comes after "
+            f"{table.source}, line {table.lines[place]}: {labels[place]} stands after "
             f"{labels[place - 1]}; sort the rows by time, and leave one series in the file"
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import calendar
+import operator
 import re
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -60,18 +61,24 @@ def are_times(labels: Sequence[str]) -> bool:
 
 
 def backwards(labels: Sequence[str]) -> int | None:
-    """Return the first place whose time lies before the one above, if all are times or numbers.
+    """Return the first place whose time does not lie after the one above, if all are times.
+
+    Numbers may stand twice: that of a year does so in each of its months.
 
     Examples
     --------
     >>> backwards(["2024-01", "2024-02"]), backwards(["2024-02", "2024-01"]), backwards(["b", "a"])
     (None, 1, None)
+    >>> backwards(["2024-01-01", "2024-01-01"]), backwards(["2024", "2024"])
+    (1, None)
     """
-    keys: list | None = _as_numbers(labels) or _as_months(labels) or _as_times(labels)
+    numbers = _as_numbers(labels)
+    keys: list | None = numbers or _as_months(labels) or _as_times(labels)
     if keys is None:
         return None
+    late = operator.lt if numbers else operator.le
     try:
-        return next((i for i in range(1, len(keys)) if keys[i] < keys[i - 1]), None)
+        return next((i for i in range(1, len(keys)) if late(keys[i], keys[i - 1])), None)
     except TypeError:  # times with and without a zone
         return None
 

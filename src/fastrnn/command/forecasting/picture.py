@@ -6,6 +6,7 @@ from typing import Any
 
 from fastrnn import plot
 from fastrnn.command.forecasting.command import Result
+from fastrnn.plot.axes import save
 from fastrnn.plot.values import plain
 
 # Rows of the past that are shown for each step ahead, and at least.
@@ -25,7 +26,7 @@ def draw(file: str, result: Result) -> None:
         if place > 0:
             panel.set_title("", loc="left")
     axes[-1].set_xlabel(plain(result.series.time or "rows after the last"))
-    plot.save(figure, file)
+    save(figure, file)
 
 
 def _draw_column(axes: Any, result: Result, place: int) -> None:

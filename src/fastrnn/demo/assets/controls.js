@@ -84,8 +84,17 @@ const KINDS = {
       else input.removeAttribute("aria-invalid")
     }
     input.value = model.text
-    input.addEventListener("input", () => { model.text = input.value })
-    model.on("text", () => { if (input.value !== model.text) input.value = model.text })
+    // A long text is sent once, when it is done.
+    input.addEventListener(model.rows > 1 ? "change" : "input", () => {
+      const length = input.value.length
+      if (length <= model.longest) model.text = input.value
+      model.too_long = length <= model.longest ? 0 : length
+    })
+    const show = () => {
+      if (!model.too_long && input.value !== model.text) input.value = model.text
+    }
+    model.on("text", show)
+    model.on("too_long", show)
     model.on("message", complain)
     complain()
     return make("div", {class: "control"}, labelled(model, input), input, message)

@@ -224,6 +224,12 @@ class Race:
         self.done = 0
         self.evaluate()
 
+    @property
+    def over(self) -> bool:
+        """Whether all updates are made, or no cell goes on."""
+        stopped = all(curve.stopped for curve in self.curves.values())
+        return stopped or self.done >= self.setting.updates
+
     def update(self) -> None:
         """Draw a batch and have every cell learn from it."""
         x, target = self.task.draw(self._rng, self.setting.delay, BATCH_SIZE)
@@ -281,17 +287,51 @@ def verdict(race: Race) -> list[str]:
     """Return in sentences what a race has shown so far."""
     if not race.done:
         return []
-    delay, guess = race.setting.delay, race.guess
-    shares = {cell: curve.accuracies[-1] for cell, curve in race.curves.items()}
-    named = [f"{_article(cell)} {share:.0%}" for cell, share in shares.items()]
+    curves, delay, guess = race.curves, race.setting.delay, race.guess
     sentences = [
         f"After {race.done:,} updates, with {delay} steps in between, right answers to "
-        f"{HELD_OUT} sequences that nobody had seen: {_listed(named)}. One answer to all of them, "
-        f"which needs no memory, would be right in {guess:.0%}."
+        f"{HELD_OUT} sequences that nobody had seen: {_listed(_shares(race))}. One answer to all "
+        f"of them, which needs no memory, would be right in {guess:.0%}."
     ]
+    if race.done >= race.setting.updates:
+        sentences += _judged(race)
+    return sentences + [f"{c}: {curve.stopped}" for c, curve in curves.items() if curve.stopped]
+
+
+def kept(race: Race, before: dict[str, float], after: dict[str, float]) -> str:
+    """Return what :meth:`Race.reach` was found to say before and after the training."""
+    grew = [
+        cell
+        for cell, curve in race.curves.items()
+        if curve.accuracies[-1] >= LEARNED and after[cell] > before[cell]
+    ]
+    said = (
+        "Of the gradient at the last step, how much is left at the first says what training can "
+        "reach."
+    )
+    if not grew:
+        return said
+    return f"{said} It grew in {_listed(_articles(grew))}, which learned to keep."
+
+
+def _shares(race: Race) -> list[str]:
+    """Return each cell's share of right answers; of one that stopped, since when it stands."""
+    return [
+        f"{_article(cell)} {curve.accuracies[-1]:.0%}"
+        + (f" (as of update {curve.updates[-1]:,})" if curve.stopped else "")
+        for cell, curve in race.curves.items()
+    ]
+
+
+def _judged(race: Race) -> list[str]:
+    """Return what those that had all updates made of them."""
+    shares = {
+        cell: curve.accuracies[-1] for cell, curve in race.curves.items() if not curve.stopped
+    }
     learned = [cell for cell, share in shares.items() if share >= LEARNED]
-    lost = [cell for cell, share in shares.items() if share <= guess + GUESSED]
+    lost = [cell for cell, share in shares.items() if share <= race.guess + GUESSED]
     partly = [cell for cell in shares if cell not in (*learned, *lost)]
+    sentences = []
     if learned:
         sentences.append(f"{_sentence(learned)} remembered.")
     if partly:
@@ -301,10 +341,8 @@ def verdict(race: Race) -> list[str]:
             f"{_sentence(lost)} did hardly better than guessing, and did not learn to keep what "
             f"would be needed."
         )
-    sentences += _compared(learned, lost, partly, delay)
-    sentences += [
-        f"{cell}: {curve.stopped}" for cell, curve in race.curves.items() if curve.stopped
-    ]
+    if len(shares) == len(race.curves):
+        sentences += _compared(learned, lost, partly, race.setting.delay)
     return sentences
 
 
@@ -334,6 +372,10 @@ def _listed(parts: Sequence[str]) -> str:
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
+def _articles(cells: list[str]) -> list[str]:
+    return [_article(cell) for cell in cells]
+
+
 def _sentence(cells: list[str]) -> str:
-    words = _listed([_article(cell) for cell in cells])
+    words = _listed(_articles(cells))
     return words[0].upper() + words[1:]

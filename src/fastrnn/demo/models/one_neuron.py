@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 
+from fastrnn.demo.controls import shortened
 from fastrnn.layers import RNN
 from fastrnn.trace import Step, Trace
 
@@ -47,7 +48,7 @@ def read_sequence(text: str) -> list[float]:
         except ValueError:
             number = math.nan
         if not abs(number) <= 1e6:
-            raise ValueError(f"“{word}” is not a number from -1000000 to 1000000.")
+            raise ValueError(f"“{shortened(word)}” is not a number from -1000000 to 1000000.")
         numbers.append(number)
     if len(numbers) > LONGEST:
         raise ValueError(f"At most {LONGEST} numbers fit here, got {len(numbers)}.")
@@ -103,18 +104,20 @@ class Neuron:
         return layer.trace(np.array(self.sequence)[:, None])
 
 
-def remark(steps: list[Step], nonlinearity: str) -> tuple[str, str]:
+def remark(steps: list[Step], neuron: Neuron) -> tuple[str, str]:
     """Return what is worth saying of the states so far, and in which tone ("warn" or none)."""
     states = [float(step.state[0]) for step in steps]
     if not states:
         return "The state is 0 before the first step: the network has seen nothing yet.", ""
-    last = states[-1]
-    if abs(last) > LARGE:
+    last, nonlinearity = states[-1], neuron.nonlinearity
+    if abs(last) > LARGE and neuron.w_hidden >= 1 and last > [0.0, *states][-2]:
         return (
-            "It explodes: nothing bounds the ReLU, and every step makes the state larger still. A "
-            "weight W_hidden below 1 would let it forget.",
+            "It explodes: nothing bounds the ReLU, and nothing that it holds fades. A weight "
+            "W_hidden below 1 would let it forget.",
             "warn",
         )
+    if abs(last) > LARGE:
+        return "The state is large: nothing bounds the ReLU.", "warn"
     if nonlinearity == "relu" and last == 0:
         return (
             "The ReLU is off: what it is given is not positive, so that its state is 0 and no "

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from fastrnn import data
+from fastrnn.corpus import textfiles
 from fastrnn.demo.models import uploads
 from fastrnn.sequence import Forecaster
 from fastrnn.sequence.accuracy import naive
@@ -25,6 +26,8 @@ SUNSPOTS = Path(__file__).parents[1] / "assets" / "sunspots.csv"
 # can be forecast from while a slider moves.
 HELD_OUT, MAX_HELD_OUT = 0.2, 400
 MAX_STEPS = 60
+# A table beyond this takes seconds in which the page answers nobody.
+MAX_CHARACTERS, MAX_COLUMNS = 2_000_000, 100
 MIN_ROWS, MAX_ROWS = 10, 10_000
 # Of batches this large a long series has many in a pass, and a short one has one.
 LR, BATCH_SIZE, CURVE_POINTS = 0.01, 256, 200
@@ -136,7 +139,8 @@ class Upload:
         Raises
         ------
         ValueError
-            If it is none, has no column of numbers that can be used, or too few or too many rows.
+            If it is none, has no column of numbers that can be used, too few or too many rows, or
+            more columns or characters than are taken here.
 
         Examples
         --------
@@ -145,14 +149,11 @@ class Upload:
         ['sold']
         """
         table = replace(uploads.read(content, name, _table), path=name)
-        if not MIN_ROWS <= len(table.rows) <= MAX_ROWS:
-            raise ValueError(
-                f"{name!r} has {len(table.rows):,} row{'s' * (len(table.rows) != 1)}; this page "
-                f"takes {MIN_ROWS} to {MAX_ROWS:,}"
-            )
         series, flaws = {}, []
         for place, title in enumerate(table.names):
             if table.is_meant_as_numbers(place):
+                while title in series:  # as in a table that was joined from two
+                    title += f" ({place + 1})"
                 try:
                     series[title] = _of_column(name, title, table.numbers(place))
                 except ValueError as error:
@@ -171,12 +172,36 @@ def _of_column(name: str, title: str, values: np.ndarray) -> Series:
 
 
 def _table(path: str) -> Table:
-    """Read a table whose first line may name the columns."""
+    """Read a table of bounded size whose first line may name the columns."""
+    _require_length(path)
     table = read_table(path, header=False)
     first = Table(path, table.names, table.rows[:1], table.lines[:1])
-    if all(first.holds_numbers(place) for place in range(len(table.names))):
-        return table
-    return read_table(path)
+    _require_size(path, len(table.names), "column", 1, MAX_COLUMNS)
+    if not all(first.holds_numbers(place) for place in range(len(table.names))):
+        _require_size(path, len(table.rows) - 1, "row", MIN_ROWS, MAX_ROWS)
+        table = read_table(path)
+    _require_size(path, len(table.rows), "row", MIN_ROWS, MAX_ROWS)
+    return table
+
+
+def _require_length(path: str) -> None:
+    """Refuse a long text before it is in memory: gzip makes a thousand bytes of one."""
+    length = 0
+    for piece in textfiles.read(path):
+        length += len(piece)
+        if length > MAX_CHARACTERS:
+            raise ValueError(
+                f"{path!r} has more than {MAX_CHARACTERS:,} characters; this page takes at most "
+                f"so many"
+            )
+
+
+def _require_size(path: str, count: int, what: str, least: int, most: int) -> None:
+    if not least <= count <= most:
+        raise ValueError(
+            f"{path!r} has {count:,} {what}{'s' * (count != 1)}; this page takes {least} to "
+            f"{most:,}"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -297,6 +322,9 @@ class Lesson:
             callbacks=[after_epoch],
             num_threads=1,
         )
+        last = self.forecaster.history[-1]
+        if self.curve[-1][0] != last["epoch"]:
+            self.curve.append((int(last["epoch"]), last["loss"]))
 
     def forecast(self, steps: int) -> Ahead:
         """Return what follows the part that was learned, after the training."""

@@ -9,7 +9,7 @@ from fastrnn import sentiment
 
 EXAMPLES = (
     "the film was not good at all",
-    "the food was bad at first but great in the end",
+    "at first the food was bad but great in the end",
     "i do not hate this book",
     "nobody thought that the ending was clever",
 )

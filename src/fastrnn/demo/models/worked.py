@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -229,10 +228,14 @@ class Worked:
             trace = layer.trace(INPUTS, example.state()[0])
             self.pre_activations = np.array([step.pre_activation for step in trace])
         self.gates = _gates(example, self.copies)
-        self.loss = math.fsum(copy.loss for copy in self.copies)
+        self.loss, _ = network.loss_and_grad(
+            INPUTS, TARGETS, _given(example.state()), reduction="sum"
+        )
+        assert network.readout is not None
         self.gradients = {
-            matrix.name: np.sum([copy.grads[matrix.name] for copy in self.copies], axis=0)
-            for matrix in example.parameters()
+            f"{prefix}.{name}": grad
+            for prefix, part in (("rnn", network.layer), ("readout", network.readout))
+            for name, grad in part.grad.items()
         }
 
     @cached_property

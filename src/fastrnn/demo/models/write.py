@@ -93,7 +93,7 @@ def write(
     Raises
     ------
     TypeError, ValueError
-        As ``generate`` does.
+        As ``generate`` does, and if what the network answers is not finite.
 
     Examples
     --------
@@ -110,6 +110,10 @@ def write(
     (drawn,) = generate_ids(network, start, length + 1, **options)
     ids = np.concatenate([start, drawn[:length]])
     states, logits = _last_steps(network, ids)
+    if not np.isfinite(logits).all():
+        raise ValueError(
+            "The network cannot write here: its answers are not finite, as of weights too large."
+        )
     return Written(
         prompt,
         symbols.decode(drawn[:length]),
@@ -117,7 +121,7 @@ def write(
         states,
         [
             Choice(name(_symbol(model, i)), float(logits[i]), p, bool(i == drawn[length]))
-            for i, p in _probabilities(logits, temperature, top_k)
+            for i, p in _probabilities(logits, temperature, top_k, int(drawn[length]))
         ],
     )
 
@@ -185,11 +189,19 @@ def _of_last_layer(state: Any) -> np.ndarray:
 
 
 def _probabilities(
-    logits: np.ndarray, temperature: float, top_k: int | None
+    logits: np.ndarray, temperature: float, top_k: int | None, drawn: int
 ) -> list[tuple[int, float]]:
     """Return what may be drawn with which probability, in the order of it."""
-    order = np.argsort(-logits, kind="stable")[: 1 if temperature == 0 else top_k]
-    kept = (logits[order] / (temperature or 1.0)).astype(np.float64)[None]
+    if temperature == 0:
+        return [(drawn, 1.0)]
+    scaled = logits.astype(np.float64)[None] / temperature
+    probabilities = scaled.copy()
+    _ops.softmax(probabilities)
+    # Sampling cuts where the network's own precision may see a tie: what it drew, it has kept.
+    order = np.argsort(-probabilities[0].astype(logits.dtype), kind="stable")[:top_k]
+    if drawn not in order:
+        order[-1] = drawn
+    kept = np.ascontiguousarray(scaled[:, order])
     _ops.softmax(kept)
     return [(int(i), float(p)) for i, p in zip(order, kept[0], strict=True)]
 
@@ -266,14 +278,19 @@ class Lesson:
 
         # One thread: there may be other readers.
         self.model.fit(self._text, steps=self._steps, callbacks=[after_step], num_threads=1)
+        if self._losses:
+            self._add_point(self.model.history[-1]["step"])
 
     def _note(self, step: TrainingStep) -> None:
         self._losses.append(step.loss)
         if len(self._losses) >= self._steps / CURVE_POINTS:
-            self.curve.append((step.step, float(np.mean(self._losses))))
-            self._losses.clear()
+            self._add_point(step.step)
         now = time.monotonic()
         if now - self._sampled > SAMPLE_SECONDS:
             sample = step.model.generate(length=SAMPLE_LENGTH, temperature=SAMPLE_TEMPERATURE)
             self.sample = str(sample)
             self._sampled = now
+
+    def _add_point(self, step: int) -> None:
+        self.curve.append((step, float(np.mean(self._losses))))
+        self._losses.clear()

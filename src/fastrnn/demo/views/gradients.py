@@ -195,11 +195,11 @@ def _clipping(clipped: Clipped | None, max_norm: float, *, clips: bool, vanishes
         f"<td>{_number(kept[name])}</td></tr>"
         for name, before in clipped.parameters.items()
     )
-    return (
-        f'{parts.sentence(words)}<div class="scroll"><table><thead><tr><th scope="col">parameter'
-        '</th><th scope="col">norm before</th><th scope="col">norm after</th></tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
+    head = "".join(
+        f'<th scope="col">{title}</th>' for title in ("parameter", "norm before", "norm after")
     )
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    return parts.sentence(words) + parts.scroll("Norms of the parameters’ gradients", table)
 
 
 def _number(value: float) -> str:

@@ -111,7 +111,7 @@ class Learning(Runner):
             self._draw(lesson)
             words = f"{share:.0%}"
             if lesson.curve:
-                words += f", loss {parts.number(lesson.curve[-1][1])}"
+                words += f", loss {_digits(lesson.curve[-1][1])}"
             self.progress(share, words)
             self._seen(lesson)
 
@@ -124,7 +124,7 @@ class Learning(Runner):
         if lesson.curve:
             step, loss = lesson.curve[-1]
             words = "Stopped" if stopped else "Done"
-            self.progress(1.0, f"{words} after {step:,}: loss {parts.number(loss)}.")
+            self.progress(1.0, f"{words} after {step:,}: loss {_digits(loss)}.")
         self._over(lesson)
 
     def _draw(self, lesson: Any) -> None:
@@ -134,3 +134,13 @@ class Learning(Runner):
         if y:
             self._steps.update(start=0, end=x[-1])
             self._losses.update(start=0, end=1.08 * max(y))
+            parts.describe(
+                self.figure,
+                f"The loss, step by step: {_digits(y[0])} at step {x[0]:,}, {_digits(y[-1])} at "
+                f"step {x[-1]:,}",
+            )
+
+
+def _digits(loss: float) -> str:
+    """Return the first digits of a loss of any size, as plain text."""
+    return f"{loss:.3g}" if loss < 100 else f"{loss:,.0f}"

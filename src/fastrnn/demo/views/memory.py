@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -9,15 +10,17 @@ from typing import Any
 from bokeh.models import ColumnDataSource, Legend, LegendItem, Range1d, Span
 
 from fastrnn.demo import controls, parts
-from fastrnn.demo.models.memory import CELLS, STARTS, TASKS, Race, Setting, verdict
+from fastrnn.demo.models.memory import CELLS, STARTS, TASKS, Race, Setting, kept, verdict
 from fastrnn.demo.session import Session
 from fastrnn.demo.view import View
 from fastrnn.demo.work import Report, Runner
-from fastrnn.plot.axes import BLUE, GREEN, ORANGE
+from fastrnn.plot.axes import BLUE, GREEN, ORANGE, SKY
 
-COLOURS = {"Elman": ORANGE, "LSTM": BLUE, "GRU": GREEN}
+COLOURS = {"Elman": (ORANGE,), "LSTM": (BLUE, SKY), "GRU": (GREEN,)}  # a second one in the dark
 DASHES = {"Elman": "dotted", "LSTM": "solid", "GRU": "dashed"}
 MARKERS = {"Elman": "triangle", "LSTM": "circle", "GRU": "square"}
+
+AXES = {"right": "right answers, %", "loss": "loss on held-out sequences"}
 
 PICTURES = 60  # of a training: it is evaluated so often, or oftener
 RARELY = 50  # updates from one evaluation to the next, at most
@@ -73,26 +76,26 @@ class Memory(View):
         self.widths, self.heights = Range1d(0, EXAMPLE.updates), Range1d(0.001, 1)
         self.guess = Span(location=0, dimension="width", line_color="#888888", line_dash="dashed")
         self.figures = {
-            "right": self._figure("right", "right answers, %", y_range=Range1d(0, 104)),
-            "loss": self._figure(
-                "loss", "loss on held-out sequences", y_range=self.heights, y_axis_type="log"
-            ),
+            "right": self._figure("right", y_range=Range1d(0, 104)),
+            "loss": self._figure("loss", y_range=self.heights, y_axis_type="log"),
         }
         self.figures["right"].add_layout(self.guess)
 
-    def _figure(self, column: str, label: str, **heights: Any) -> Any:
+    def _figure(self, column: str, **heights: Any) -> Any:
+        label = AXES[column]
         made = parts.figure(
-            self.session, f"{label}: nothing trained yet", x_label="updates", y_label=label,
+            self.session, _untrained(label), x_label="updates", y_label=label,
             x_range=self.widths, height=300, **heights,
         )  # fmt: skip
         items = []
         for cell, source in self.curves.items():
-            look = {"source": source, "color": COLOURS[cell]}
-            line = made.line("update", column, line_width=2.5, line_dash=DASHES[cell], **look)
-            dots = made.scatter("update", column, marker=MARKERS[cell], size=6, **look)
+            dash, marker = DASHES[cell], MARKERS[cell]
+            line = made.line("update", column, source=source, line_width=2.5, line_dash=dash)
+            dots = made.scatter("update", column, source=source, marker=marker, size=6)
+            for drawn in (line, dots):
+                parts.paint(self.session, drawn, *COLOURS[cell])
             items.append(LegendItem(label=cell, renderers=[line, dots]))
-        made.add_layout(Legend(items=items, orientation="horizontal"), "above")
-        parts.recolour_on_theme(self.session, made)
+        parts.add_legend(self.session, made, Legend(items=items, orientation="horizontal"))
         return made
 
     def setting(self) -> Setting:
@@ -125,11 +128,16 @@ class Memory(View):
         )
 
     def _begin(self) -> tuple[Setting]:
+        parts.require_readable(self.delay, self.size, self.lr, self.updates, self.seed)
         setting = self.setting()
+        if not setting.cells:
+            raise ValueError("choose at least one cell")
         for source in self.curves.values():
             source.data = {"update": [], "right": [], "loss": []}
         self.widths.update(start=0, end=setting.updates)
         self.verdict.object = ""
+        for column, figure in self.figures.items():
+            parts.describe(figure, _untrained(AXES[column]))
         return (setting,)
 
     def _train(self, report: Report, setting: Setting) -> None:
@@ -137,14 +145,14 @@ class Memory(View):
         race = Race(setting)
         before, every = race.reach(), min(max(1, setting.updates // PICTURES), RARELY)
         shown = time.monotonic()
-        for done in range(1, setting.updates + 1):
+        while not race.over:
             race.update()
-            if done % every == 0 or done == setting.updates:
+            if race.done % every == 0 or race.over:
                 race.evaluate()
                 report.show(self._picture(race))
             elif time.monotonic() - shown > FRAME:
                 shown = time.monotonic()
-                report.show(self._progress(done, setting.updates), "progress")
+                report.show(self._progress(race.done, setting.updates), "progress")
         after = race.reach()
         report.show(lambda: self._compare(race, before, after), "compare")
 
@@ -187,20 +195,19 @@ class Memory(View):
             for cell, curve in race.curves.items()
         )
         titles = ("right", "loss", "gradient left, untrained", "gradient left, trained", "weights")
-        head = "".join(f'<th scope="col">{title}</th>' for title in titles)
-        self.verdict.object += (
-            parts.sentence(
-                "Of the gradient at the last step, how much is left at the first says what "
-                "training can reach: it grows in a cell that learns to keep."
-            )
-            + '<div class="scroll" role="region" tabindex="0" aria-label="The cells compared">'
-            f"<table><thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
-        )
+        head = "".join(f'<th scope="col">{title}</th>' for title in ("cell", *titles))
+        table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        self.verdict.object += parts.sentence(kept(race, before, after))
+        self.verdict.object += parts.scroll("The cells compared", table)
+
+
+def _untrained(label: str) -> str:
+    return f"{label}: nothing trained yet"
 
 
 def _small(value: float) -> str:
     """Return two digits, of a very small number with a power of ten."""
-    if value == 0 or value >= 1e-4:
+    if not math.isfinite(value) or value == 0 or value >= 1e-4:
         return f"{value:.2g}"
     digits, power = f"{value:.1e}".split("e")
     return f"{digits} · 10<sup>−{-int(power)}</sup>"

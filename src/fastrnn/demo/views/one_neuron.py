@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import panel as pn
 from bokeh.models import ColumnDataSource, Range1d, Span
 
 from fastrnn.demo import controls, parts
 from fastrnn.demo.models.one_neuron import NONLINEARITIES, SEQUENCES, Neuron, read_sequence, remark
 from fastrnn.demo.session import Session
 from fastrnn.demo.view import View
+from fastrnn.demo.views.playing import Play
 from fastrnn.plot.axes import AMBER, BLUE, ORANGE, SKY
 
 TYPED = "Typed in"
@@ -31,7 +31,6 @@ class OneNeuron(View):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.model = model = Neuron()
-        self._playing: Any = None
         slider = controls.Slider
         self.sequence = controls.Choice("Sequence", value="Fibonacci", options=[*SEQUENCES, TYPED])
         self.typed = controls.TextField("Numbers", _listed(model.sequence), read_sequence)
@@ -44,7 +43,7 @@ class OneNeuron(View):
             "Activation", value=model.nonlinearity, options=list(NONLINEARITIES)
         )
         self.forward = controls.Button("Step forward", self.step, primary=True)
-        self.play = controls.Button("Play", self.toggle)
+        self.play = Play(session, self.step, self._is_over, PERIOD, self._begin)
         self.reset = controls.Button("Reset", self.start_over)
         self.formula, self.strip, self.words = (parts.text() for _ in range(3))
         self._draw()
@@ -57,7 +56,7 @@ class OneNeuron(View):
             self.formula,
             parts.controls(self.sequence, self.typed, self.activation),
             parts.controls(*self.sliders.values()),
-            parts.buttons(self.forward, self.play, self.reset),
+            parts.buttons(self.forward, self.play.button, self.reset),
             self.strip,
             self.words,
             self.figure,
@@ -88,7 +87,6 @@ class OneNeuron(View):
         self.activation.param.watch(lambda event: self.change(nonlinearity=event.new), "value")
         self.sequence.param.watch(lambda event: self._choose(event.new), "value")
         self.typed.param.watch(lambda event: self._take(event.new), "value")
-        self.session.on_end(self._pause)
 
     def change(self, **changes: object) -> None:
         """Change something of the model and show what it makes of the sequence now."""
@@ -96,44 +94,36 @@ class OneNeuron(View):
         self.show()
 
     def _choose(self, name: str) -> None:
-        if name in SEQUENCES and SEQUENCES[name] != self.model.sequence:
-            self.typed.text = _listed(SEQUENCES[name])
+        chosen = SEQUENCES.get(name, self.model.sequence)
+        if chosen != self.model.sequence or (name in SEQUENCES and self.typed.message):
+            self.typed.put(_listed(chosen))
 
     def _take(self, sequence: list[float]) -> None:
-        self._pause()
+        self.play.pause()
         self.change(sequence=sequence)
         names = [name for name, numbers in SEQUENCES.items() if numbers == sequence]
         self.sequence.value = names[0] if names else TYPED
 
     def step(self) -> None:
         """Take a step; at the end there is none left."""
-        if not self.model.step():
-            self._pause()
-        self.show()
-        self.session.announce(self._said())
+        if self.model.step():
+            self.show()
+            self.session.announce(self._said())
 
     def start_over(self) -> None:
         """Forget the sequence so far."""
-        self._pause()
+        self.play.pause()
         self.model.reset()
         self.show()
 
-    def toggle(self) -> None:
-        """Play to the end, from the beginning if it is there; or pause."""
-        if self._playing is not None:
-            self._pause()
-            return
-        if self.model.seen == len(self.model.sequence):
-            self.model.reset()
-        self.play.label = "Pause"
-        self._playing = pn.state.add_periodic_callback(self.step, PERIOD)
-        self.step()
+    def _is_over(self) -> bool:
+        return self.model.seen == len(self.model.sequence)
 
-    def _pause(self) -> None:
-        if self._playing is not None:
-            self._playing.stop()
-            self._playing = None
-            self.play.label = "Play"
+    def _begin(self) -> None:
+        """Play from the beginning where the end was reached; the first step comes at once."""
+        if self._is_over():
+            self.model.reset()
+        self.step()
 
     def show(self) -> None:
         """Put the numbers of the model on the page."""
@@ -146,7 +136,7 @@ class OneNeuron(View):
         parts.set_range(self.heights, [0.0, *states], least=0.5)
         self.formula.object = _formula(model, trace)
         self.strip.object = _strip(model.sequence, states[:seen])
-        words, tone = remark(list(trace[:seen]), model.nonlinearity)
+        words, tone = remark(list(trace[:seen]), model)
         self.words.object = parts.sentence(words, tone)
         self.forward.disabled = seen == len(states)
         parts.describe(self.figure, f"The state after every step. {self._said()}")
@@ -202,8 +192,9 @@ def _strip(sequence: list[float], states: list[float]) -> str:
 
 
 def _chip(number: str, is_now: bool, is_past: bool) -> str:
-    kind = "now" if is_now else "past" if is_past else ""
-    return f'<li class="{kind}">{number}</li>'
+    if is_now:
+        return f'<li class="now" aria-current="step">{number}</li>'
+    return f'<li class="{"past" if is_past else ""}">{number}</li>'
 
 
 VIEW = OneNeuron

@@ -25,6 +25,8 @@ class Play:
         Milliseconds between steps.
     begin : callable, optional
         Called when the button is pressed to play.
+    end : callable, optional
+        Called when it no longer plays.
 
     Attributes
     ----------
@@ -38,8 +40,10 @@ class Play:
         is_over: Callable[[], bool],
         period: int,
         begin: Callable[[], None] = lambda: None,
+        end: Callable[[], None] = lambda: None,
     ) -> None:
-        self._step, self._is_over, self._period, self._begin = step, is_over, period, begin
+        self._step, self._is_over, self._period = step, is_over, period
+        self._begin, self._end = begin, end
         self._callback: Any = None
         self.button = controls.Button("Play", self.toggle)
         session.on_end(self.pause)
@@ -59,8 +63,10 @@ class Play:
             self._callback.stop()
             self._callback = None
             self.button.label = "Play"
+            self._end()
 
     def _tick(self) -> None:
-        self._step()
+        if not self._is_over():
+            self._step()
         if self._is_over():
             self.pause()

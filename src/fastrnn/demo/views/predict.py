@@ -52,6 +52,7 @@ class Predict(View):
         self.series = model.sine()
         self.upload: model.Upload | None = None
         self.lesson: model.Lesson | None = None
+        self._learns = False
         self._make_controls()
         self.formula, self.words = parts.text(), parts.text()
         self._draw()
@@ -121,8 +122,7 @@ class Predict(View):
             parts.paint(self.session, line, *colours)
         figure.legend.location = "top_left"
         figure.legend.ncols = 2
-        figure.add_layout(figure.legend[0], "above")
-        parts.recolour_on_theme(self.session, figure)
+        parts.add_legend(self.session, figure, figure.legend[0])
 
     def _watch(self) -> None:
         self.choice.param.watch(lambda event: self._choose(event.new), "value")
@@ -152,8 +152,8 @@ class Predict(View):
 
     def _take(self, series: model.Series) -> None:
         self.learning.clear()
-        self.series, self.lesson = series, None
-        self.window.text = str(series.window)
+        self.series, self.lesson, self._learns = series, None, False
+        self.window.put(str(series.window))
         self.scaling.value = next(name for name, kind in SCALINGS.items() if kind == series.scaling)
         self.figure.xaxis.axis_label = series.unit
         self.figure.yaxis.axis_label = series.name
@@ -165,8 +165,7 @@ class Predict(View):
     def _make_lesson(self) -> model.Lesson:
         if self.window.message:
             raise ValueError("The window does not fit the series.")
-        self.lesson = None
-        return model.Lesson(
+        lesson = model.Lesson(
             self.series,
             window=self.window.value,
             cell=CELLS[self.cell.value],
@@ -174,12 +173,15 @@ class Predict(View):
             scaling=SCALINGS[self.scaling.value],
             epochs=int(self.epochs.value),
         )
+        self.lesson, self._learns = None, True
+        self.show()
+        return lesson
 
     def _look(self, lesson: model.Lesson) -> None:
         self._show_forecast(lesson.latest[: int(self.steps.value)])
 
     def _trained(self, lesson: model.Lesson) -> None:
-        self.lesson = lesson
+        self.lesson, self._learns = lesson, False
         self.show()
 
     def show(self) -> None:
@@ -196,15 +198,24 @@ class Predict(View):
         self._places.update(start=float(places[first]), end=float(places[0] + end))
         forecast = None if self.lesson is None else self.lesson.forecast(steps)
         self._show_forecast(np.empty(0) if forecast is None else forecast.forecast)
+        self._describe(forecast)
         if self.lesson is None or forecast is None:
             self.formula.object = _formula(None)
+            now = "It is learning." if self._learns else "Press <b>Train</b>."
             self.words.object = parts.sentence(
-                f"{self.series.note} Grey is what the network does not see while it learns. "
-                "Press <b>Train</b>."
+                f"{self.series.note} Grey is what the network does not see while it learns. {now}"
             )
             return
         self.formula.object = _formula(self.lesson.first_step())
         self.words.object = parts.sentence(*_remark(self.series, forecast, steps))
+
+    def _describe(self, forecast: model.Ahead | None) -> None:
+        last = parts.number(self.series.values[self.series.learned - 1])
+        words = f"{self.series.name}, and how it goes on: the naive guess is {last} at every step"
+        if forecast is not None:
+            first, far = (parts.number(forecast.forecast[i]) for i in (0, -1))
+            words += f"; the network's forecast begins with {first} and ends with {far}"
+        parts.describe(self.figure, words)
 
     def _set(self, name: str, places: np.ndarray, values: np.ndarray) -> None:
         self._lines[name].data = {"place": places, name: values}
@@ -221,9 +232,11 @@ class Predict(View):
 
 def _remark(series: model.Series, ahead: model.Ahead, steps: int) -> tuple[str, str]:
     """Return what to say of a forecast, and in which tone."""
-    n = parts.number
+    n = _amount
     wins = ahead.mae < ahead.naive_mae
     verdict = "The network is ahead" if wins else "The naive guess is ahead"
+    if n(ahead.mae) == n(ahead.naive_mae):
+        wins, verdict = False, "Neither is ahead"
     held_out = len(series.values) - series.learned
     far = f"up to {min(steps, held_out)} steps ahead" if steps > 1 else "one step ahead"
     words = (
@@ -236,7 +249,7 @@ def _remark(series: model.Series, ahead: model.Ahead, steps: int) -> tuple[str, 
 
 
 def _formula(first: model.Sum | None) -> str:
-    n, term = parts.number, parts.term
+    n, term = _amount, _term
     general = (
         "<i>z<sub>t</sub></i> = ( <i>w<sub>t</sub></i> − <i>c</i> ) / <i>s</i>, &ensp;"
         "<i>h<sub>t</sub></i> = cell( <i>z<sub>t</sub></i>, <i>h</i><sub><i>t</i>−1</sub> ), &ensp;"
@@ -254,6 +267,16 @@ def _formula(first: model.Sum | None) -> str:
         f"<b>{term(first.reach)}</b> · <b>{term(first.output)}</b> = "
         f"<b>{n(first.value)}</b>"
     )
+
+
+def _amount(value: float) -> str:
+    """Return a number as the page shows it, a small one with its first digits."""
+    small = 0 < abs(value) < 0.01
+    return parts.significant(value) if small else parts.number(value)
+
+
+def _term(value: float) -> str:
+    return f"({_amount(value)})" if value < 0 else _amount(value)
 
 
 VIEW = Predict

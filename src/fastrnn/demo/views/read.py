@@ -151,6 +151,11 @@ class Read(View):
         self.words.object = parts.sentence(*_remark(reading, place))
         x, p = list(range(1, len(reading.words) + 1)), reading.probabilities
         self._answers.data = {"place": x, "probability": p}
+        parts.describe(
+            self.line,
+            "The probability that the sentence is praise, after every word: "
+            f"{parts.number(p[place])} after “{reading.words[place]}”, word {x[place]} of {len(x)}",
+        )
         self._now.data = {"place": [x[place]], "marked": [p[place]]}
         self._places.update(start=0.5, end=len(x) + 0.5)
         name_ticks(self.line.xaxis[0], reading.words)
@@ -165,8 +170,10 @@ def _chips(reading: Any, place: int) -> str:
     words = []
     for i, (word, known) in enumerate(zip(reading.words, reading.known, strict=True)):
         kind = "now" if i == place else "past" if i > place else ""
+        now = ' aria-current="step"' if i == place else ""
         style = "" if known else ' style="text-decoration: line-through; border-style: dashed"'
-        words.append(f'<li class="{kind}"{style}>{parts.escape(word)}</li>')
+        told = "" if known else '<span class="unseen"> (unknown)</span>'
+        words.append(f'<li class="{kind}"{now}{style}>{parts.escape(word)}{told}</li>')
     return f'<ol class="chips words" style="margin: 10px 0">{"".join(words)}</ol>'
 
 

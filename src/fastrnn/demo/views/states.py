@@ -19,7 +19,7 @@ _SHADES = 64
 
 
 class States:
-    """A figure of states in [-1, 1].
+    """A figure of states, in colours for [-1, 1] or, where they exceed it, for as much as needed.
 
     Parameters
     ----------
@@ -51,7 +51,8 @@ class States:
             image="image", x="x", y="y", dw="dw", dh="dh", source=self._image,
             color_mapper=self._colours,
         )  # fmt: skip
-        bar = ColorBar(color_mapper=self._colours, width=8, ticker=FixedTicker(ticks=[-1, 0, 1]))
+        self._ticks = FixedTicker(ticks=[-1, 0, 1])
+        bar = ColorBar(color_mapper=self._colours, width=8, ticker=self._ticks)
         bar.background_fill_alpha = 0
         self.figure.add_layout(bar, "right")
         session.on_theme(lambda dark: self._recolour(bar, dark))
@@ -60,6 +61,10 @@ class States:
         """Show states (steps, units), the first ``MAX_UNITS`` units of them."""
         shown = np.ascontiguousarray(states[:, :MAX_UNITS].T.astype(np.float32))
         units, steps = shown.shape
+        # A ReLU has no bound.
+        most = max(1.0, float(f"{np.abs(shown).max():.2g}"))
+        self._colours.update(low=-most, high=most)
+        self._ticks.ticks = [-most, 0, most]
         self._image.data = {
             "image": [shown], "x": [0.5], "y": [0.5], "dw": [steps], "dh": [units]
         }  # fmt: skip

@@ -16,6 +16,7 @@ NAMES = {
     "W_hh": "<i>W<sub>hh</sub></i>",
     "W_hy": "<i>W<sub>hy</sub></i>",
 }
+MADE_OF = {"W_ih": ("h", "x"), "W_hh": ("h", "h"), "W_hy": ("y", "h")}
 
 
 class Unroll(View):
@@ -141,19 +142,42 @@ def _compact() -> str:
 
 
 def _shared(model: Unrolled, chosen: str) -> str:
-    weight = model.weight(chosen)
-    rows = "".join(
-        "<tr>" + "".join(f"<td>{parts.number(float(w))}</td>" for w in row) + "</tr>"
-        for row in weight
-    )
-    copies = "copy" if model.length == 1 else f"all {model.length} copies"
+    weight, count = model.weight(chosen), model.network.num_parameters
+    size = f"{weight.shape[0]} × {weight.shape[1]} = {weight.size} numbers"
+    if model.length == 1:
+        said = f"has {size}, and every further copy would use the very same ones."
+    else:
+        said = (
+            f"is the same in all {model.length} copies: {size}, not {model.length} × {weight.size}."
+        )
     return (
-        f'<p class="say"><span>{NAMES[chosen]}</span> ({WEIGHTS[chosen]}) is the same in '
-        f"{copies}: {weight.shape[0]} × {weight.shape[1]} = {weight.size} numbers, not "
-        f"{model.length} × {weight.size}. The whole network has {model.network.num_parameters} "
-        "parameters however long the sequence is.</p>"
-        f'<div class="scroll"><table class="matrix" aria-label="{chosen}">{rows}</table></div>'
+        f'<p class="say"><span>{NAMES[chosen]}</span> ({WEIGHTS[chosen]}) {said} The whole network '
+        f"has {count} parameters however long the sequence is.</p>"
+        + parts.scroll(f"The numbers of {chosen}", _matrix(chosen, weight))
     )
+
+
+def _matrix(chosen: str, weight: np.ndarray) -> str:
+    """Return a table with a row for each number that it makes and a column for each it takes."""
+    made, taken = MADE_OF[chosen]
+    columns = "".join(f'<th scope="col">{name}</th>' for name in _units(taken, weight.shape[1]))
+    rows = "".join(
+        f'<tr><th scope="row">{name}</th>'
+        + "".join(f"<td>{parts.number(float(w))}</td>" for w in row)
+        + "</tr>"
+        for name, row in zip(_units(made, len(weight)), weight, strict=True)
+    )
+    return (
+        f'<table class="matrix" aria-label="{chosen}"><thead><tr><th scope="col">to \\ from</th>'
+        f"{columns}</tr></thead><tbody>{rows}</tbody></table>"
+    )
+
+
+def _units(letter: str, count: int) -> list[str]:
+    """Return the names of a vector's numbers; x and y have one each, which needs no index."""
+    if letter != "h":
+        return [f"<i>{letter}</i>"]
+    return [f"<i>h</i>[{k + 1}]" for k in range(count)]
 
 
 VIEW = Unroll

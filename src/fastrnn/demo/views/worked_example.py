@@ -10,17 +10,19 @@ import numpy as np
 import panel as pn
 from bokeh.models import ColumnDataSource, Range1d
 
-from fastrnn.demo import controls, parts, walkthrough
+from fastrnn.demo import controls, parts
 from fastrnn.demo.models.worked import KINDS, LIMIT, Descent, Example, Worked
 from fastrnn.demo.number_tables import NumberTables
 from fastrnn.demo.session import Session
 from fastrnn.demo.view import View
-from fastrnn.demo.work import Report, Runner
-from fastrnn.plot.axes import BLUE
+from fastrnn.demo.views import walkthrough
+from fastrnn.demo.work import Report, Runner, Stopped
+from fastrnn.plot.axes import BLUE, SKY
 
 DECIMALS = ("2", "4", "8")
 MOST_STEPS = 20_000
 POINTS = 400  # of a curve: more than a screen shows
+UNTRAINED = "The loss after every step of training: nothing yet"
 FRAME = 0.1  # seconds between two pictures of a training
 
 STYLE = """
@@ -92,11 +94,12 @@ class WorkedExample(View):
         self.curve = ColumnDataSource({"step": [], "loss": []})
         self.heights, self.widths = Range1d(0, 6), Range1d(0, 300)
         self.figure = parts.figure(
-            self.session, "The loss after every step of training: nothing yet",
+            self.session, UNTRAINED,
             x_label="steps made", y_label="loss L, nats", x_range=self.widths,
             y_range=self.heights, height=260,
         )  # fmt: skip
-        self.figure.line("step", "loss", source=self.curve, color=BLUE, line_width=2.5)
+        line = self.figure.line("step", "loss", source=self.curve, line_width=2.5)
+        parts.paint(self.session, line, BLUE, SKY)
         self.outcome = parts.text()
         self.outcome.stylesheets = [*self.outcome.stylesheets, STYLE]
         self.training = parts.column(
@@ -151,7 +154,12 @@ class WorkedExample(View):
         self._set(self.example.replaced(self.example.matrices()[table].name, values))
 
     def _take_step(self) -> None:
-        self._adopt(Worked(self.example).after())
+        try:
+            after = Worked(self.example).after()
+        except FloatingPointError as error:  # a second click, before the button was disabled
+            self.session.announce(f"Not taken: {error}")
+            return
+        self._adopt(after)
 
     def _use(self) -> None:
         if self._trained is not None:
@@ -167,6 +175,7 @@ class WorkedExample(View):
         self.example, self._trained = example, None
         self.keep.disabled = True
         self.curve.data = {"step": [], "loss": []}
+        parts.describe(self.figure, UNTRAINED)
         self.outcome.object = ""
         self.show()
 
@@ -193,6 +202,7 @@ class WorkedExample(View):
         self.take.disabled = self.take.visible and not _can_step(worked)
 
     def _begin(self) -> tuple[Example, int]:
+        parts.require_readable(self.lr, self.many)
         return self.example, int(self.many.value)
 
     def _train(self, report: Report, example: Example, steps: int) -> tuple[Any, ...]:
@@ -207,7 +217,10 @@ class WorkedExample(View):
                 break
             if time.monotonic() - shown > FRAME:
                 shown = time.monotonic()
-                report.show(self._frame(example, [*losses], done, steps))
+                try:
+                    report.show(self._frame(example, [*losses], done, steps))
+                except Stopped:
+                    break
         return example, descent.example, [*losses, descent.example.loss()], why
 
     def _frame(self, example: Example, losses: list[float], done: int, steps: int) -> Any:
@@ -227,7 +240,6 @@ class WorkedExample(View):
         first, last = self._write(losses[0]), self._write(losses[-1])
         steps = len(losses) - 1
         words = f"After {steps} steps the loss is {last}; it was {first}."
-        parts.describe(self.figure, f"The loss after every step of training. {words}")
         said = parts.sentence(words, "good" if losses[-1] < losses[0] else "warn")
         if why:
             said += parts.sentence(f"Stopped early: {why}.", "warn")
@@ -235,6 +247,11 @@ class WorkedExample(View):
         self.outcome.object = said + table
 
     def _draw(self, losses: list[float], steps: int) -> None:
+        parts.describe(
+            self.figure,
+            f"The loss after every step of training: {self._write(losses[0])} at first, "
+            f"{self._write(losses[-1])} after step {len(losses) - 1}",
+        )
         chosen = np.unique(np.linspace(0, len(losses) - 1, POINTS).astype(int))
         self.curve.data = {"step": chosen.tolist(), "loss": [losses[k] for k in chosen]}
         self.widths.update(start=0, end=max(steps, 1))

@@ -92,7 +92,7 @@ class Write(View):
         self.top_k = controls.Slider("Top-k (0: all)", value=0, start=0, end=30, step=1, decimals=0)
         self.seed = controls.NumberField("Seed", 0, 0, 2**31, whole=True)
         self.forward = controls.Button("Write one character", self.step, primary=True)
-        self.play = Play(self.session, self.step, self._is_full, PERIOD)
+        self.play = Play(self.session, self._go_on, self._is_full, PERIOD, end=self._say_all)
         self.back = controls.Button("Take one back", self.step_back)
         self.restart = controls.Button("Start over", self.start_over)
 
@@ -117,6 +117,8 @@ class Write(View):
 
     def _lesson(self) -> model.Lesson:
         own = self.source.value == OWN
+        if own and self.own.too_long:
+            raise ValueError("There is too much text to learn from.")
         text = self.own.text if own else model.help_text()
         try:
             lesson = model.Lesson(
@@ -138,17 +140,16 @@ class Write(View):
 
     def _load(self, content: bytes, name: str) -> None:
         loaded = uploads.read(content, name, character_models.load)
+        model.write(loaded, "", 0)  # or says why it cannot
         self.learning.clear()
         self.sample.object = ""
         self._use(loaded, f"from {name}")
 
     def _use(self, used: Any, origin: str) -> None:
         self.model, self.origin, self.length = used, origin, LENGTH
-        self.prompt.message = ""
-        try:
-            self._readable(self.prompt.text)
-        except ValueError:  # another alphabet
-            self.prompt.text = ""
+        self.prompt.put(self.prompt.text)
+        if self.prompt.message:  # another alphabet
+            self.prompt.put("")
         self._show_model()
 
     def _readable(self, prompt: str) -> str:
@@ -158,9 +159,15 @@ class Write(View):
     def step(self) -> None:
         """Write a character, if there is room for one."""
         if not self._is_full():
-            self.length += 1
-            self.show()
+            self._go_on()
             self.session.announce(self._last)
+
+    def _go_on(self) -> None:
+        self.length += 1
+        self.show()
+
+    def _say_all(self) -> None:
+        self.session.announce(f"Written: {self._text}")
 
     def step_back(self) -> None:
         """Take the last character back."""
@@ -178,26 +185,30 @@ class Write(View):
 
     def _show_model(self) -> None:
         used = self.model
-        kind = {cell: name for name, cell in CELLS.items()}.get(used.cell, used.cell)
         layers = "" if used.num_layers == 1 else f" in {used.num_layers} layers each"
         knows = f"{len(used.vocabulary)} characters" if used.vocabulary else "256 bytes"
         self.about.object = parts.sentence(
-            f"At work: a {parts.escape(kind)} of {used.hidden_size} units{layers}, "
+            f"At work: {_kind(used.cell, used.nonlinearity)} of {used.hidden_size} units{layers}, "
             f"<b>{parts.escape(self.origin)}</b>. It knows {knows}."
         )
         self.show()
 
     def show(self) -> None:
         """Show the text so far and what may come next."""
-        written = model.write(
-            self.model,
-            self.prompt.value,
-            self.length,
-            temperature=self.temperature.value,
-            top_k=int(self.top_k.value) or None,
-            seed=int(self.seed.value),
-        )
-        self._last = written.symbols[-1]
+        try:
+            written = model.write(
+                self.model,
+                self.prompt.value,
+                self.length,
+                temperature=self.temperature.value,
+                top_k=int(self.top_k.value) or None,
+                seed=int(self.seed.value),
+            )
+        except ValueError as error:
+            self.play.pause()
+            self.words.object = parts.sentence(parts.escape(str(error)), "warn")
+            return
+        self._last, self._text = written.symbols[-1], written.prompt + written.text
         self.page.object = _typed(written.prompt, written.text)
         self._show_choices(written.choices)
         self.states.show(written.symbols, written.states)
@@ -219,9 +230,18 @@ class Write(View):
         self._heights.end = next(end for end in (0.05, 0.1, 0.2, 0.5, 1.05) if highest <= end)
         name_ticks(self.bars.xaxis[0], [choice.symbol for choice in shown])
         first = shown[0]
-        self.formula.object = _formula(first, self.temperature.value)
+        parts.describe(
+            self.bars,
+            f"How probable each character is to come next: {first.symbol} {first.probability:.1%}, "
+            f"{drawn.symbol} {drawn.probability:.1%} will come",
+        )
+        temperature = self.temperature.value
+        self.formula.object = _formula(first, temperature, int(self.top_k.value), len(choices))
         self.words.object = parts.sentence(
-            f"Most probable next: <b>{_quoted(first)}</b> with {first.probability:.1%}. "
+            f"At temperature 0 there are no dice: <b>{_quoted(first)}</b>, the most probable, "
+            "comes next."
+            if temperature == 0
+            else f"Most probable next: <b>{_quoted(first)}</b> with {first.probability:.1%}. "
             f"The dice (seed {int(self.seed.value)}) draw <b>{_quoted(drawn)}</b>, which had "
             f"{drawn.probability:.1%}: the orange bar."
         )
@@ -246,13 +266,24 @@ def _typed(prompt: str, text: str) -> str:
     )
 
 
-def _formula(first: model.Choice, temperature: float) -> str:
+def _kind(cell: str, nonlinearity: str) -> str:
+    """Return what a cell is called, with its article."""
+    return {
+        "rnn": f"an RNN ({nonlinearity})",
+        "jordan": f"a Jordan network ({nonlinearity})",
+        "gru": "a GRU",
+        "lstm": "an LSTM",
+    }[cell]
+
+
+def _formula(first: model.Choice, temperature: float, top_k: int, count: int) -> str:
     n = parts.number
+    among = f" of the <b>{count}</b> most probable" if top_k else ""
     general = (
         "<i>h<sub>t</sub></i> = cell( <i>x<sub>t</sub></i>, <i>h</i><sub><i>t</i>−1</sub> ), "
         "&ensp;<i>z</i> = <i>W<sub>hy</sub> h<sub>t</sub></i> + <i>b<sub>y</sub></i>, &ensp;"
         "<i>p</i>(<i>c</i>) = e<sup><i>z<sub>c</sub></i> / <i>T</i></sup> / "
-        "Σ<sub><i>k</i></sub> e<sup><i>z<sub>k</sub></i> / <i>T</i></sup>"
+        f"Σ<sub><i>k</i></sub> e<sup><i>z<sub>k</sub></i> / <i>T</i></sup>{among}"
     )
     name = f"<b>{_quoted(first)}</b>"
     if temperature == 0:

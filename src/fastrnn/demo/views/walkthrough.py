@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -63,7 +64,7 @@ def stages() -> list[Stage]:
             "All four copies of the cell share the same weights, so what each of them asks for is "
             "added up: that is the gradient, the slope of the loss for each number.",
             _sum,
-            lambda worked, write: _steps(_shared(worked), write, 0, sums=True),
+            _sums,
         ),
         Stage(
             "A check",
@@ -81,7 +82,8 @@ def stages() -> list[Stage]:
         ),
         Stage(
             "Many steps",
-            "The same again and again, and the loss falls: that is all that training is.",
+            "The same again and again: that is all that training is. The loss falls, unless the "
+            "learning rate is too large.",
             lambda worked, write: [
                 "<i>θ</i> ← <i>θ</i> − <i>η</i> · d<i>L</i>/d<i>θ</i> = <i>θ</i> − "
                 f"<b>{worked.example.lr:g}</b> · d<i>L</i>/d<i>θ</i>, for every number <i>θ</i>"
@@ -258,9 +260,13 @@ def _step(worked: Worked, write: Write) -> list[str]:
     ]
 
 
-def _shared(worked: Worked) -> list[Group]:
-    symbols = {matrix.symbol for matrix in worked.example.parameters()}
-    return [group for group in worked.backward() if group.key in symbols]
+def _sums(worked: Worked, write: Write) -> str:
+    """Return what the copies add to each gradient, and the gradient."""
+    sums = {
+        matrix.symbol: worked.gradients[matrix.name].ravel()
+        for matrix in worked.example.parameters()
+    }
+    return _steps([group for group in worked.backward() if group.key in sums], write, 0, sums=sums)
 
 
 def _words() -> str:
@@ -322,7 +328,7 @@ def _of_parameters(
             )
             body.append(f'<tr><th scope="row">{label}</th>{cells}</tr>')
     head = "".join(f'<th scope="col">{title}</th>' for title in columns)
-    return _framed(name, f"<tr><td></td>{head}</tr>", body)
+    return _framed(name, f'<tr><th scope="col">number</th>{head}</tr>', body)
 
 
 def _steps(
@@ -332,27 +338,30 @@ def _steps(
     *,
     since: int = 0,
     upto: int = STEPS - 1,
-    sums: bool = False,
+    sums: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> str:
     """Return a table with a column for each step, filled as far as the walk has come."""
-    width = STEPS + 1 + sums
+    width = STEPS + 1 + bool(sums)
     glow = [' class="now"' if t == now and not sums else "" for t in range(STEPS)]
     names = "".join(
         f'<th scope="col"{glow[t]}>{t + 1}<br>{WORDS[word]}</th>' for t, word in enumerate(INPUTS)
     )
-    total = '<th scope="col" class="sum">sum</th>' if sums else ""
+    last = '<th scope="col" class="sum">sum</th>' if sums else ""
     body = []
     for group in groups:
         body.append(_heading(group.title, width))
-        for label, row in zip(group.labels, group.values, strict=True):
+        for index, (label, row) in enumerate(zip(group.labels, group.values, strict=True)):
             cells = ""
             for t, value in enumerate(row):
                 shown = _value(group, value, write) if since <= t <= upto else ""
                 cells += f'<td data-cell="{group.key} {label} {t + 1}"{glow[t]}>{shown}</td>'
             if sums:
-                cells += f'<td class="sum" data-cell="{label} sum">{write(row.sum())}</td>'
+                total = write(sums[group.key][index])
+                cells += f'<td class="sum" data-cell="{label} sum">{total}</td>'
             body.append(f'<tr><th scope="row">{label}</th>{cells}</tr>')
-    return _framed("The numbers of every step", f"<tr><td></td>{names}{total}</tr>", body)
+    return _framed(
+        "The numbers of every step", f'<tr><th scope="col">step</th>{names}{last}</tr>', body
+    )
 
 
 def _value(group: Group, value: float, write: Write) -> str:
@@ -370,10 +379,9 @@ def _table(name: str, titles: list[str], rows: list[list[str]]) -> str:
 
 
 def _framed(name: str, head: str, body: list[str], kind: str = "walk") -> str:
-    """Return a table that scrolls within itself where it is too wide, also by the keyboard."""
-    return (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{name}"><table class="{kind}">'
-        f"<thead>{head}</thead><tbody>{''.join(body)}</tbody></table></div>"
+    rows = "".join(body)
+    return parts.scroll(
+        name, f'<table class="{kind}"><thead>{head}</thead><tbody>{rows}</tbody></table>'
     )
 
 
