@@ -221,6 +221,7 @@ def test_characters_are_shown_by_a_mark_or_a_code_where_they_leave_none() -> Non
 
 
 def test_a_state_is_coloured_by_one_map() -> None:
+    pytest.importorskip("matplotlib", reason="Matplotlib is not installed")
     assert drawing._colours() is drawing._colours()
 
 
