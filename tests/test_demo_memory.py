@@ -109,6 +109,7 @@ def test_a_learning_rate_that_is_too_large_stops_that_cell_alone() -> None:
     ("shares", "said"),
     [
         ({"Elman": 0.22, "LSTM": 1.0, "GRU": 0.99}, "it took gates"),
+        ({"Elman": 0.22, "LSTM": 0.2, "GRU": 0.99}, "hardly better than guessing"),
         ({"Elman": 1.0, "LSTM": 1.0, "GRU": 1.0}, "gates were not needed"),
         ({"Elman": 0.95, "LSTM": 0.2, "GRU": 1.0}, "did better than cells with gates"),
         ({"Elman": 0.2, "LSTM": 0.2, "GRU": 0.2}, "Nobody found it"),

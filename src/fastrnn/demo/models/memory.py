@@ -357,10 +357,13 @@ def _compared(learned: list[str], lost: list[str], partly: list[str], delay: int
             "Here the Elman network did better than cells with gates: gates help when they begin "
             "open enough to keep something, which is what “made to keep” sets."
         ]
-    if gated and "Elman" in (*lost, *partly):
+    if gated and not missed and "Elman" in (*lost, *partly):
         return [f"Over {delay} steps it took gates."]
     if not learned and lost and not partly:
-        return ["Nobody found it: try a shorter delay, more updates, or weights “made to keep”."]
+        return [
+            "Nobody found it: try fewer steps in between, more updates, or initial weights “made "
+            "to keep”."
+        ]
     return []
 
 

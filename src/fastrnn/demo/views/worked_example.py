@@ -27,8 +27,8 @@ FRAME = 0.1  # seconds between two pictures of a training
 
 STYLE = """
 table.walk { margin: 8px 0; }
-table.walk th, table.walk td { padding: 2px 8px; white-space: nowrap; }
-table.walk td { min-width: 4.4em; }
+table.walk th, table.walk td { padding: 2px 5px; white-space: nowrap; }
+table.walk td { min-width: 3.9em; }
 table.walk thead th { vertical-align: bottom; color: var(--ink); }
 table.walk tr.group th {
   text-align: left; padding-top: 10px; color: var(--ink); white-space: normal;
@@ -36,7 +36,7 @@ table.walk tr.group th {
 }
 table.of-words th, table.of-words td { text-align: left; }
 table.walk .now { background: var(--glow); }
-table.walk .sum { font-weight: 700; position: sticky; right: 0; background: var(--paper); }
+table.walk .sum { font-weight: 700; border-left: 2px solid var(--line); }
 @media (max-width: 480px) {
   table.walk { font-size: .8rem; }
   table.walk th, table.walk td { padding: 2px 4px; min-width: 0; }
