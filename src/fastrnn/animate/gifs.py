@@ -16,10 +16,12 @@ _SAMPLED = 10
 
 def writer(fps: Any) -> Any:
     """Return Matplotlib's kind of writer, that makes a GIF."""
-    from matplotlib.animation import AbstractMovieWriter
+    from matplotlib import animation
     from PIL import Image
 
-    class GifWriter(AbstractMovieWriter):
+    base: Any = animation.AbstractMovieWriter  # for mypy the same with and without Matplotlib
+
+    class GifWriter(base):  # type: ignore[misc]
         def setup(self, fig: Any, outfile: Any, dpi: Any = None) -> None:
             super().setup(fig, outfile, dpi=dpi)
             self.frames: list[Any] = []

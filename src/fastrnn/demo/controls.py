@@ -244,6 +244,17 @@ def shortened(typed: str) -> str:
     return typed if len(typed) <= LONGEST_SHOWN else typed[: LONGEST_SHOWN - 1] + "…"
 
 
+class Markup(_Control):
+    """A text of HTML; set its ``object`` to change it.
+
+    A pane of Panel's would do, but sends its stylesheets with its first change, and the browser
+    needs 20 to 45 ms to read these.
+    """
+
+    kind = param.String("markup", constant=True)
+    object = param.String()
+
+
 class Progress(_Control):
     """How far some work is, in a bar and in words."""
 

@@ -10,7 +10,7 @@ import panel as pn
 from bokeh.models import Axis, Grid, Legend, Range1d
 from bokeh.plotting import figure as bokeh_figure
 
-from fastrnn.demo.controls import STYLE, TextField
+from fastrnn.demo.controls import Markup, TextField
 from fastrnn.demo.session import Session
 
 INK = {False: "#1b1d21", True: "#ebedf0"}
@@ -20,13 +20,11 @@ PAPER = {False: "#ffffff", True: "#16181c"}
 
 
 def text(markup: str = "", **params: Any) -> Any:
-    """Return a pane of HTML in the page's colours; set its ``object`` to change it.
+    """Return a text in the page's colours; set its ``object`` to change it.
 
     The markup is the program's: what a reader typed goes through :func:`escape`.
     """
-    params.setdefault("sizing_mode", "stretch_width")
-    params.setdefault("margin", 0)
-    return pn.pane.HTML(markup, stylesheets=[STYLE], **params)
+    return Markup(object=markup, **{"sizing_mode": "stretch_width", **params})
 
 
 def escape(typed: str) -> str:

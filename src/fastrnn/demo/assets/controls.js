@@ -139,6 +139,14 @@ const KINDS = {
     return button
   },
 
+  markup(model) {
+    const text = make("div")
+    const show = () => { text.innerHTML = model.object }
+    model.on("object", show)
+    show()
+    return text
+  },
+
   progress(model) {
     const bar = make("progress", {max: 1, "aria-label": model.label})
     const text = make("span")
