@@ -132,3 +132,14 @@ def test_what_happens_is_announced_to_screen_readers(open_view) -> None:
     region = page.locator("[role=status]")
     assert region.get_attribute("aria-live") == "polite"
     page.wait_for_function(f"{ANNOUNCED}.textContent === 'New weights'")
+
+
+def test_a_hint_is_seen_below_its_control_and_read_with_it(open_view) -> None:
+    page = open_view("write-text")
+    from playwright.sync_api import expect
+
+    for name, beginning in (("temperature", "How bold"), ("or-load-a-model-safetensors", "A char")):
+        control, hint = page.locator(f"[name={name}]"), page.locator(f"#hint-{name}")
+        assert hint.inner_text().startswith(beginning)
+        assert hint.bounding_box()["y"] > control.bounding_box()["y"]
+        expect(control).to_have_accessible_description(hint.inner_text())

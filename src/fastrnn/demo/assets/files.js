@@ -11,7 +11,7 @@ export function render({model}) {
   const id = `control-${model.slug}`
   const input = make("input", {
     type: "file", id, name: model.slug, accept: model.accept,
-    "aria-describedby": `message-${model.slug}`,
+    "aria-describedby": `hint-${model.slug} message-${model.slug}`,
   })
   const message = make("p", {class: "message", id: `message-${model.slug}`, role: "alert"})
   const complain = (text) => {
@@ -38,5 +38,7 @@ export function render({model}) {
   })
   model.on("message", () => complain(model.message))
   complain(model.message)
-  return make("div", {class: "control"}, make("label", {for: id}, model.label), input, message)
+  const hint = make("p", {class: "hint", id: `hint-${model.slug}`}, model.hint)
+  const label = make("label", {for: id}, model.label)
+  return make("div", {class: "control"}, label, input, message, hint)
 }

@@ -84,11 +84,19 @@ class Write(View):
             self.session, self._lesson, seen=self._look, done=self._take,
             x_label="training step", y_label="loss (nats per character)",
         )  # fmt: skip
-        self.file = files.FileField("Or load a model (.safetensors)", self._load, ".safetensors")
+        self.file = files.FileField(
+            "Or load a model (.safetensors)", self._load, ".safetensors",
+            hint="A character model that fastrnn trained and wrote to a file: by the command "
+            "“fastrnn train”, or in Python by model.save(\"name.safetensors\").",
+        )  # fmt: skip
 
     def _make_writing(self) -> None:
         self.prompt = controls.TextField("Prompt", "The ", self._readable)
-        self.temperature = controls.Slider("Temperature", value=0.7, start=0, end=2)
+        self.temperature = controls.Slider(
+            "Temperature", value=0.7, start=0, end=2,
+            hint="How bold the dice are: below 1 they favour the probable, above 1 the unlikely "
+            "get a chance; 0 is no dice at all.",
+        )  # fmt: skip
         self.top_k = controls.Slider("Top-k (0: all)", value=0, start=0, end=30, step=1, decimals=0)
         self.seed = controls.NumberField("Seed", 0, 0, 2**31, whole=True)
         self.forward = controls.Button("Write one character", self.step, primary=True)
