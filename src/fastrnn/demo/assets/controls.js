@@ -120,10 +120,11 @@ const KINDS = {
   button(model) {
     const button = make("button", {type: "button", name: model.slug}, model.label)
     if (model.primary) button.classList.add("primary")
-    button.addEventListener("click", () => { model.clicks += 1 })
+    button.addEventListener("click", () => { if (!model.disabled) model.clicks += 1 })
     const show = () => {
       button.textContent = model.label
-      button.disabled = model.disabled
+      // Not `disabled`, which would take the focus from who has just pressed it.
+      button.setAttribute("aria-disabled", String(model.disabled))
     }
     model.on("label", show)
     model.on("disabled", show)
@@ -143,8 +144,8 @@ const KINDS = {
 
   theme(model) {
     const root = document.documentElement
-    const button = make("button", {type: "button", name: "theme"}, "Dark")
-    const show = () => button.setAttribute("aria-pressed", String(model.dark))
+    const button = make("button", {type: "button", name: "theme"})
+    const show = () => { button.textContent = model.dark ? "Switch to light" : "Switch to dark" }
     button.addEventListener("click", () => {
       model.dark = !model.dark
       root.dataset.theme = model.dark ? "dark" : "light"
