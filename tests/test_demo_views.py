@@ -93,8 +93,9 @@ def test_without_temperature_there_are_no_dice_and_top_k_stands_in_the_formula()
     assert "The dice" in view.words.object
     assert "most probable" not in view.formula.object
     view.top_k.value = 3
-    assert "of the <b>3</b> most probable" in view.formula.object
+    assert "over the <b>3</b> most probable alone" in view.formula.object
     view.temperature.value = 0
+    assert "most probable alone" not in view.formula.object
     assert "no dice" in view.words.object
     assert "The dice" not in view.words.object
 

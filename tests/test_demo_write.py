@@ -87,17 +87,21 @@ def test_a_model_is_loaded_or_learns_the_readers_own_text(
     eventually(typed(page), shown(model.generate("", 80, **UNTRAINED)))
     assert page.get_by_label("Prompt").input_value() == ""
     page.get_by_text("from verse.safetensors").wait_for()
-    for damaged in (b"%PDF-1.4 no model", content[:-9], content[:200] + b"\0" + content[201:]):
+    field = page.get_by_label("Or load a model")
+    assert field.evaluate("field => field.files[0].name") == "verse.safetensors"
+    for damaged, told in (
+        (b"%PDF-1.4 no model", "“odd.safetensors” is no model that this page can read, or only a"),
+        (content[:-9], "“odd.safetensors” is no model that this page can read, or only a part"),
+        (content[:-9] + bytes(9), "“odd.safetensors” is a model's file, but it was damaged after"),
+    ):
         upload(page, damaged, "odd.safetensors")
-        (tmp_path / "odd").write_bytes(damaged)
-        with pytest.raises(fastrnn.ModelFileError) as refusal:
-            fastrnn.load(tmp_path / "odd")
-        sentence = str(refusal.value).replace(str(tmp_path / "odd"), "odd.safetensors")
-        page.get_by_text(sentence, exact=True).wait_for()
+        page.get_by_text(told).wait_for()
+        page.get_by_text("from verse.safetensors").wait_for()
     press(page, "Write one character")
     eventually(typed(page), shown(model.generate("", 81, **UNTRAINED)))
-    page.get_by_label("Prompt").fill("Äh")
-    page.get_by_text("The network does not know “Ä”").wait_for()
+    for prompt, named in (("Äh", "“Ä”"), ("the\tcat", "a tab"), ("\x7f", "character U+007F")):
+        page.get_by_label("Prompt").fill(prompt)
+        page.locator("#message-prompt", has_text=f"{named}: it is none of the").wait_for()
     eventually(typed(page), shown(model.generate("", 81, **UNTRAINED)))
     page.get_by_label("Prompt").fill("")
     learns_the_readers_own_text(page)
@@ -127,6 +131,9 @@ def learns_the_readers_own_text(page) -> None:
     eventually(typed(page), shown(expected.generate("", 80, **UNTRAINED)))
     losses = [record["loss"] for record in expected.history]
     eventually_drawn(page, "loss", losses)
+    page.get_by_text("What it writes at the end of its training").wait_for()
+    wanted = expected.generate(length=160, temperature=0.6)
+    eventually(page.locator(".typed").first, shown(wanted))
     eventually(page.get_by_text("Done after"), [100, float(f"{losses[-1]:.3g}")], numbers)
     assert page.get_by_text("paste at least 200").count() == 0
 

@@ -19,6 +19,13 @@ LINE = {False: "#dfe2e6", True: "#3a3f47"}
 PAPER = {False: "#ffffff", True: "#16181c"}
 
 
+# What the three kinds of cell are, for who chooses one.
+CELL_HINT = (
+    "How the state changes at each step: plainly (RNN), or with gates that learn what to keep and "
+    "what to forget (GRU, LSTM)."
+)
+
+
 def text(markup: str = "", **params: Any) -> Any:
     """Return a pane of HTML in the page's colours; set its ``object`` to change it.
 
@@ -42,6 +49,11 @@ def formula(markup: str) -> str:
 def sentence(words: str, tone: str = "") -> str:
     """Return a sentence about what is seen; its tone is "warn", "good" or none."""
     return f'<p class="say {tone}">{words}</p>'
+
+
+def note(words: str) -> Any:
+    """Return a pane of small text that explains what stands beside it."""
+    return text(f'<p class="note">{words}</p>', margin=(6, 0))
 
 
 def number(value: float, decimals: int = 3) -> str:

@@ -34,8 +34,9 @@ export function render({model}) {
       model.sent = [file.name, reader.result.split(",")[1] ?? "", String(Date.now())]
     }
     reader.readAsDataURL(file)
-    input.value = ""
   })
+  // The field goes on showing the file's name, and the same file can be chosen once more.
+  input.addEventListener("click", () => { input.value = "" })
   model.on("message", () => complain(model.message))
   complain(model.message)
   const hint = make("p", {class: "hint", id: `hint-${model.slug}`}, model.hint)

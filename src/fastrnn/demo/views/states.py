@@ -17,6 +17,13 @@ MAX_UNITS = 64
 _LEAST, _MOST = (0, 114, 178), (213, 94, 0)
 _SHADES = 64
 
+# What the picture shows.
+SHADES = (
+    "The coloured picture is the state: a row for each unit, which is one number of the state, and "
+    "a column for each step. Orange is positive, blue negative, and the page's own colour near 0. "
+    "No unit has a meaning that anybody gave it: what it stands for, the network found for itself."
+)
+
 
 class States:
     """A figure of states, in colours for [-1, 1] or, where they exceed it, for as much as needed.
