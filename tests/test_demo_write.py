@@ -138,6 +138,30 @@ def learns_the_readers_own_text(page) -> None:
     assert page.get_by_text("paste at least 200").count() == 0
 
 
+# In which frames of the browser the letters and the bars change.
+WATCH_FRAMES = """() => {
+  const frames = window.frames_seen = {letters: [], bars: []}
+  let frame = 0
+  const count = () => { frame += 1; requestAnimationFrame(count) }
+  count()
+  const models = [...Bokeh.documents[0]._all_models.values()]
+  const bars = models.find((model) => model.type === "ColumnDataSource" && "rank" in model.data)
+  const letters = models.filter((model) => `${model.text}`.includes("typed")).at(-1)
+  bars.properties.data.change.connect(() => frames.bars.push(frame))
+  letters.properties.text.change.connect(() => frames.letters.push(frame))
+}"""
+
+
+def test_letters_and_bars_change_together_while_it_plays(page) -> None:
+    eventually(typed(page), shown(write.untrained("gru", 64).generate("The ", 80, **UNTRAINED)))
+    page.evaluate(WATCH_FRAMES)
+    press(page, "Play")
+    page.wait_for_function("frames_seen.bars.length > 5 && frames_seen.letters.length > 5")
+    press(page, "Pause")
+    seen = page.evaluate("frames_seen")
+    assert seen["letters"][:5] == seen["bars"][:5]
+
+
 def test_a_training_moves_on_and_is_stopped_for_one_reader_alone(page, open_view) -> None:
     other = open_view("write-text")
     before = typed(other).inner_text()
