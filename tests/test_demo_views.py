@@ -14,8 +14,10 @@ from fastrnn.demo.models import predict
 from fastrnn.demo.session import Session
 from fastrnn.demo.views.predict import OWN, Predict, _remark
 from fastrnn.demo.views.read import Read
+from fastrnn.demo.views.read import _remark as _said_of_reading
 from fastrnn.demo.views.states import States
 from fastrnn.demo.views.write import Write
+from fastrnn.sentiment import Reading
 
 
 def label(figure) -> str:
@@ -145,6 +147,30 @@ def test_unknown_words_and_the_current_one_are_marked_in_words() -> None:
     view.sentence.text = "the zebra was good"
     assert re.findall(r">(\w+)<span class=.unseen.> \(unknown\)", view.way.object) == ["zebra"]
     assert re.findall(r'aria-current="step">(\w+)', view.way.object) == ["good"]
+
+
+@pytest.mark.parametrize(
+    ("probability", "words", "tone"),
+    [
+        (0.0, "&lt;0.001</b>. At the end it takes the sentence for <b>blame</b>.", ""),
+        (0.3999, "0.400</b>. At the end it takes the sentence for <b>blame</b>.", ""),
+        (0.4, "0.400</b>. At the end it is <b>undecided</b>", ""),
+        (0.51, "0.510</b>. At the end it is <b>undecided</b>", ""),
+        (0.61, "0.610</b>. At the end it takes the sentence for <b>praise</b>.", "good"),
+        (0.99951, "&gt;0.999</b>. At the end it takes the sentence for <b>praise</b>.", "good"),
+    ],
+)
+def test_a_probability_is_a_verdict_only_far_from_one_half(probability, words, tone) -> None:
+    reading = Reading(("film",), np.array([True]), np.zeros((1, 2)), np.array([probability]))
+    said, said_tone = _said_of_reading(reading, 0)
+    assert f"praise with a probability of <b>{words}" in said
+    assert said_tone == tone
+
+
+def test_a_long_word_is_cut_where_it_names_a_step() -> None:
+    states = States(Session(), x_label="step")
+    states.show(["a" * 14, "b" * 15], np.zeros((2, 2)))
+    assert states.figure.xaxis[0].major_label_overrides == {1: "a" * 14, 2: "b" * 13 + "…"}
 
 
 def test_colours_of_states_reach_as_far_as_the_states() -> None:
