@@ -34,6 +34,30 @@ def test_a_window_too_large_for_one_series_is_read_anew_for_the_next() -> None:
     assert (view.window.text, view.window.value, view.window.message) == ("24", 24, "")
 
 
+def test_a_refused_file_leaves_the_forecast_and_says_whose_it_is() -> None:
+    view = Predict(Session())
+    view.choice.value = OWN
+    view._load(b"1\n2\n" * 6, "short.csv")
+    lesson = view._make_lesson()
+    lesson(lambda progress: None)
+    view._trained(lesson)
+    before = view.words.object
+    with pytest.raises(ValueError, match=r"1 row.*\. What is shown is still: short\.csv, .*\.$"):
+        view._load(b"1\n", "broken.csv")
+    assert (view.words.object, view.lesson) == (before, lesson)
+
+
+def test_a_forecast_of_another_series_goes_when_a_file_is_to_be_chosen() -> None:
+    view = Predict(Session())
+    lesson = view._make_lesson()
+    lesson(lambda progress: None)
+    view._trained(lesson)
+    view.choice.value = OWN
+    assert "Until then the picture still shows: Sine wave." in view.words.object
+    with pytest.raises(ValueError, match="Choose a CSV file first"):
+        view._make_lesson()
+
+
 def test_while_it_learns_no_one_is_asked_to_train() -> None:
     view = Predict(Session())
     assert "Press <b>Train</b>" in view.words.object

@@ -120,7 +120,7 @@ def learns_the_readers_own_text(page) -> None:
     )
     page.get_by_text("The text has 20,000,000 characters; 5,000,000 at most").wait_for()
     press(page, "Train")
-    page.get_by_text("There is too much text to learn from.").wait_for()
+    page.get_by_text("There is too much text to learn from.", exact=True).wait_for()
     page.get_by_label("Your text").fill(VERSE)
     page.get_by_label("Cell").select_option("RNN (tanh)")
     page.get_by_label("Hidden units").select_option("16")

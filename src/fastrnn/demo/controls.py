@@ -243,7 +243,12 @@ def number(
     typed = text.strip()
     if not typed:
         raise ValueError(f"Expected {expected}, but the field is empty.")
-    raise ValueError(f"Expected {expected}, got “{shortened(typed)}”.")
+    comma = "" if whole or not _has_decimal_comma(typed) else ": write a point instead of the comma"
+    raise ValueError(f"Expected {expected}, got “{shortened(typed)}”{comma}.")
+
+
+def _has_decimal_comma(typed: str) -> bool:
+    return re.fullmatch(r"[-+−]?\d*,\d+", typed) is not None
 
 
 def shortened(typed: str) -> str:

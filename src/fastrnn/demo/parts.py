@@ -19,11 +19,12 @@ LINE = {False: "#dfe2e6", True: "#3a3f47"}
 PAPER = {False: "#ffffff", True: "#16181c"}
 
 
-# What the three kinds of cell are, for who chooses one.
+# What a network is made of, for who chooses it.
 CELL_HINT = (
     "How the state changes at each step: plainly (RNN), or with gates that learn what to keep and "
     "what to forget (GRU, LSTM)."
 )
+UNITS_HINT = "How many numbers the state has, and so how much it can remember."
 
 
 def text(markup: str = "", **params: Any) -> Any:

@@ -96,9 +96,8 @@ class Write(View):
         self.own = controls.TextField("Your text", rows=5, visible=False)
         self.cell = controls.Choice("Cell", value="GRU", options=list(CELLS), hint=parts.CELL_HINT)
         self.units = controls.Choice(
-            "Hidden units", value="64", options=list(UNITS),
-            hint="How many numbers the state has, and so how much it can remember.",
-        )  # fmt: skip
+            "Hidden units", value="64", options=list(UNITS), hint=parts.UNITS_HINT
+        )
         self.steps = controls.Slider(
             "Training steps", value=2000, start=100, end=10_000, step=100, decimals=0,
             hint="In each it reads a few pieces of the text and improves its weights a little.",
