@@ -135,7 +135,7 @@ def reads_a_table_of_the_readers_own(page) -> None:
     ):
         upload(page, content)
         page.get_by_text(told).wait_for()
-        page.get_by_text("What is shown is still: Sunspots.").wait_for()
+        page.get_by_text("It is not used: what is shown was chosen before.").wait_for()
     needs_a_file_first(page)
     upload(page, "day,weekday,sold\n" + rows)
     page.get_by_label("Column", exact=True).wait_for()

@@ -42,7 +42,9 @@ def test_a_refused_file_leaves_the_forecast_and_says_whose_it_is() -> None:
     lesson(lambda progress: None)
     view._trained(lesson)
     before = view.words.object
-    with pytest.raises(ValueError, match=r"1 row.*\. What is shown is still: short\.csv, .*\.$"):
+    with pytest.raises(
+        ValueError, match=r"1 row.*\. It is not used: what is shown was chosen before\.$"
+    ):
         view._load(b"1\n", "broken.csv")
     assert (view.words.object, view.lesson) == (before, lesson)
 

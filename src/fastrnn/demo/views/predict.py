@@ -179,7 +179,7 @@ class Predict(View):
             upload = model.Upload.read(content, name)
         except ValueError as error:
             told = str(error).rstrip(".")
-            raise ValueError(f"{told}. What is shown is still: {self.series.name}.") from None
+            raise ValueError(f"{told}. It is not used: what is shown was chosen before.") from None
         self.upload = upload
         self.file.message = " ".join(upload.flaws)
         columns = list(upload.series)
