@@ -52,7 +52,8 @@ CONTRASTS = (
     if (element.closest(".unseen")) continue  // for screen readers alone
     if (!text || element.type === "range" || element.type === "checkbox") continue
     const how = {visibilityProperty: true, opacityProperty: true}
-    if (element.disabled || !element.checkVisibility(how)) continue
+    if (element.matches(":disabled, [aria-disabled=true]")) continue
+    if (!element.checkVisibility(how)) continue
     const style = getComputedStyle(element)
     const {rgb} = numbers(element instanceof SVGElement ? style.fill : style.color)
     const both = [luminance(rgb), luminance(background(element))]
@@ -73,7 +74,8 @@ CONTROLS = (
 FOCUSED = """(() => {
   let element = document.activeElement
   while (element?.shadowRoot?.activeElement) element = element.shadowRoot.activeElement
-  return [element?.tagName, element?.name ?? ""]
+  const name = element?.name || element?.ariaLabel || element?.textContent.trim()
+  return [element?.tagName, name]
 })()"""
 
 
@@ -97,6 +99,7 @@ def tabbed(page) -> set[str]:
         tag, name = page.evaluate(FOCUSED)
         if tag in ("BODY", "HTML", None):
             break
+        assert name, f"Tab stops at a {tag} where nothing can be done"
         names.add(name)
     return names
 

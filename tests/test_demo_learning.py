@@ -85,7 +85,14 @@ def test_a_finished_training_says_its_loss() -> None:
 
 
 @pytest.mark.parametrize(
-    ("loss", "shown"), [(0.0001234, "0.000123"), (2.5, "2.5"), (12345.6, "12,346")]
+    ("loss", "shown"),
+    [
+        (0.0001234, "0.000123"),
+        (0.0000314159, "0.0000314"),
+        (0.0, "0"),
+        (2.5, "2.5"),
+        (12345.6, "12,346"),
+    ],
 )
 def test_a_loss_of_any_size_has_digits(loss, shown) -> None:
     class Lesson:

@@ -82,14 +82,14 @@ def test_the_switch_changes_the_page_and_its_figures_and_is_remembered(open_view
     page = open_view("one-neuron", color_scheme="light")
     assert background(page) == LIGHT
     light = page.evaluate(LABELS_COLOUR)
-    page.get_by_role("button", name="Dark").click()
+    page.get_by_role("button", name="Switch to dark").click()
     assert background(page) == DARK
     page.wait_for_function(f"{LABELS_COLOUR} != '{light}'")
     dark = page.evaluate(LABELS_COLOUR)
     page.reload()
     wait_until_built(page)
     assert (background(page), page.evaluate(LABELS_COLOUR)) == (DARK, dark)
-    page.get_by_role("button", name="Dark").click()
+    page.get_by_role("button", name="Switch to light").click()
     assert background(page) == LIGHT
 
 
@@ -116,6 +116,23 @@ def test_the_keyboard_reaches_the_content_at_once_and_everything_in_order(open_v
     eventually(page.locator("[name=play]"), "Pause")
 
 
+def test_a_button_that_is_pressed_for_the_last_time_keeps_the_focus_and_does_no_more(
+    open_view,
+) -> None:
+    page = open_view("read-a-sentence")
+    button = page.get_by_role("button", name="Previous word")
+    button.focus()
+    for _ in range(6):
+        page.keyboard.press("Enter")
+    page.locator(".words li:first-child.now").wait_for()
+    page.get_by_role("button", name="Previous word", disabled=True).wait_for()
+    assert page.evaluate(FOCUSED) == "previous-word"
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.locator(".words li:nth-child(2).now").wait_for()
+
+
 def test_two_readers_do_not_see_each_others_state(open_view) -> None:
     one, other = open_view("one-neuron"), open_view("one-neuron", color_scheme="light")
     drag(one.get_by_label("W_input", exact=True), 2.0)
@@ -132,3 +149,14 @@ def test_what_happens_is_announced_to_screen_readers(open_view) -> None:
     region = page.locator("[role=status]")
     assert region.get_attribute("aria-live") == "polite"
     page.wait_for_function(f"{ANNOUNCED}.textContent === 'New weights'")
+
+
+def test_a_hint_is_seen_below_its_control_and_read_with_it(open_view) -> None:
+    page = open_view("write-text")
+    from playwright.sync_api import expect
+
+    for name, beginning in (("temperature", "How bold"), ("or-load-a-model-safetensors", "A char")):
+        control, hint = page.locator(f"[name={name}]"), page.locator(f"#hint-{name}")
+        assert hint.inner_text().startswith(beginning)
+        assert hint.bounding_box()["y"] > control.bounding_box()["y"]
+        expect(control).to_have_accessible_description(hint.inner_text())

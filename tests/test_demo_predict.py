@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 from browser import drag, eventually, eventually_drawn, numbers
+from test_demo_page import ANNOUNCED
 
 import fastrnn
 from fastrnn.demo.models import predict
@@ -75,7 +76,7 @@ def test_scaling_and_window_change_a_training_and_it_can_be_stopped(page, open_v
     page.get_by_label("Window").fill("41")
     page.get_by_text("Expected a whole number from 2 to 40, got “41”").wait_for()
     press(page, "Train")
-    page.get_by_text("The window does not fit the series.").wait_for()
+    page.get_by_text("The window does not fit the series.", exact=True).wait_for()
     page.get_by_label("Window").fill("5")
     choose(page, "Scaled by", "level of the series")
     drag(page.get_by_label("Passes over the series"), 20)
@@ -110,10 +111,20 @@ def stops_and_goes_with_its_series(page) -> None:
     assert page.get_by_text("The first value of the forecast").count() == 0
 
 
+def needs_a_file_first(page) -> None:
+    page.get_by_text("Choose a CSV file. Until then the picture still shows: Sunspots.").wait_for()
+    press(page, "Train")
+    told = "Choose a CSV file first: there is none to learn from."
+    page.get_by_text(told, exact=True).wait_for()
+    page.wait_for_function(f"{ANNOUNCED}.textContent.trim() === 'Train: {told}'")
+    assert page.locator("span", has_text="Done after").count() == 0
+
+
 def reads_a_table_of_the_readers_own(page) -> None:
     choose(page, "Cell", "RNN (tanh)")
     choose(page, "Hidden units", "16")
     choose(page, "Series", "My CSV file")
+    needs_a_file_first(page)
     values = np.round(np.sin(np.arange(60) / 3) * 5, 2)
     rows = "".join(f"{day},{day % 7},{value}\n" for day, value in enumerate(values))
     for content, told in (
@@ -124,9 +135,13 @@ def reads_a_table_of_the_readers_own(page) -> None:
     ):
         upload(page, content)
         page.get_by_text(told).wait_for()
+        page.get_by_text("It is not used: what is shown was chosen before.").wait_for()
+    needs_a_file_first(page)
     upload(page, "day,weekday,sold\n" + rows)
     page.get_by_label("Column", exact=True).wait_for()
     eventually(page.locator("[id=message-csv-file]"), "")
+    field = page.get_by_label("CSV file", exact=True)
+    assert field.evaluate("field => field.files[0].name") == "shop.csv"
     drag(page.get_by_label("Passes over the series"), 20)
     for column, numbers_of in (("sold", values), ("weekday", np.arange(60) % 7.0)):
         choose(page, "Column", column)

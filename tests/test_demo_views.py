@@ -14,8 +14,10 @@ from fastrnn.demo.models import predict
 from fastrnn.demo.session import Session
 from fastrnn.demo.views.predict import OWN, Predict, _remark
 from fastrnn.demo.views.read import Read
+from fastrnn.demo.views.read import _remark as _said_of_reading
 from fastrnn.demo.views.states import States
 from fastrnn.demo.views.write import Write
+from fastrnn.sentiment import Reading
 
 
 def label(figure) -> str:
@@ -30,6 +32,32 @@ def test_a_window_too_large_for_one_series_is_read_anew_for_the_next() -> None:
     assert "from 2 to 5, got “24”" in view.window.message
     view.choice.value = "Sunspots"
     assert (view.window.text, view.window.value, view.window.message) == ("24", 24, "")
+
+
+def test_a_refused_file_leaves_the_forecast_and_says_whose_it_is() -> None:
+    view = Predict(Session())
+    view.choice.value = OWN
+    view._load(b"1\n2\n" * 6, "short.csv")
+    lesson = view._make_lesson()
+    lesson(lambda progress: None)
+    view._trained(lesson)
+    before = view.words.object
+    with pytest.raises(
+        ValueError, match=r"1 row.*\. It is not used: what is shown was chosen before\.$"
+    ):
+        view._load(b"1\n", "broken.csv")
+    assert (view.words.object, view.lesson) == (before, lesson)
+
+
+def test_a_forecast_of_another_series_goes_when_a_file_is_to_be_chosen() -> None:
+    view = Predict(Session())
+    lesson = view._make_lesson()
+    lesson(lambda progress: None)
+    view._trained(lesson)
+    view.choice.value = OWN
+    assert "Until then the picture still shows: Sine wave." in view.words.object
+    with pytest.raises(ValueError, match="Choose a CSV file first"):
+        view._make_lesson()
 
 
 def test_while_it_learns_no_one_is_asked_to_train() -> None:
@@ -93,8 +121,9 @@ def test_without_temperature_there_are_no_dice_and_top_k_stands_in_the_formula()
     assert "The dice" in view.words.object
     assert "most probable" not in view.formula.object
     view.top_k.value = 3
-    assert "of the <b>3</b> most probable" in view.formula.object
+    assert "over the <b>3</b> most probable alone" in view.formula.object
     view.temperature.value = 0
+    assert "most probable alone" not in view.formula.object
     assert "no dice" in view.words.object
     assert "The dice" not in view.words.object
 
@@ -144,6 +173,30 @@ def test_unknown_words_and_the_current_one_are_marked_in_words() -> None:
     view.sentence.text = "the zebra was good"
     assert re.findall(r">(\w+)<span class=.unseen.> \(unknown\)", view.way.object) == ["zebra"]
     assert re.findall(r'aria-current="step">(\w+)', view.way.object) == ["good"]
+
+
+@pytest.mark.parametrize(
+    ("probability", "words", "tone"),
+    [
+        (0.0, "&lt;0.001</b>. At the end it takes the sentence for <b>blame</b>.", ""),
+        (0.3999, "0.400</b>. At the end it takes the sentence for <b>blame</b>.", ""),
+        (0.4, "0.400</b>. At the end it is <b>undecided</b>", ""),
+        (0.51, "0.510</b>. At the end it is <b>undecided</b>", ""),
+        (0.61, "0.610</b>. At the end it takes the sentence for <b>praise</b>.", "good"),
+        (0.99951, "&gt;0.999</b>. At the end it takes the sentence for <b>praise</b>.", "good"),
+    ],
+)
+def test_a_probability_is_a_verdict_only_far_from_one_half(probability, words, tone) -> None:
+    reading = Reading(("film",), np.array([True]), np.zeros((1, 2)), np.array([probability]))
+    said, said_tone = _said_of_reading(reading, 0)
+    assert f"praise with a probability of <b>{words}" in said
+    assert said_tone == tone
+
+
+def test_a_long_word_is_cut_where_it_names_a_step() -> None:
+    states = States(Session(), x_label="step")
+    states.show(["a" * 14, "b" * 15], np.zeros((2, 2)))
+    assert states.figure.xaxis[0].major_label_overrides == {1: "a" * 14, 2: "b" * 13 + "…"}
 
 
 def test_colours_of_states_reach_as_far_as_the_states() -> None:

@@ -87,17 +87,21 @@ def test_a_model_is_loaded_or_learns_the_readers_own_text(
     eventually(typed(page), shown(model.generate("", 80, **UNTRAINED)))
     assert page.get_by_label("Prompt").input_value() == ""
     page.get_by_text("from verse.safetensors").wait_for()
-    for damaged in (b"%PDF-1.4 no model", content[:-9], content[:200] + b"\0" + content[201:]):
+    field = page.get_by_label("Or load a model")
+    assert field.evaluate("field => field.files[0].name") == "verse.safetensors"
+    for damaged, told in (
+        (b"%PDF-1.4 no model", "“odd.safetensors” is no model that this page can read, or only a"),
+        (content[:-9], "“odd.safetensors” is no model that this page can read, or only a part"),
+        (content[:-9] + bytes(9), "“odd.safetensors” is a model's file, but it was damaged after"),
+    ):
         upload(page, damaged, "odd.safetensors")
-        (tmp_path / "odd").write_bytes(damaged)
-        with pytest.raises(fastrnn.ModelFileError) as refusal:
-            fastrnn.load(tmp_path / "odd")
-        sentence = str(refusal.value).replace(str(tmp_path / "odd"), "odd.safetensors")
-        page.get_by_text(sentence, exact=True).wait_for()
+        page.get_by_text(told).wait_for()
+        page.get_by_text("from verse.safetensors").wait_for()
     press(page, "Write one character")
     eventually(typed(page), shown(model.generate("", 81, **UNTRAINED)))
-    page.get_by_label("Prompt").fill("Äh")
-    page.get_by_text("The network does not know “Ä”").wait_for()
+    for prompt, named in (("Äh", "“Ä”"), ("the\tcat", "a tab"), ("\x7f", "character U+007F")):
+        page.get_by_label("Prompt").fill(prompt)
+        page.locator("#message-prompt", has_text=f"{named}: it is none of the").wait_for()
     eventually(typed(page), shown(model.generate("", 81, **UNTRAINED)))
     page.get_by_label("Prompt").fill("")
     learns_the_readers_own_text(page)
@@ -116,7 +120,7 @@ def learns_the_readers_own_text(page) -> None:
     )
     page.get_by_text("The text has 20,000,000 characters; 5,000,000 at most").wait_for()
     press(page, "Train")
-    page.get_by_text("There is too much text to learn from.").wait_for()
+    page.get_by_text("There is too much text to learn from.", exact=True).wait_for()
     page.get_by_label("Your text").fill(VERSE)
     page.get_by_label("Cell").select_option("RNN (tanh)")
     page.get_by_label("Hidden units").select_option("16")
@@ -127,8 +131,35 @@ def learns_the_readers_own_text(page) -> None:
     eventually(typed(page), shown(expected.generate("", 80, **UNTRAINED)))
     losses = [record["loss"] for record in expected.history]
     eventually_drawn(page, "loss", losses)
+    page.get_by_text("What it writes at the end of its training").wait_for()
+    wanted = expected.generate(length=160, temperature=0.6)
+    eventually(page.locator(".typed").first, shown(wanted))
     eventually(page.get_by_text("Done after"), [100, float(f"{losses[-1]:.3g}")], numbers)
     assert page.get_by_text("paste at least 200").count() == 0
+
+
+# In which frames of the browser the letters and the bars change.
+WATCH_FRAMES = """() => {
+  const frames = window.frames_seen = {letters: [], bars: []}
+  let frame = 0
+  const count = () => { frame += 1; requestAnimationFrame(count) }
+  count()
+  const models = [...Bokeh.documents[0]._all_models.values()]
+  const bars = models.find((model) => model.type === "ColumnDataSource" && "rank" in model.data)
+  const letters = models.filter((model) => `${model.text}`.includes("typed")).at(-1)
+  bars.properties.data.change.connect(() => frames.bars.push(frame))
+  letters.properties.text.change.connect(() => frames.letters.push(frame))
+}"""
+
+
+def test_letters_and_bars_change_together_while_it_plays(page) -> None:
+    eventually(typed(page), shown(write.untrained("gru", 64).generate("The ", 80, **UNTRAINED)))
+    page.evaluate(WATCH_FRAMES)
+    press(page, "Play")
+    page.wait_for_function("frames_seen.bars.length > 5 && frames_seen.letters.length > 5")
+    press(page, "Pause")
+    seen = page.evaluate("frames_seen")
+    assert seen["letters"][:5] == seen["bars"][:5]
 
 
 def test_a_training_moves_on_and_is_stopped_for_one_reader_alone(page, open_view) -> None:

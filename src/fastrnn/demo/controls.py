@@ -1,7 +1,8 @@
 """The page's controls: native ones of HTML, which a keyboard and a screen reader can use.
 
 Each is a label and an input whose ``name`` is the label's slug: ``W_hidden`` is found as
-``[name="w-hidden"]``, or by its label. Watch ``value`` (``clicks`` of a button).
+``[name="w-hidden"]``, or by its label. Watch ``value`` (``clicks`` of a button). A ``hint`` is a
+small text below it that explains it.
 """
 
 from __future__ import annotations
@@ -58,7 +59,13 @@ class _Labelled(_Control):
         super().__init__(label=label, **params)
 
 
-class Slider(_Labelled):
+class _Input(_Labelled):
+    hint = param.String()
+
+    __abstract = True
+
+
+class Slider(_Input):
     """A number of a range, which changes while it is dragged.
 
     Parameters
@@ -77,7 +84,7 @@ class Slider(_Labelled):
     decimals = param.Integer(2)
 
 
-class Choice(_Labelled):
+class Choice(_Input):
     """One of several texts."""
 
     kind = param.String("choice", constant=True)
@@ -85,7 +92,7 @@ class Choice(_Labelled):
     options = param.List(item_type=str)
 
 
-class Radio(_Labelled):
+class Radio(_Input):
     """One of a few texts, all of which are seen."""
 
     kind = param.String("radio", constant=True)
@@ -93,7 +100,7 @@ class Radio(_Labelled):
     options = param.List(item_type=str)
 
 
-class Checkbox(_Labelled):
+class Checkbox(_Input):
     """Yes or no."""
 
     kind = param.String("checkbox", constant=True)
@@ -119,7 +126,7 @@ class Button(_Labelled):
             act()
 
 
-class TextField(_Labelled):
+class TextField(_Input):
     """A text, with a message beside it where it cannot be taken.
 
     Parameters
@@ -236,7 +243,12 @@ def number(
     typed = text.strip()
     if not typed:
         raise ValueError(f"Expected {expected}, but the field is empty.")
-    raise ValueError(f"Expected {expected}, got “{shortened(typed)}”.")
+    comma = "" if whole or not _has_decimal_comma(typed) else ": write a point instead of the comma"
+    raise ValueError(f"Expected {expected}, got “{shortened(typed)}”{comma}.")
+
+
+def _has_decimal_comma(typed: str) -> bool:
+    return re.fullmatch(r"[-+−]?\d*,\d+", typed) is not None
 
 
 def shortened(typed: str) -> str:

@@ -30,6 +30,9 @@ class FileField(JSComponent):  # type: ignore[misc]
     accept : str
         The files that the browser offers, as HTML has it.
 
+    hint : str, optional
+        A small text below the field that explains it.
+
     Attributes
     ----------
     message : str
@@ -37,6 +40,7 @@ class FileField(JSComponent):  # type: ignore[misc]
     """
 
     label = param.String()
+    hint = param.String()
     slug = param.String()
     accept = param.String()
     limit = param.Integer(LIMIT)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import panel as pn
-from bokeh.events import ConnectionLost
+from bokeh.events import ConnectionLost, DocumentReady
 from bokeh.models import CustomJS
 
 from fastrnn.demo import controls, views
@@ -17,6 +17,12 @@ from fastrnn.demo.view import View
 ASSETS = Path(__file__).parent / "assets"
 TITLE = "See the network think"
 SHOW_LOSS = "document.getElementById('lost').hidden = false"
+
+# Bokeh has Tab stop at every figure, for the sake of tools, also where there is none.
+SKIP_FIGURES = """
+for (const view of Bokeh.index.query((view) => view.model.type === "Figure"))
+  if (!view.model.toolbar.tools.length) view.canvas_view.events_el.removeAttribute("tabindex")
+"""
 
 
 def pages() -> dict[str, Callable[[], Any]]:
@@ -46,6 +52,7 @@ def _page(classes: list[type[View]], shown: type[View] | None) -> Any:
     session = Session(dark=pn.state.cookies.get(COOKIE) == "dark")
     session.document = pn.state.curdoc
     session.document.js_on_event(ConnectionLost, CustomJS(code=SHOW_LOSS))
+    session.document.js_on_event(DocumentReady, CustomJS(code=SKIP_FIGURES))
     announcer = controls.Announcer()
     session.on_announcement(announcer.say)
     theme = controls.ThemeSwitch(dark=session.dark)

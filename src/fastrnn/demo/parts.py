@@ -19,6 +19,14 @@ LINE = {False: "#dfe2e6", True: "#3a3f47"}
 PAPER = {False: "#ffffff", True: "#16181c"}
 
 
+# What a network is made of, for who chooses it.
+CELL_HINT = (
+    "How the state changes at each step: plainly (RNN), or with gates that learn what to keep and "
+    "what to forget (GRU, LSTM)."
+)
+UNITS_HINT = "How many numbers the state has, and so how much it can remember."
+
+
 def text(markup: str = "", **params: Any) -> Any:
     """Return a text in the page's colours; set its ``object`` to change it.
 
@@ -40,6 +48,11 @@ def formula(markup: str) -> str:
 def sentence(words: str, tone: str = "") -> str:
     """Return a sentence about what is seen; its tone is "warn", "good" or none."""
     return f'<p class="say {tone}">{words}</p>'
+
+
+def note(words: str) -> Any:
+    """Return a pane of small text that explains what stands beside it."""
+    return text(f'<p class="note">{words}</p>', margin=(6, 0))
 
 
 def number(value: float, decimals: int = 3) -> str:

@@ -19,6 +19,20 @@ const labelled = (model, input) => {
   return label
 }
 
+// A small text below a control that explains it, where it has one; screen readers read it too.
+const explained = (model, box, inputs) => {
+  const hint = make("p", {class: "hint", id: `hint-${model.slug}`})
+  const show = () => { hint.textContent = model.hint }
+  for (const input of inputs) {
+    const others = input.getAttribute("aria-describedby") ?? ""
+    input.setAttribute("aria-describedby", `${hint.id} ${others}`.trim())
+  }
+  model.on("hint", show)
+  show()
+  box.append(hint)
+  return box
+}
+
 const KINDS = {
   slider(model) {
     const input = make("input", {type: "range", min: model.start, max: model.end, step: model.step})
@@ -35,7 +49,8 @@ const KINDS = {
     model.on("value", show)
     const label = labelled(model, input)
     show()
-    return make("div", {class: "control slider"}, make("div", {class: "top"}, label, output), input)
+    const top = make("div", {class: "top"}, label, output)
+    return explained(model, make("div", {class: "control slider"}, top, input), [input])
   },
 
   choice(model) {
@@ -45,7 +60,7 @@ const KINDS = {
     input.addEventListener("change", () => { model.value = input.value })
     model.on("value", show)
     show()
-    return make("div", {class: "control"}, labelled(model, input), input)
+    return explained(model, make("div", {class: "control"}, labelled(model, input), input), [input])
   },
 
   radio(model) {
@@ -64,8 +79,9 @@ const KINDS = {
     model.on("disabled", show)
     show()
     const choices = inputs.map((input) => make("label", {}, input, make("span", {}, input.value)))
-    return make("fieldset", {class: "control radio"}, make("legend", {}, model.label),
+    const box = make("fieldset", {class: "control radio"}, make("legend", {}, model.label),
       make("div", {}, ...choices))
+    return explained(model, box, [box])
   },
 
   text(model) {
@@ -97,16 +113,18 @@ const KINDS = {
     model.on("too_long", show)
     model.on("message", complain)
     complain()
-    return make("div", {class: "control"}, labelled(model, input), input, message)
+    const box = make("div", {class: "control"}, labelled(model, input), input, message)
+    return explained(model, box, [input])
   },
 
   button(model) {
     const button = make("button", {type: "button", name: model.slug}, model.label)
     if (model.primary) button.classList.add("primary")
-    button.addEventListener("click", () => { model.clicks += 1 })
+    button.addEventListener("click", () => { if (!model.disabled) model.clicks += 1 })
     const show = () => {
       button.textContent = model.label
-      button.disabled = model.disabled
+      // Not `disabled`, which would take the focus from who has just pressed it.
+      button.setAttribute("aria-disabled", String(model.disabled))
     }
     model.on("label", show)
     model.on("disabled", show)
@@ -120,13 +138,14 @@ const KINDS = {
     input.addEventListener("change", () => { model.value = input.checked })
     model.on("value", show)
     show()
-    return make("div", {class: "control checkbox"}, input, labelled(model, input))
+    const box = make("div", {class: "control checkbox"}, input, labelled(model, input))
+    return explained(model, box, [input])
   },
 
   theme(model) {
     const root = document.documentElement
-    const button = make("button", {type: "button", name: "theme"}, "Dark")
-    const show = () => button.setAttribute("aria-pressed", String(model.dark))
+    const button = make("button", {type: "button", name: "theme"})
+    const show = () => { button.textContent = model.dark ? "Switch to light" : "Switch to dark" }
     button.addEventListener("click", () => {
       model.dark = !model.dark
       root.dataset.theme = model.dark ? "dark" : "light"

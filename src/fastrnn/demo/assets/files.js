@@ -11,7 +11,7 @@ export function render({model}) {
   const id = `control-${model.slug}`
   const input = make("input", {
     type: "file", id, name: model.slug, accept: model.accept,
-    "aria-describedby": `message-${model.slug}`,
+    "aria-describedby": `hint-${model.slug} message-${model.slug}`,
   })
   const message = make("p", {class: "message", id: `message-${model.slug}`, role: "alert"})
   const complain = (text) => {
@@ -34,9 +34,12 @@ export function render({model}) {
       model.sent = [file.name, reader.result.split(",")[1] ?? "", String(Date.now())]
     }
     reader.readAsDataURL(file)
-    input.value = ""
   })
+  // The field goes on showing the file's name, and the same file can be chosen once more.
+  input.addEventListener("click", () => { input.value = "" })
   model.on("message", () => complain(model.message))
   complain(model.message)
-  return make("div", {class: "control"}, make("label", {for: id}, model.label), input, message)
+  const hint = make("p", {class: "hint", id: `hint-${model.slug}`}, model.hint)
+  const label = make("label", {for: id}, model.label)
+  return make("div", {class: "control"}, label, input, message, hint)
 }

@@ -56,7 +56,13 @@ def read(text: str, cell: str) -> sentiment.Reading:
         raise ValueError("Write a sentence: there is no word in the field.")
     if len(words) > MAX_WORDS:
         raise ValueError(f"The text has {len(words)} words; {MAX_WORDS} at most can be drawn here.")
-    return model(cell).read(text)
+    reader = model(cell)
+    if not set(words) & set(reader.vocabulary):
+        raise ValueError(
+            f"The network has met none of these words: in its training it learned "
+            f"{len(reader.vocabulary)}. Take one of those as well, such as good, bad, not or film."
+        )
+    return reader.read(text)
 
 
 def answer(reading: sentiment.Reading, place: int, cell: str) -> Answer:

@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastrnn import _ops
+from fastrnn import _ops, checkpoint
+from fastrnn.demo.models import uploads
+from fastrnn.errors import ModelFileError
 from fastrnn.sampling import generate_ids
 from fastrnn.text import CharRNN
 from fastrnn.training.fitting import TrainingStep
@@ -139,7 +141,7 @@ def check_prompt(model: CharRNN, prompt: str) -> None:
     >>> check_prompt(CharRNN(vocabulary="abc"), "bad")
     Traceback (most recent call last):
     ...
-    ValueError: The network does not know “d”: it has learned 3 characters, and this is not one.
+    ValueError: The network does not know “d”: it is none of the 3 characters that it can read.
     """
     if len(prompt) > MAX_LENGTH:
         raise ValueError(
@@ -149,9 +151,45 @@ def check_prompt(model: CharRNN, prompt: str) -> None:
     missing = symbols.lacks(prompt)
     if missing.any() and model.unknown == "error":
         raise ValueError(
-            f"The network does not know “{prompt[int(np.argmax(missing))]}”: it has learned "
-            f"{len(symbols)} characters, and this is not one."
+            f"The network does not know {_called(prompt[int(np.argmax(missing))])}: it is none of "
+            f"the {len(symbols)} characters that it can read."
         )
+
+
+def load(content: bytes, name: str) -> CharRNN:
+    """Return the character model of a file that a reader brought.
+
+    Raises
+    ------
+    ValueError
+        If it is none, is damaged, or cannot write; in words for who chose the file.
+
+    Examples
+    --------
+    >>> load(b"%PDF-1.4", "letter.pdf")
+    Traceback (most recent call last):
+    ...
+    ValueError: “letter.pdf” is no model that this page can read, or only a part of one. Expected \
+is a file that “fastrnn train” or, in Python, model.save wrote.
+    """
+
+    def read(path: str) -> CharRNN:
+        if not checkpoint.is_model(path):
+            raise ValueError(
+                f"“{name}” is no model that this page can read, or only a part of one. Expected "
+                f"is a file that “fastrnn train” or, in Python, model.save wrote."
+            )
+        try:
+            return CharRNN.load(path)
+        except ModelFileError as error:
+            raise ValueError(
+                f"“{name}” is a model's file, but it was damaged after it was saved or is of "
+                f"another kind than this page can use: save it once more. ({error})"
+            ) from None
+
+    model = uploads.read(content, name, read)
+    write(model, "", 0)
+    return model
 
 
 def name(symbol: str) -> str:
@@ -165,6 +203,13 @@ def name(symbol: str) -> str:
     if symbol in _NAMES or symbol.isprintable():
         return _NAMES.get(symbol, symbol)
     return f"{ord(symbol):02x}"
+
+
+def _called(symbol: str) -> str:
+    """Return what a sentence calls a symbol that somebody typed."""
+    if symbol == "\t":
+        return "a tab"
+    return f"“{symbol}”" if symbol.isprintable() else f"the invisible character U+{ord(symbol):04X}"
 
 
 def _symbol(model: CharRNN, i: int) -> str:
@@ -241,7 +286,7 @@ class Lesson:
     curve : list of (int, float)
         A step and the mean loss, in nats, of those since the point before.
     sample : str
-        What the model wrote a moment ago.
+        What the model wrote a moment ago, and at the end.
 
     Raises
     ------
@@ -280,6 +325,7 @@ class Lesson:
         self.model.fit(self._text, steps=self._steps, callbacks=[after_step], num_threads=1)
         if self._losses:
             self._add_point(self.model.history[-1]["step"])
+        self._write(self.model)
 
     def _note(self, step: TrainingStep) -> None:
         self._losses.append(step.loss)
@@ -287,9 +333,12 @@ class Lesson:
             self._add_point(step.step)
         now = time.monotonic()
         if now - self._sampled > SAMPLE_SECONDS:
-            sample = step.model.generate(length=SAMPLE_LENGTH, temperature=SAMPLE_TEMPERATURE)
-            self.sample = str(sample)
+            self._write(step.model)
             self._sampled = now
+
+    def _write(self, model: Any) -> None:
+        sample = model.generate(length=SAMPLE_LENGTH, temperature=SAMPLE_TEMPERATURE)
+        self.sample = str(sample)
 
     def _add_point(self, step: int) -> None:
         self.curve.append((step, float(np.mean(self._losses))))

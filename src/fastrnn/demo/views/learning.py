@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import numpy as np
 from bokeh.models import ColumnDataSource, Range1d
 
 from fastrnn.demo import parts
@@ -75,6 +76,7 @@ class Learning(Runner):
             self._lesson = self._make_lesson()
         except ValueError as error:
             self.progress(0.0, str(error))
+            self._session.announce(f"{self.button.label}: {error}")
             return
         super().start()
 
@@ -143,4 +145,6 @@ class Learning(Runner):
 
 def _digits(loss: float) -> str:
     """Return the first digits of a loss of any size, as plain text."""
-    return f"{loss:.3g}" if loss < 100 else f"{loss:,.0f}"
+    if loss >= 100:
+        return f"{loss:,.0f}"
+    return np.format_float_positional(float(f"{loss:.3g}"), trim="-")

@@ -67,6 +67,7 @@ class Play:
 
     def _tick(self) -> None:
         if not self._is_over():
-            self._step()
+            with pn.io.hold():
+                self._step()
         if self._is_over():
             self.pause()

@@ -31,6 +31,24 @@ EXAMPLE = (
     "example."
 )
 
+SUMS = (
+    "In words: of each number <i>w<sub>t</sub></i> of the window the level <i>c</i> is taken off, "
+    "and it is divided by the spread <i>s</i>, so that the network gets numbers near 0; the cell "
+    "reads them one after another; the weights <i>W<sub>hy</sub></i> make one number <i>o</i> of "
+    "its last state <i>h<sub>n</sub></i>; and <i>o</i>, scaled back, is the guess for the next."
+)
+TRAINING = (
+    "All of these settings take effect with <b>Train</b>, which begins anew each time, with a new "
+    "network. The same series and settings, trained to the end, give the very same network again: "
+    "the weights that it begins with come from dice, but of a fixed seed."
+)
+NAIVE = (
+    "“Naive” is the simplest guess: that the last value which the network has seen comes again and "
+    "again. What is not better than that is of no use. Grey is what the network does not see while "
+    "it learns."
+)
+LOSS = "The loss is the mean of the squares of its errors, those of the scaled numbers."
+
 # As many values before the forecast are drawn: more are a smear.
 PAST = 160
 
@@ -63,14 +81,18 @@ class Predict(View):
         """Return the formula, the series with its forecast, and the training."""
         return parts.column(
             self.formula,
+            parts.note(SUMS),
             parts.controls(self.choice, self.file, self.column_place),
             self.example,
             parts.controls(self.cell, self.units, self.window, self.scaling, self.epochs),
+            parts.note(TRAINING),
             self.learning.panel(),
             parts.controls(self.steps, least=300),
             self.figure,
             self.words,
+            parts.note(NAIVE),
             self.learning.figure,
+            parts.note(LOSS),
         )
 
     def _make_controls(self) -> None:
@@ -78,20 +100,30 @@ class Predict(View):
         self.file = files.FileField("CSV file", self._load, ".csv,.tsv,.txt,.gz", visible=False)
         self.example = parts.text(EXAMPLE, visible=False)
         self.column_place = pn.Column(sizing_mode="stretch_width", visible=False)
-        self.cell = controls.Choice("Cell", value="RNN (tanh)", options=list(CELLS))
-        self.units = controls.Choice("Hidden units", value="16", options=list(UNITS))
+        self.cell = controls.Choice(
+            "Cell", value="RNN (tanh)", options=list(CELLS), hint=parts.CELL_HINT
+        )
+        self.units = controls.Choice(
+            "Hidden units", value="16", options=list(UNITS), hint=parts.UNITS_HINT
+        )
         self.window = controls.TextField(
-            "Window (values read)", str(self.series.window), self._read_window, numeric=True
-        )
+            "Window (values read)", str(self.series.window), self._read_window, numeric=True,
+            hint="So many values in a row are read before the next one is guessed.",
+        )  # fmt: skip
         self.scaling = controls.Choice(
-            "Scaled by", value=next(iter(SCALINGS)), options=list(SCALINGS)
-        )
+            "Scaled by", value=next(iter(SCALINGS)), options=list(SCALINGS),
+            hint="What level is taken off before the network reads: one for all, or each window's "
+            "own.",
+        )  # fmt: skip
         self.epochs = controls.Slider(
-            "Passes over the series", value=300, start=20, end=3000, step=20, decimals=0
-        )
+            "Passes over the series", value=300, start=20, end=3000, step=20, decimals=0,
+            hint="How often it goes through all that it learns from.",
+        )  # fmt: skip
         self.steps = controls.Slider(
-            "Steps to predict", value=STEPS, start=1, end=model.MAX_STEPS, step=1, decimals=0
-        )
+            "Steps to predict", value=STEPS, start=1, end=model.MAX_STEPS, step=1, decimals=0,
+            hint="How far to look ahead: from the second step on it reads its own guesses. This "
+            "takes effect at once.",
+        )  # fmt: skip
         self.learning = Learning(
             self.session, self._make_lesson, seen=self._look, done=self._trained,
             x_label="pass over the series", y_label="loss (mean squared error)",
@@ -135,9 +167,20 @@ class Predict(View):
             self._take(SERIES[name]())
         elif self.upload is not None:
             self._pick(self.column_place[0].value)
+        else:
+            self._forget()
+
+    @property
+    def _lacks_file(self) -> bool:
+        return bool(self.choice.value == OWN and self.upload is None)
 
     def _load(self, content: bytes, name: str) -> None:
-        self.upload = upload = model.Upload.read(content, name)
+        try:
+            upload = model.Upload.read(content, name)
+        except ValueError as error:
+            told = str(error).rstrip(".")
+            raise ValueError(f"{told}. It is not used: what is shown was chosen before.") from None
+        self.upload = upload
         self.file.message = " ".join(upload.flaws)
         columns = list(upload.series)
         chosen = controls.Choice("Column", value=columns[-1], options=columns)
@@ -150,19 +193,25 @@ class Predict(View):
         if self.upload is not None:
             self._take(self.upload.series[column])
 
-    def _take(self, series: model.Series) -> None:
+    def _forget(self) -> None:
         self.learning.clear()
-        self.series, self.lesson, self._learns = series, None, False
+        self.lesson, self._learns = None, False
+        self.show()
+
+    def _take(self, series: model.Series) -> None:
+        self.series = series
         self.window.put(str(series.window))
         self.scaling.value = next(name for name, kind in SCALINGS.items() if kind == series.scaling)
         self.figure.xaxis.axis_label = series.unit
         self.figure.yaxis.axis_label = series.name
-        self.show()
+        self._forget()
 
     def _read_window(self, text: str) -> int:
         return int(controls.number(text, 2, self.series.largest_window, whole=True))
 
     def _make_lesson(self) -> model.Lesson:
+        if self._lacks_file:
+            raise ValueError("Choose a CSV file first: there is none to learn from.")
         if self.window.message:
             raise ValueError("The window does not fit the series.")
         lesson = model.Lesson(
@@ -201,13 +250,17 @@ class Predict(View):
         self._describe(forecast)
         if self.lesson is None or forecast is None:
             self.formula.object = _formula(None)
-            now = "It is learning." if self._learns else "Press <b>Train</b>."
-            self.words.object = parts.sentence(
-                f"{self.series.note} Grey is what the network does not see while it learns. {now}"
-            )
+            self.words.object = parts.sentence(self._what_now())
             return
         self.formula.object = _formula(self.lesson.first_step())
         self.words.object = parts.sentence(*_remark(self.series, forecast, steps))
+
+    def _what_now(self) -> str:
+        name = parts.escape(self.series.name)
+        if self._lacks_file:
+            return f"Choose a CSV file. Until then the picture still shows: {name}."
+        now = "It is learning." if self._learns else "Press <b>Train</b>."
+        return f"{self.series.note} {now}"
 
     def _describe(self, forecast: model.Ahead | None) -> None:
         last = parts.number(self.series.values[self.series.learned - 1])

@@ -11,12 +11,20 @@ from fastrnn.demo.models import read as model
 from fastrnn.demo.session import Session
 from fastrnn.demo.view import View
 from fastrnn.demo.views.playing import Play
-from fastrnn.demo.views.states import States, name_ticks
+from fastrnn.demo.views.states import SHADES, States, name_ticks, slant
 from fastrnn.plot.axes import BLUE, ORANGE, SKY
 
 CELLS = {"RNN (tanh)": "rnn", "GRU": "gru", "LSTM": "lstm"}
 TYPED = "Typed in"
 PERIOD = 800  # of Play, in milliseconds: slow enough to look
+UNDECIDED = (0.4, 0.6)  # a probability between them is no verdict
+
+SUMS = (
+    "In words: <i>x<sub>t</sub></i> stands for the word; the cell makes a new state "
+    "<i>h<sub>t</sub></i> of it and of the state before; the weights <i>W<sub>hy</sub></i> turn "
+    "the state into two numbers, <i>y</i>₊ for praise and <i>y</i>₋ for blame; and the larger "
+    "<i>y</i>₊ is beside <i>y</i>₋, the nearer is the probability <i>p</i> of praise to 1."
+)
 
 
 class Read(View):
@@ -34,8 +42,13 @@ class Read(View):
         super().__init__(session)
         first = model.EXAMPLES[0]
         self.example = controls.Choice("Example", value=first, options=[*model.EXAMPLES, TYPED])
-        self.cell = controls.Choice("Cell", value="RNN (tanh)", options=list(CELLS))
-        self.sentence = controls.TextField("Sentence", first, self._read)
+        self.cell = controls.Choice(
+            "Cell", value="RNN (tanh)", options=list(CELLS), hint=parts.CELL_HINT
+        )
+        self.sentence = controls.TextField(
+            "Sentence", first, self._read,
+            hint="Change it, or write one of your own: a few English words of praise or blame.",
+        )  # fmt: skip
         self.place = len(self.sentence.value.words) - 1
         self.back = controls.Button("Previous word", self.step_back)
         self.forward = controls.Button("Next word", self.step, primary=True)
@@ -49,12 +62,15 @@ class Read(View):
         """Return the formula, the sentence, and the pictures of answers and states."""
         return parts.column(
             self.formula,
+            parts.note(SUMS),
             parts.controls(self.sentence, self.example, self.cell, least=220),
             parts.buttons(self.back, self.forward, self.play.button),
             self.way,
             self.words,
             self.line,
+            parts.note("Above the dashed line it leans to praise, below it to blame."),
             parts.controls(self.states.figure, self.bars, least=300),
+            parts.note(f"{SHADES} The bars are its column at the word that is marked."),
         )
 
     def _draw(self) -> None:
@@ -66,7 +82,7 @@ class Read(View):
             x_label="words read", y_label="probability of praise",
             x_range=self._places, y_range=Range1d(-0.03, 1.03), height=260,
         )  # fmt: skip
-        self.line.xaxis.major_label_orientation = 0.6
+        slant(self.line.xaxis[0])
         self.line.add_layout(
             Span(location=0.5, dimension="width", line_color="#888888", line_dash="dashed")
         )
@@ -131,7 +147,7 @@ class Read(View):
 
     def _announce(self) -> None:
         reading, place = self.sentence.value, self.place
-        probability = parts.number(reading.probabilities[place])
+        probability = _probability(reading.probabilities[place])
         self.session.announce(f"{reading.words[place]}: praise {probability}")
 
     def _is_at_end(self) -> bool:
@@ -154,7 +170,7 @@ class Read(View):
         parts.describe(
             self.line,
             "The probability that the sentence is praise, after every word: "
-            f"{parts.number(p[place])} after “{reading.words[place]}”, word {x[place]} of {len(x)}",
+            f"{_probability(p[place])} after “{reading.words[place]}”, word {x[place]} of {len(x)}",
         )
         self._now.data = {"place": [x[place]], "marked": [p[place]]}
         self._places.update(start=0.5, end=len(x) + 0.5)
@@ -180,21 +196,34 @@ def _chips(reading: Any, place: int) -> str:
 def _remark(reading: Any, place: int) -> tuple[str, str]:
     """Return what to say of a reading, and in which tone."""
     probability = reading.probabilities[place]
-    verdict = "praise" if probability > 0.5 else "blame"
     so_far = "At the end" if place == len(reading.words) - 1 else "So far"
+    undecided = UNDECIDED[0] <= probability <= UNDECIDED[1]
+    verdict = (
+        "it is <b>undecided</b>: this is near to one half"
+        if undecided
+        else f"it takes the sentence for <b>{'praise' if probability > 0.5 else 'blame'}</b>"
+    )
     words = (
         f"After “{parts.escape(reading.words[place])}”: praise with a probability of "
-        f"<b>{parts.number(probability)}</b>. {so_far} it takes the sentence for "
-        f"<b>{verdict}</b>."
+        f"<b>{parts.escape(_probability(probability))}</b>. {so_far} {verdict}."
     )
     if reading.unknown:
         listed = ", ".join(f"“{parts.escape(word)}”" for word in dict.fromkeys(reading.unknown))
-        return f"{words} It has never met {listed} and passes over it.", "warn"
-    return words, "good" if probability > 0.5 else ""
+        passed = f"It has never met {listed} and passes over it: such words are struck through."
+        return f"{words} {passed}", "warn"
+    return words, "good" if probability > 0.5 and not undecided else ""
+
+
+def _probability(value: float) -> str:
+    """Return a probability, one that is not quite 0 or 1 as such."""
+    shown = parts.number(value)
+    return {"0.000": "<0.001", "1.000": ">0.999"}.get(shown, shown)
 
 
 def _formula(cell: str, answer: model.Answer) -> str:
     n = parts.number
+    shown = _probability(answer.probability)
+    equals = "= " if shown[0] in "01" else ""
     plain = (
         "tanh( <i>W<sub>ih</sub> x<sub>t</sub></i> + <i>W<sub>hh</sub> h</i><sub><i>t</i>−1</sub> "
         "+ <i>b</i> )"
@@ -206,7 +235,7 @@ def _formula(cell: str, answer: model.Answer) -> str:
         f"<i>h<sub>t</sub></i> = {state}, &ensp;<i>p</i> = 1 / (1 + e<sup><i>y</i>₋ − "
         "<i>y</i>₊</sup>) &ensp;with&ensp; <i>y</i> = <i>W<sub>hy</sub> h<sub>t</sub></i> + "
         f"<i>b<sub>y</sub></i><br><i>p</i> = 1 / (1 + e<sup><b>{n(answer.negative)}</b> − "
-        f"<b>{parts.term(answer.positive)}</b></sup>) = <b>{n(answer.probability)}</b>"
+        f"<b>{parts.term(answer.positive)}</b></sup>) {equals}<b>{parts.escape(shown)}</b>"
     )
 
 

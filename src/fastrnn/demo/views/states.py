@@ -6,16 +6,31 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from bokeh.models import ColorBar, ColumnDataSource, FixedTicker, LinearColorMapper, Range1d
+from bokeh.models import (
+    ColorBar,
+    ColumnDataSource,
+    CustomLabelingPolicy,
+    FixedTicker,
+    LinearColorMapper,
+    Range1d,
+)
 
 from fastrnn.demo import parts
 from fastrnn.demo.session import Session
 
 MAX_UNITS = 64
+LONGEST_NAME = 14  # of a step
 
 # Okabe and Ito's blue and orange at the ends; in the middle the page's own colour.
 _LEAST, _MOST = (0, 114, 178), (213, 94, 0)
 _SHADES = 64
+
+# What the picture shows.
+SHADES = (
+    "The coloured picture is the state: a row for each unit, which is one number of the state, and "
+    "a column for each step. Orange is positive, blue negative, and the page's own colour near 0. "
+    "No unit has a meaning that anybody gave it: what it stands for, the network found for itself."
+)
 
 
 class States:
@@ -45,7 +60,8 @@ class States:
             x_range=self._steps, y_range=self._units, height=height,
         )  # fmt: skip
         self.figure.grid.visible = False
-        self.figure.xaxis.major_label_orientation = 0.9 if steep else "horizontal"
+        if steep:
+            slant(self.figure.xaxis[0])
         self._image = ColumnDataSource({"image": [], "x": [], "y": [], "dw": [], "dh": []})
         self.figure.image(
             image="image", x="x", y="y", dw="dw", dh="dh", source=self._image,
@@ -79,13 +95,33 @@ class States:
         bar.major_label_text_color = parts.INK[dark]
 
 
+# Aslant, each ends at its tick: lines of text need so many pixels between their ends.
+_NO_OVERLAP = """
+let last = -Infinity
+for (const i of indices) {
+  if (bboxes[i].right - last < 16) indices.unset(i)
+  else last = bboxes[i].right
+}
+return indices
+"""
+
+
+def slant(axis: Any) -> None:
+    """Have an axis show words, aslant, and leave out those that would overlap."""
+    axis.major_label_orientation = 0.9
+    axis.major_label_policy = CustomLabelingPolicy(code=_NO_OVERLAP)
+
+
 def name_ticks(axis: Any, names: Sequence[str]) -> None:
     """Have an axis show names at 1, 2, 3 and so on."""
     places = list(range(1, len(names) + 1))
     # A new ticker has the browser lay the whole figure out again.
     if getattr(axis.ticker, "ticks", []) != places:
         axis.ticker = FixedTicker(ticks=places)
-    axis.major_label_overrides = dict(zip(places, names, strict=True))
+    shown = [
+        name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…" for name in names
+    ]
+    axis.major_label_overrides = dict(zip(places, shown, strict=True))
 
 
 def _shades(first: tuple[int, ...], last: tuple[int, ...]) -> list[str]:

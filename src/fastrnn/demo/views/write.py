@@ -6,15 +6,13 @@ from typing import Any
 
 from bokeh.models import ColumnDataSource, Range1d
 
-from fastrnn import text as character_models
 from fastrnn.demo import controls, files, parts
-from fastrnn.demo.models import uploads
 from fastrnn.demo.models import write as model
 from fastrnn.demo.session import Session
 from fastrnn.demo.view import View
 from fastrnn.demo.views.learning import Learning
 from fastrnn.demo.views.playing import Play
-from fastrnn.demo.views.states import States, name_ticks
+from fastrnn.demo.views.states import SHADES, States, name_ticks
 from fastrnn.plot.axes import BLUE, ORANGE, SKY
 
 HELP, OWN = "Python's help texts", "My own text"
@@ -25,6 +23,23 @@ BARS = 12
 # So much of a new model is shown before anybody asks.
 LENGTH = 80
 PERIOD = 120  # of Play, in milliseconds: as fast as one can read
+
+TRAINING = (
+    "These four settings take effect with <b>Train</b>, which begins anew each time, with a new "
+    "network. The same text and settings, trained to the end, give the very same network again: "
+    "the weights that it begins with come from dice, but of a fixed seed."
+)
+LOSS = (
+    "The loss is how much the character that really came next surprised the network, on average: "
+    "−ln of the probability that it gave to it, in the unit “nat”. A network that is always sure "
+    "and right has 0; one that guesses blindly among 100 characters has ln 100 = 4.6."
+)
+SUMS = (
+    "In words: the cell reads a character <i>x<sub>t</sub></i> and makes a new state "
+    "<i>h<sub>t</sub></i> of it and of the one before; the weights <i>W<sub>hy</sub></i> turn the "
+    "state into one number <i>z</i> for each character that may come next; and the fraction, "
+    "called softmax, makes probabilities of them, which add up to 1."
+)
 
 
 class Write(View):
@@ -57,10 +72,13 @@ class Write(View):
         """Return the formula, the training, and the writing."""
         return parts.column(
             self.formula,
+            parts.note(SUMS),
             parts.text("<h2>1. A network</h2>", margin=(16, 0, 0, 0)),
             parts.controls(self.source, self.cell, self.units, self.steps),
             self.own,
+            parts.note(TRAINING),
             self.learning.panel(),
+            parts.note(LOSS),
             parts.controls(self.learning.figure, self.sample, least=300),
             parts.controls(self.file, least=300),
             self.about,
@@ -70,27 +88,47 @@ class Write(View):
             self.page,
             self.words,
             parts.controls(self.bars, self.states.figure, least=300),
+            parts.note(f"␣ is a blank, ⏎ the end of a line. {SHADES}"),
         )
 
     def _make_training(self) -> None:
         self.source = controls.Choice("Text to learn", value=HELP, options=[HELP, OWN])
         self.own = controls.TextField("Your text", rows=5, visible=False)
-        self.cell = controls.Choice("Cell", value="GRU", options=list(CELLS))
-        self.units = controls.Choice("Hidden units", value="64", options=list(UNITS))
-        self.steps = controls.Slider(
-            "Training steps", value=2000, start=100, end=10_000, step=100, decimals=0
+        self.cell = controls.Choice("Cell", value="GRU", options=list(CELLS), hint=parts.CELL_HINT)
+        self.units = controls.Choice(
+            "Hidden units", value="64", options=list(UNITS), hint=parts.UNITS_HINT
         )
+        self.steps = controls.Slider(
+            "Training steps", value=2000, start=100, end=10_000, step=100, decimals=0,
+            hint="In each it reads a few pieces of the text and improves its weights a little.",
+        )  # fmt: skip
         self.learning = Learning(
             self.session, self._lesson, seen=self._look, done=self._take,
             x_label="training step", y_label="loss (nats per character)",
         )  # fmt: skip
-        self.file = files.FileField("Or load a model (.safetensors)", self._load, ".safetensors")
+        self.file = files.FileField(
+            "Or load a model (.safetensors)", self._load, ".safetensors",
+            hint="A character model that fastrnn trained and wrote to a file: by the command "
+            "“fastrnn train”, or in Python by model.save(\"name.safetensors\").",
+        )  # fmt: skip
 
     def _make_writing(self) -> None:
-        self.prompt = controls.TextField("Prompt", "The ", self._readable)
-        self.temperature = controls.Slider("Temperature", value=0.7, start=0, end=2)
-        self.top_k = controls.Slider("Top-k (0: all)", value=0, start=0, end=30, step=1, decimals=0)
-        self.seed = controls.NumberField("Seed", 0, 0, 2**31, whole=True)
+        self.prompt = controls.TextField(
+            "Prompt", "The ", self._readable, hint="What it reads before it writes: the grey text."
+        )
+        self.temperature = controls.Slider(
+            "Temperature", value=0.7, start=0, end=2,
+            hint="How bold the dice are: below 1 they favour the probable, above 1 the unlikely "
+            "get a chance; 0 is no dice at all.",
+        )  # fmt: skip
+        self.top_k = controls.Slider(
+            "Top-k (0: all)", value=0, start=0, end=30, step=1, decimals=0,
+            hint="Only the k most probable characters are kept to be drawn from.",
+        )  # fmt: skip
+        self.seed = controls.NumberField(
+            "Seed", 0, 0, 2**31, whole=True,
+            hint="Which dice are thrown: the same number, the same throws, the same text.",
+        )  # fmt: skip
         self.forward = controls.Button("Write one character", self.step, primary=True)
         self.play = Play(self.session, self._go_on, self._is_full, PERIOD, end=self._say_all)
         self.back = controls.Button("Take one back", self.step_back)
@@ -131,16 +169,16 @@ class Write(View):
         self.play.pause()
         return lesson
 
-    def _look(self, lesson: model.Lesson) -> None:
-        self.sample.object = parts.sentence("What it writes by now:" + _typed("", lesson.sample))
+    def _look(self, lesson: model.Lesson, when: str = "by now") -> None:
+        self.sample.object = parts.sentence(f"What it writes {when}:" + _typed("", lesson.sample))
 
     def _take(self, lesson: model.Lesson) -> None:
+        self._look(lesson, "at the end of its training")
         step = lesson.model.history[-1]["step"]
         self._use(lesson.model, f"trained here, {step:,} steps")
 
     def _load(self, content: bytes, name: str) -> None:
-        loaded = uploads.read(content, name, character_models.load)
-        model.write(loaded, "", 0)  # or says why it cannot
+        loaded = model.load(content, name)
         self.learning.clear()
         self.sample.object = ""
         self._use(loaded, f"from {name}")
@@ -278,7 +316,11 @@ def _kind(cell: str, nonlinearity: str) -> str:
 
 def _formula(first: model.Choice, temperature: float, top_k: int, count: int) -> str:
     n = parts.number
-    among = f" of the <b>{count}</b> most probable" if top_k else ""
+    among = (
+        f", &ensp;<i>k</i> over the <b>{count}</b> most probable alone: all others are left out"
+        if top_k and temperature > 0
+        else ""
+    )
     general = (
         "<i>h<sub>t</sub></i> = cell( <i>x<sub>t</sub></i>, <i>h</i><sub><i>t</i>−1</sub> ), "
         "&ensp;<i>z</i> = <i>W<sub>hy</sub> h<sub>t</sub></i> + <i>b<sub>y</sub></i>, &ensp;"
