@@ -137,3 +137,25 @@ def test_clipping_shows_the_norms_before_and_after(open_view) -> None:
     shows(clipped.parameters, model.clip().clipped_parameters)
     page.get_by_label("Clip the gradient").uncheck()
     shows(clipped.parameters, clipped.parameters)
+
+
+def test_words_that_a_newcomer_lacks_are_explained_where_they_stand(open_view) -> None:
+    page = open_view("gradients")
+    for name, beginning in (
+        ("activation", "The function f"),
+        ("weight-scale", "What the recurrent weights W_hh are multiplied by"),
+        ("gate-bias", "A number added to the gate"),
+        ("largest-norm", "What is longer"),
+    ):
+        assert page.locator(f"#hint-{name}").inner_text().startswith(beginning)
+    notes = " ".join(page.locator(".note").all_inner_texts())
+    for term in ("backpropagation through time", "The norm of a gradient is", "Clipping keeps"):
+        assert term in notes
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+def test_recurrent_weights_of_scale_1_keep_the_length_of_what_they_multiply(cell) -> None:
+    model = Gradients()
+    model.set(cell=cell, scale=1.0)
+    for matrix in np.split(model.layer().weight_hh_l0, {"rnn": 1, "lstm": 4, "gru": 3}[cell]):
+        np.testing.assert_allclose(matrix @ matrix.T, np.eye(16), atol=1e-12)

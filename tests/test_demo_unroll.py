@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from browser import drag, eventually, numbers
@@ -110,6 +112,35 @@ def test_one_copy_is_not_said_to_share_its_weights() -> None:
     view.change(length=1)
     assert "not 1 × 9" not in view.words.object
     assert "has 3 × 3 = 9 numbers" in view.words.object
+
+
+@pytest.mark.parametrize("hidden_size", [1, 3, 6])
+def test_the_parts_that_are_counted_make_all_parameters(hidden_size) -> None:
+    view = Unroll(Session())
+    view.change(hidden_size=hidden_size)
+    state = network(hidden_size, 0).state_dict()
+    assert sorted(view.model.counts().values()) == sorted(value.size for value in state.values())
+    said = re.sub("<.*?>", "", view.words.object)
+    total = sum(value.size for value in state.values())
+    count, terms, result = re.search(r"has (\d+) parameters.*?: (.*?) = (\d+)\.", said).groups()
+    assert int(count) == int(result) == total
+    assert sum(map(int, re.findall(r"(\d+) \(", terms))) == total
+
+
+def test_one_number_is_not_called_numbers() -> None:
+    view = Unroll(Session())
+    view.change(hidden_size=1)
+    assert "1 × 1 = 1 number, not" in view.words.object
+
+
+def test_the_loop_and_its_name_stay_within_the_compact_cells_frame(open_view) -> None:
+    page = open_view("unroll")
+    frame = page.locator(".copy.compact").bounding_box()
+    for part in (page.locator(".compact .hh path"), page.locator(".compact .hh text")):
+        for i in range(part.count()):
+            box = part.nth(i).bounding_box()
+            assert box["x"] > frame["x"] + 2
+            assert box["x"] + box["width"] < frame["x"] + frame["width"] - 2
 
 
 def test_the_rows_and_columns_of_the_weights_have_names() -> None:

@@ -56,6 +56,18 @@ class Unrolled:
         outputs, _ = self.network(self.inputs)
         return outputs
 
+    def counts(self) -> dict[str, int]:
+        """Return how many numbers each parameter has; the cell's bias b is kept in two parts."""
+        layer, readout = self._layer, self._readout
+        return {
+            "W_ih": layer.weight_ih_l0.size,
+            "W_hh": layer.weight_hh_l0.size,
+            "b_ih": layer.bias_ih_l0.size,
+            "b_hh": layer.bias_hh_l0.size,
+            "W_hy": readout.weight.size,
+            "b_y": readout.bias.size,
+        }
+
     def weight(self, name: str) -> np.ndarray:
         """Return one of ``WEIGHTS``, of which all copies have the same."""
         return {

@@ -13,6 +13,26 @@ from fastrnn.demo.session import Session
 from fastrnn.demo.view import View
 from fastrnn.plot.axes import BLUE, SKY
 
+SUMS = (
+    "In words: ∂<i>L</i>/∂<i>h</i> is the gradient, one number for each unit: how fast the error "
+    "<i>L</i> grows with the unit’s state. On its way back through time it is multiplied at every "
+    "step by a matrix <i>J</i>, which says how much each new state has to do with the one before: "
+    "that is backpropagation through time. <i>k</i> counts the steps back from the last one, "
+    "<i>T</i>. In place of the LSTM’s and the GRU’s <i>J</i>, which is longer, stands what it is: "
+    "how the new state changes with the old; the LSTM’s state <i>s</i> has a second part, its "
+    "memory <i>c</i>."
+)
+NORM = (
+    "The norm of a gradient is its size in one number, the length of an arrow: the root of the sum "
+    "of the squares of all its numbers. On the upright axis equal heights are equal factors: bars "
+    "that shrink evenly are multiplied by the same number at each step. The dashed line is norm 1, "
+    "where it sets out."
+)
+CLIPPING = (
+    "The gradient of the parameters, the weights and biases, says how each of them should move. "
+    "Clipping keeps one update from being far too large: a gradient whose norm is above the "
+    "largest that is allowed is made shorter, all its numbers by the same factor."
+)
 NAMES = {"rnn": "Elman (RNN)", "lstm": "LSTM", "gru": "GRU"}
 
 
@@ -30,22 +50,34 @@ class GradientsView(View):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         model = self.model = Gradients()
-        self.cell = controls.Radio("Cell", value=NAMES["rnn"], options=list(NAMES.values()))
+        self.cell = controls.Radio(
+            "Cell", value=NAMES["rnn"], options=list(NAMES.values()), hint=parts.CELL_HINT
+        )
         self.activation = controls.Choice(
-            "Activation", value=model.nonlinearity, options=list(NONLINEARITIES)
-        )
+            "Activation", value=model.nonlinearity, options=list(NONLINEARITIES),
+            hint="The function f that each sum goes through to become a state: its slope f ′ is a "
+            "factor of every step back. The LSTM and the GRU have theirs.",
+        )  # fmt: skip
         self.length = controls.Slider(
-            "Steps T", value=model.length, start=2, end=100, step=1, decimals=0
-        )
-        self.scale = controls.Slider("Weight scale", value=model.scale, start=0.1, end=3)
+            "Steps T", value=model.length, start=2, end=100, step=1, decimals=0,
+            hint="How many steps the network reads, and the gradient goes back.",
+        )  # fmt: skip
+        self.scale = controls.Slider(
+            "Weight scale", value=model.scale, start=0.1, end=3,
+            hint="What the recurrent weights W_hh are multiplied by: at 1 they keep the length of "
+            "what they multiply, below they shorten it, above they lengthen it.",
+        )  # fmt: skip
         self.keep = controls.Slider(
             "Gate bias (LSTM, GRU)", value=model.keep_bias, start=0, end=5, step=0.1, decimals=1,
             slug="gate-bias", disabled=True,
+            hint="A number added to the gate that decides how much of the old state is kept: the "
+            "larger, the more. The Elman cell has no gates.",
         )  # fmt: skip
         self.clips = controls.Checkbox("Clip the gradient", value=True)
         self.max_norm = controls.Slider(
-            "Largest norm", value=model.max_norm, start=0.1, end=10, step=0.1, decimals=1
-        )
+            "Largest norm", value=model.max_norm, start=0.1, end=10, step=0.1, decimals=1,
+            hint="What is longer than this is made just as long.",
+        )  # fmt: skip
         self.formula, self.words, self.clipped = (parts.text() for _ in range(3))
         self._draw()
         self._watch()
@@ -55,13 +87,16 @@ class GradientsView(View):
         """Return the formula, the controls, the norms and the clipping."""
         return parts.column(
             self.formula,
+            parts.note(SUMS),
             parts.controls(self.cell, self.activation, least=240),
             parts.controls(self.length, self.scale, self.keep),
             self.words,
             self.figure,
+            parts.note(NORM),
             parts.text(
                 "<h2>What clipping does to the parameters’ gradient</h2>", margin=(16, 0, 0, 0)
             ),
+            parts.note(CLIPPING),
             parts.controls(self.clips, self.max_norm),
             self.clipped,
         )

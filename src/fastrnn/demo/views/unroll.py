@@ -16,6 +16,18 @@ NAMES = {
     "W_hh": "<i>W<sub>hh</sub></i>",
     "W_hy": "<i>W<sub>hy</sub></i>",
 }
+BIASES = {
+    "b_ih": "<i>b<sub>ih</sub></i>",
+    "b_hh": "<i>b<sub>hh</sub></i>",
+    "b_y": "<i>b<sub>y</sub></i>",
+}
+SUMS = (
+    "In words: the cell takes what it reads, <i>x<sub>t</sub></i> (here a wave), and its state of "
+    "the step before (zeros before the first), multiplies them by its weights, adds <i>b</i>, and "
+    "tanh squeezes each sum to between −1 and 1: that is the new state <i>h<sub>t</sub></i>. From "
+    "it <i>W<sub>hy</sub></i> makes the answer <i>y<sub>t</sub></i>. The weights are drawn at "
+    "random: nothing is learned here."
+)
 MADE_OF = {"W_ih": ("h", "x"), "W_hh": ("h", "h"), "W_hy": ("y", "h")}
 
 
@@ -35,11 +47,17 @@ class Unroll(View):
         self.model = Unrolled()
         model = self.model
         whole = {"step": 1, "decimals": 0}
-        self.length = controls.Slider("Steps T", value=model.length, start=1, end=8, **whole)
+        self.length = controls.Slider(
+            "Steps T", value=model.length, start=1, end=8, **whole,
+            hint="How many values are read: one copy of the cell for each.",
+        )  # fmt: skip
         self.size = controls.Slider(
-            "Hidden units", value=model.hidden_size, start=1, end=6, **whole
+            "Hidden units", value=model.hidden_size, start=1, end=6, **whole, hint=parts.UNITS_HINT
         )
-        self.chosen = controls.Radio("Weights", value="W_hh", options=list(WEIGHTS))
+        self.chosen = controls.Radio(
+            "Weights", value="W_hh", options=list(WEIGHTS),
+            hint="Which of them light up in every copy, and are written below.",
+        )  # fmt: skip
         self.renew = controls.Button("New weights", self._renew)
         self.formula, self.picture, self.words = (parts.text() for _ in range(3))
         self.length.param.watch(lambda event: self.change(length=int(event.new)), "value")
@@ -51,6 +69,7 @@ class Unroll(View):
         """Return the formula, the controls, the copies and the weights that they share."""
         return parts.column(
             self.formula,
+            parts.note(SUMS),
             parts.controls(self.length, self.size, self.chosen),
             parts.buttons(self.renew),
             self.picture,
@@ -116,9 +135,10 @@ def _numbers(t: int, x: float, state: np.ndarray, output: float) -> str:
 
 
 # One copy: x_t below, the cell, y_t above, and the state that comes from the left and leaves to
-# the right; of the compact cell it comes back instead.
+# the right; of the compact cell it comes back instead, in a picture that reaches as far to the
+# right as the loop and its name do.
 _COPY = """
-<svg viewBox="0 0 118 214" width="118" height="214" aria-hidden="true">
+<svg viewBox="{left} 0 118 214" width="118" height="214" aria-hidden="true">
 <g class="hy"><path d="M59 84V46"/><path class="head" d="M59 36l-5 11h10z"/>
 <text x="65" y="66" class="weight">W<tspan dy="4">hy</tspan></text></g>
 <g class="hh">{loop}<text x="{at_x}" y="{at_y}" class="weight">W<tspan dy="4">hh</tspan></text></g>
@@ -134,16 +154,16 @@ _BACK = '<path d="M81 121c42 20 42-42 9-25"/><path class="head" d="M81 101l13-9-
 
 def _copy(t: int, x: float, y: float) -> str:
     x_t, y_t = (f" = {parts.number(float(number))}" for number in (x, y))
-    return _COPY.format(t=t, x=x_t, y=y_t, loop=_ON, at_x=0, at_y=100)
+    return _COPY.format(t=t, x=x_t, y=y_t, left=0, loop=_ON, at_x=0, at_y=100)
 
 
 def _compact() -> str:
-    return _COPY.format(t="t", x="", y="", loop=_BACK, at_x=86, at_y=150)
+    return _COPY.format(t="t", x="", y="", left=14, loop=_BACK, at_x=86, at_y=150)
 
 
 def _shared(model: Unrolled, chosen: str) -> str:
-    weight, count = model.weight(chosen), model.network.num_parameters
-    size = f"{weight.shape[0]} × {weight.shape[1]} = {weight.size} numbers"
+    weight = model.weight(chosen)
+    size = f"{weight.shape[0]} × {weight.shape[1]} = {_of('number', weight.size)}"
     if model.length == 1:
         said = f"has {size}, and every further copy would use the very same ones."
     else:
@@ -151,9 +171,24 @@ def _shared(model: Unrolled, chosen: str) -> str:
             f"is the same in all {model.length} copies: {size}, not {model.length} × {weight.size}."
         )
     return (
-        f'<p class="say"><span>{NAMES[chosen]}</span> ({WEIGHTS[chosen]}) {said} The whole network '
-        f"has {count} parameters however long the sequence is.</p>"
-        + parts.scroll(f"The numbers of {chosen}", _matrix(chosen, weight))
+        f'<p class="say"><span>{NAMES[chosen]}</span> ({WEIGHTS[chosen]}) {said} '
+        f"{_counted(model)}</p>" + parts.scroll(f"The numbers of {chosen}", _matrix(chosen, weight))
+    )
+
+
+def _of(name: str, count: int) -> str:
+    return f"{count} {name}" + ("" if count == 1 else "s")
+
+
+def _counted(model: Unrolled) -> str:
+    """Return how many parameters there are, and the sum that makes them."""
+    counts = model.counts()
+    terms = " + ".join(f"{count} ({(NAMES | BIASES)[name]})" for name, count in counts.items())
+    return (
+        f"The whole network has {_of('parameter', model.network.num_parameters)}, which is what "
+        f"its weights and biases are called together, however long the sequence is: {terms} = "
+        f"{sum(counts.values())}. The <i>b</i> of the equation is kept in two parts, <i>b</i> = "
+        f"{BIASES['b_ih']} + {BIASES['b_hh']}."
     )
 
 
