@@ -118,9 +118,9 @@ def test_a_new_training_takes_back_what_the_figures_were_said_to_show() -> None:
 def test_where_the_controls_say_something_else_it_is_said_whose_curves_are_seen() -> None:
     view = Memory(Session())
     others = {
-        "task": "Recall the first symbol", "steps in between": 51, "initial weights": "made to keep",
-        "hidden units": 31, "learning rate": 0.01, "updates": 2999, "seed": 1, "Elman": False,
-        "LSTM": False, "GRU": False,
+        "task": "Recall the first symbol", "steps in between": 51,
+        "initial weights": "made to keep", "hidden units": 31, "learning rate": 0.01,
+        "updates": 2999, "seed": 1, "Elman": False, "LSTM": False, "GRU": False,
     }  # fmt: skip
     race = Race(view.setting())
     assert others.keys() == view._controls().keys()
@@ -130,7 +130,7 @@ def test_where_the_controls_say_something_else_it_is_said_whose_curves_are_seen(
         assert view.reminder.object == ""
         view._shown = race.setting
         view.explain()
-        assert "of the last training, of “Add two numbers” with 50 steps" in view.reminder.object
+        assert "of the training before, of “Add two numbers” with 50 steps" in view.reminder.object
         control.value = own
         assert view.reminder.object == ""
         view._begin()

@@ -310,9 +310,9 @@ def kept(race: Race, before: dict[str, float], after: dict[str, float]) -> str:
         if curve.accuracies[-1] >= LEARNED and after[cell] > before[cell]
     ]
     said = (
-        "“Gradient left” is how strongly the state after the last step depends on the one after "
-        "the first, compared with itself: where next to nothing is left, training cannot find out "
-        "what to keep."
+        "The gradient says how a small change of the state would change the answer; “gradient "
+        "left” is how much of it, on its way back from the last step, arrives at the first. Where "
+        "next to nothing arrives, training cannot find out what to keep."
     )
     if not grew:
         return said

@@ -191,11 +191,10 @@ class Memory(View):
         if shown is None or shown == self.setting():
             self.reminder.object = ""
             return
-        when = "the training under way" if self.runner.running else "the last training"
         self.reminder.object = parts.sentence(
-            f"The controls were changed: what is seen below is still of {when}, of "
-            f"“{shown.task}” with {counted(shown.delay, 'step')} in between. The new settings take "
-            "effect with Train.",
+            f"The controls were changed: what is seen below is of the training before, "
+            f"of “{shown.task}” with {counted(shown.delay, 'step')} in between. The new settings "
+            "take effect with Train.",
             "warn",
         )
 
