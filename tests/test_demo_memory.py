@@ -132,6 +132,14 @@ def test_nothing_is_said_before_anything_was_learned() -> None:
     assert verdict(Race(Setting(**SMALL))) == []
 
 
+def test_a_verdict_names_the_task_and_the_steps_in_between() -> None:
+    race = with_shares({"GRU": 0.95})
+    assert "After 100 updates of “Add two numbers” with 4 steps in between" in verdict(race)[0]
+    race.done = 1
+    race.setting = Setting(task="Recall the first symbol", delay=1)
+    assert "After 1 update of “Recall the first symbol” with 1 step in" in verdict(race)[0]
+
+
 def test_no_verdict_is_given_while_the_race_is_on() -> None:
     race = with_shares({"Elman": 0.2, "LSTM": 0.95, "GRU": 0.2})
     assert len(verdict(race)) > 1

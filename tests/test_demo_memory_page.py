@@ -82,7 +82,7 @@ def test_bad_fields_are_said_and_a_training_can_be_watched_and_stopped(page) -> 
     set_up(page, steps_in_between=100, updates=50000, learning_rate=0.01)
     page.locator("#message-updates").get_by_text("Expected").wait_for(state="detached")
     page.get_by_role("button", name="Train").click()
-    page.get_by_text("choose at least one cell").first.wait_for()
+    page.get_by_text("Choose at least one cell.").first.wait_for()
     for cell in ("Elman", "LSTM", "GRU"):
         page.get_by_label(cell, exact=True).check()
     page.get_by_role("button", name="Train").click()
@@ -92,7 +92,10 @@ def test_bad_fields_are_said_and_a_training_can_be_watched_and_stopped(page) -> 
     page.locator(".formula b", has_text="101").wait_for()
     page.get_by_role("button", name="Stop").click()
     page.get_by_text("Stopped.", exact=True).wait_for()
-    assert page.locator(".say", has_text="with 100 steps in between").is_visible()
+    assert page.locator(".say", has_text="100 steps in between, right answers").is_visible()
+    page.locator(".say.warn", has_text="with 100 steps in between").wait_for()
+    set_up(page, steps_in_between=100)
+    page.locator(".say.warn").wait_for(state="detached")
     assert page.get_by_role("button", name="Train").is_enabled()
 
 
@@ -107,9 +110,30 @@ def test_a_new_training_takes_back_what_the_figures_were_said_to_show() -> None:
     race = Race(Setting(delay=4, hidden_size=4, updates=1))
     race.update()
     view._picture(race)()
-    assert all("1 updates" in label for label in labels(view))
+    assert all("1 update of “Add two numbers”" in label for label in labels(view))
     view._begin()
     assert all(label.endswith("nothing trained yet") for label in labels(view))
+
+
+def test_where_the_controls_say_something_else_it_is_said_whose_curves_are_seen() -> None:
+    view = Memory(Session())
+    others = {
+        "task": "Recall the first symbol", "steps in between": 51,
+        "initial weights": "made to keep", "hidden units": 31, "learning rate": 0.01,
+        "updates": 2999, "seed": 1, "Elman": False, "LSTM": False, "GRU": False,
+    }  # fmt: skip
+    race = Race(view.setting())
+    assert others.keys() == view._controls().keys()
+    for name, other in others.items():
+        control = view._controls()[name]
+        own, control.value = control.value, other
+        assert view.reminder.object == ""
+        view._shown = race.setting
+        view.explain()
+        assert "of the training before, of “Add two numbers” with 50 steps" in view.reminder.object
+        control.value = own
+        assert view.reminder.object == ""
+        view._begin()
 
 
 def labels(view: Memory) -> list[str]:

@@ -9,7 +9,7 @@ from browser import drag, eventually, numbers
 pytest.importorskip("panel")
 
 import fastrnn
-from fastrnn.demo.models.one_neuron import SEQUENCES, Neuron, read_sequence, remark
+from fastrnn.demo.models.one_neuron import SEQUENCES, Neuron, memory, read_sequence, remark
 from fastrnn.demo.session import Session
 from fastrnn.demo.views.one_neuron import OneNeuron
 
@@ -70,6 +70,68 @@ def test_what_is_striking_is_said(changes, expected) -> None:
     assert expected in words
 
 
+def remembering(seen, **changes) -> Neuron:
+    neuron = Neuron()
+    neuron.set(**changes)
+    neuron.seen = seen
+    return neuron
+
+
+def test_what_is_kept_of_a_change_is_what_the_layer_itself_shows() -> None:
+    neuron = remembering(5, sequence=[0.5, -1.0, 2.0, 0.3, -0.2, 9.0], w_hidden=-1.5, bias=0.2)
+    layer = fastrnn.RNN(1, 1, dtype=np.float64)
+    layer.weight_ih_l0, layer.weight_hh_l0 = [[neuron.w_input]], [[neuron.w_hidden]]
+    layer.bias_ih_l0, layer.bias_hh_l0 = [neuron.bias], [0.0]
+    x = np.array(neuron.sequence[:5])[:, None]
+    states = [0.0, *layer(x)[0][:, 0]]
+    for k, share in enumerate(neuron.kept()):
+        ends = [states[5 - k] + moved for moved in (1e-5, -1e-5)]
+        if k:
+            ends = [layer(x[5 - k :], np.array([[h]]))[1].item() for h in ends]
+        assert share == pytest.approx(abs(ends[0] - ends[1]) / 2e-5, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("seen", "changes", "expected"),
+    [
+        (0, {}, ""),
+        (0, {"w_hidden": 0.0}, "forgets at once"),
+        (3, {"w_hidden": 0.0}, "forgets at once"),
+        (3, {"nonlinearity": "relu", "w_hidden": 0.25}, ", 25 % of that difference would be left"),
+        (3, {"nonlinearity": "relu", "w_hidden": 0.8}, "80 % of that difference would be left now. "
+         "Even of one at the very beginning 51 % is left."),
+        (4, {"nonlinearity": "relu", "w_hidden": 0.8}, "a difference 4 steps ago less than half"),
+        (1, {"nonlinearity": "relu", "w_hidden": 3.0}, ", 300 % of that difference"),
+        (3, {"nonlinearity": "relu", "w_hidden": 3.0}, "the very beginning 27 times is left"),
+        (3, {"nonlinearity": "relu", "w_input": -1.0}, ", nothing of that difference"),
+        (12, {}, ", less than 1 % of that difference"),
+    ],
+)  # fmt: skip
+def test_how_well_it_remembers_is_said(seen, changes, expected) -> None:
+    said = memory(remembering(seen, **changes))
+    assert expected in said
+    assert bool(said) == bool(expected)
+
+
+def test_negative_numbers_stand_in_brackets_behind_an_operator() -> None:
+    view = OneNeuron(Session())
+    view.typed.put("-2")
+    view.change(w_input=-1.0, w_hidden=-0.5, bias=-3.0)
+    view.step()
+    assert (
+        "tanh( <b>−1.00</b> · <b>(−2.000)</b> + <b>(−0.50)</b> · <b>0.000</b> + <b>(−3.00)</b> ) "
+        "= tanh( <b>−1.000</b> )"
+    ) in view.formula.object
+
+
+def test_the_page_says_what_is_kept(open_view) -> None:
+    page = open_view("one-neuron")
+    page.get_by_role("button", name="Step forward").click()
+    page.locator(".say", has_text="How well it remembers").wait_for()
+    drag(page.get_by_label("W_hidden", exact=True), 0)
+    page.locator(".say", has_text="it forgets at once").wait_for()
+
+
 def test_the_outputs_are_the_layers_to_the_digits_shown(open_view) -> None:
     page = open_view("one-neuron")
     forward, outputs = page.get_by_role("button", name="Step forward"), page.locator(".outputs")
@@ -82,7 +144,7 @@ def test_the_outputs_are_the_layers_to_the_digits_shown(open_view) -> None:
         eventually(outputs, expected[:t], numbers)
     assert forward.is_disabled()
     assert numbers(page.locator(".formula .state").inner_text()) == expected[-1:]
-    assert "saturated" in page.locator(".say").inner_text()
+    assert "saturated" in page.locator(".say").first.inner_text()
 
     drag(page.get_by_label("W_input", exact=True), -0.5)
     eventually(outputs, layers_states(x, -0.5, 0.5, 0.0), numbers)

@@ -247,8 +247,14 @@ def test_the_curves_label_holds_its_numbers_and_goes_with_it(view) -> None:
     losses = [4.0, 2.0, 1.0]
     view._draw(losses, 2)
     assert label(view).endswith("4.0000 at first, 1.0000 after step 2")
-    view._set(view.example)
-    assert label(view).endswith("nothing yet")
+    for begin_anew in (lambda: view._set(view.example), view._begin):
+        view._draw(losses, 2)
+        view._end_training((view.example, view.example, losses, ""))
+        assert not view.keep.disabled
+        begin_anew()
+        assert label(view).endswith("nothing yet")
+        assert (view.outcome.object, view.curve.data["loss"]) == ("", [])
+        assert view.keep.disabled
 
 
 def test_the_curve_is_seen_on_a_dark_page_too() -> None:

@@ -22,6 +22,8 @@ BATCH_SIZE = 32
 CLIP_NORM = 1.0
 KEEPING_BIAS = 2.0  # sigmoid(2) = 0.88 of what a gate holds stays at each step
 
+NO_CELL = "Choose at least one cell."
+
 LEARNED, GUESSED = 0.9, 0.1  # right answers: a share from here on; this close to guessing
 
 
@@ -67,8 +69,9 @@ class Adding(Task):
 
     name = "Add two numbers"
     description = (
-        "At each step a number between 0 and 1; the first one is marked, and one of the second "
-        "half. At the end the network has to say the sum of the two: right is within 0.1."
+        "At each step a number between 0 and 1, and beside it a mark, which says whether this "
+        "number counts. Two do, here in brackets: the first, and one of the second half. At the "
+        "end the network has to say their sum: right is within 0.1."
     )
     loss = "mse"
     features, outputs = 2, 1
@@ -208,7 +211,7 @@ class Race:
 
     def __init__(self, setting: Setting) -> None:
         if not setting.cells:
-            raise ValueError("choose at least one cell")
+            raise ValueError(NO_CELL)
         self.setting, self.task = setting, TASKS[setting.task]
         drawn, held_out = np.random.SeedSequence(setting.seed).spawn(2)
         self._rng = np.random.default_rng(drawn)
@@ -289,7 +292,8 @@ def verdict(race: Race) -> list[str]:
         return []
     curves, delay, guess = race.curves, race.setting.delay, race.guess
     sentences = [
-        f"After {race.done:,} updates, with {delay} steps in between, right answers to "
+        f"After {counted(race.done, 'update')} of “{race.setting.task}” with "
+        f"{counted(delay, 'step')} in between, right answers to "
         f"{HELD_OUT} sequences that nobody had seen: {_listed(_shares(race))}. One answer to all "
         f"of them, which needs no memory, would be right in {guess:.0%}."
     ]
@@ -306,8 +310,9 @@ def kept(race: Race, before: dict[str, float], after: dict[str, float]) -> str:
         if curve.accuracies[-1] >= LEARNED and after[cell] > before[cell]
     ]
     said = (
-        "Of the gradient at the last step, how much is left at the first says what training can "
-        "reach."
+        "The gradient says how a small change of the state would change the answer; “gradient "
+        "left” is how much of it, on its way back from the last step, arrives at the first. Where "
+        "next to nothing arrives, training cannot find out what to keep."
     )
     if not grew:
         return said
@@ -351,20 +356,25 @@ def _compared(learned: list[str], lost: list[str], partly: list[str], delay: int
     gated = [cell for cell in learned if cell != "Elman"]
     missed = [cell for cell in (*lost, *partly) if cell != "Elman"]
     if "Elman" in learned and gated and not missed:
-        return [f"Over {delay} steps gates were not needed: try a longer delay."]
+        return [f"Over {counted(delay, 'step')} gates were not needed: try a longer delay."]
     if "Elman" in learned and missed:
         return [
             "Here the Elman network did better than cells with gates: gates help when they begin "
             "open enough to keep something, which is what “made to keep” sets."
         ]
     if gated and not missed and "Elman" in (*lost, *partly):
-        return [f"Over {delay} steps it took gates."]
+        return [f"Over {counted(delay, 'step')} it took gates."]
     if not learned and lost and not partly:
         return [
             "Nobody found it: try fewer steps in between, more updates, or initial weights “made "
             "to keep”."
         ]
     return []
+
+
+def counted(count: int, name: str) -> str:
+    """Return a number of things: 1 step, 1,000 steps."""
+    return f"{count:,} {name}" + ("" if count == 1 else "s")
 
 
 def _article(cell: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from fastrnn.demo.controls import shortened
 from fastrnn.layers import RNN
 from fastrnn.trace import Step, Trace
+from fastrnn.unrolled import gradient_norms
 
 LENGTH = 12
 LONGEST = 40
@@ -18,6 +19,8 @@ NONLINEARITIES = ("tanh", "relu", "sigmoid")
 # Where a state counts as one that hardly moves any more, and as one that has run away.
 SATURATED = 0.99
 LARGE = 1000.0
+
+HALF = 0.5  # of a difference: from here on more is forgotten than kept
 
 
 def _fibonacci() -> list[float]:
@@ -96,12 +99,23 @@ class Neuron:
 
     def trace(self) -> Trace:
         """Return all steps of the sequence as the compiled layer takes them."""
+        return self._layer().trace(np.array(self.sequence)[:, None])
+
+    def kept(self) -> np.ndarray:
+        """Return which share of a small change of the state is still there 0, 1, … steps later.
+
+        At the step seen last; the last share is of a change of the initial state.
+        :func:`fastrnn.unrolled.gradient_norms`.
+        """
+        return gradient_norms(self._layer(), np.array(self.sequence[: self.seen])[:, None])
+
+    def _layer(self) -> RNN:
         layer = self._layers[self.nonlinearity]
         layer.weight_ih_l0 = [[float(self.w_input)]]
         layer.weight_hh_l0 = [[float(self.w_hidden)]]
         layer.bias_ih_l0 = [float(self.bias)]
         layer.bias_hh_l0 = [0.0]
-        return layer.trace(np.array(self.sequence)[:, None])
+        return layer
 
 
 def remark(steps: list[Step], neuron: Neuron) -> tuple[str, str]:
@@ -138,3 +152,34 @@ def remark(steps: list[Step], neuron: Neuron) -> tuple[str, str]:
             "warn",
         )
     return "The state is in the range where the activation still reacts to its input.", "good"
+
+
+def memory(neuron: Neuron) -> str:
+    """Return in words how much the state still holds of those before."""
+    if neuron.w_hidden == 0:
+        return (
+            "W_hidden is 0, so it forgets at once: each state comes from its own input alone, and "
+            "nothing is left of the one before."
+        )
+    if not neuron.seen:
+        return ""
+    shares = neuron.kept()
+    said = (
+        "How well it remembers: had the state before this step been a little different, "
+        f"{_share(float(shares[1]))} of that difference would be left now."
+    )
+    gone = [k for k in range(2, len(shares)) if shares[k] < HALF]
+    if shares[1] < HALF or neuron.seen == 1:
+        return said
+    if gone:
+        return f"{said} Of a difference {gone[0]} steps ago less than half is left."
+    return f"{said} Even of one at the very beginning {_share(float(shares[-1]))} is left."
+
+
+def _share(share: float) -> str:
+    """Return a share in percent; beyond ten times in times."""
+    if share == 0:
+        return "nothing"
+    if share < 0.01:
+        return "less than 1 %"
+    return f"{share:.0%}".replace("%", " %") if share < 10 else f"{share:,.0f} times"

@@ -10,7 +10,18 @@ from typing import Any
 from bokeh.models import ColumnDataSource, Legend, LegendItem, Range1d, Span
 
 from fastrnn.demo import controls, parts
-from fastrnn.demo.models.memory import CELLS, STARTS, TASKS, Race, Setting, kept, verdict
+from fastrnn.demo.models.memory import (
+    BATCH_SIZE,
+    CELLS,
+    NO_CELL,
+    STARTS,
+    TASKS,
+    Race,
+    Setting,
+    counted,
+    kept,
+    verdict,
+)
 from fastrnn.demo.session import Session
 from fastrnn.demo.view import View
 from fastrnn.demo.work import Report, Runner
@@ -26,6 +37,17 @@ PICTURES = 60  # of a training: it is evaluated so often, or oftener
 RARELY = 50  # updates from one evaluation to the next, at most
 FRAME = 0.1  # seconds between two signs of life
 EXAMPLE = Setting(updates=3000)
+
+TRAINING = (
+    "All settings take effect with <b>Train</b>, which begins anew each time, with new networks. "
+    "The same settings, trained to the end, give the very same curves again: the first weights and "
+    "the sequences come from dice, but of a fixed seed."
+)
+GATES = (
+    "An LSTM and a GRU have gates: numbers between 0 and 1 that the cell computes anew at each "
+    "step, by weights that it learns, and that say how much of the state is kept and how much of "
+    "the new is let in. An Elman network has none: all of its state is made anew at each step."
+)
 
 
 class Memory(View):
@@ -43,19 +65,51 @@ class Memory(View):
         super().__init__(session)
         example = EXAMPLE
         self.task = controls.Choice("Task", value=example.task, options=list(TASKS))
-        self.delay = controls.NumberField("Steps in between", example.delay, 1, 200, whole=True)
-        self.start = controls.Choice("Initial weights", value=example.start, options=list(STARTS))
-        self.size = controls.NumberField("Hidden units", example.hidden_size, 1, 128, whole=True)
-        self.lr = controls.NumberField("Learning rate", example.lr, 1e-6, 1)
-        self.updates = controls.NumberField("Updates", example.updates, 1, 50_000, whole=True)
-        self.seed = controls.NumberField("Seed", example.seed, 0, 2**31 - 1, whole=True)
+        self.delay = controls.NumberField(
+            "Steps in between", example.delay, 1, 200, whole=True,
+            hint="Between the first step and the last: so long the first has to be remembered.",
+        )  # fmt: skip
+        self.start = controls.Choice(
+            "Initial weights", value=example.start, options=list(STARTS),
+            hint="What training begins with. “usual”: drawn at random. “made to keep”: an Elman "
+            "network’s W_hh turns the state without shrinking it, and the gates that keep the "
+            "state of the others begin nearly open.",
+        )  # fmt: skip
+        self._make_numbers(example)
         self.cells = {cell: controls.Checkbox(cell, value=True) for cell in CELLS}
         self.runner = Runner(session, "Train", self._train, begin=self._begin)
-        self.formula, self.words, self.verdict = (parts.text() for _ in range(3))
+        self.formula, self.words, self.reminder, self.verdict = (parts.text() for _ in range(4))
+        self._shown: Setting | None = None
         self._draw()
-        for control in (self.task, self.delay, self.start, *self.cells.values()):
+        for control in self._controls().values():
             control.param.watch(lambda event: self.explain(), "value")
         self.explain()
+
+    def _make_numbers(self, example: Setting) -> None:
+        self.size = controls.NumberField(
+            "Hidden units", example.hidden_size, 1, 128, whole=True, hint=parts.UNITS_HINT
+        )
+        self.lr = controls.NumberField(
+            "Learning rate", example.lr, 1e-6, 1,
+            hint="How far an update moves the weights: too small learns slowly, too large never.",
+        )  # fmt: skip
+        self.updates = controls.NumberField(
+            "Updates", example.updates, 1, 50_000, whole=True,
+            hint=f"In each, every cell reads the same {BATCH_SIZE} new sequences and improves its "
+            "weights a little.",
+        )  # fmt: skip
+        self.seed = controls.NumberField(
+            "Seed", example.seed, 0, 2**31 - 1, whole=True,
+            hint="Which dice are thrown: the same number, the same first weights and sequences.",
+        )  # fmt: skip
+
+    def _controls(self) -> dict[str, Any]:
+        """Return all that a training depends on, by what a sentence calls it."""
+        return {
+            "task": self.task, "steps in between": self.delay, "initial weights": self.start,
+            "hidden units": self.size, "learning rate": self.lr, "updates": self.updates,
+            "seed": self.seed, **self.cells,
+        }  # fmt: skip
 
     def panel(self) -> Any:
         """Return the task, the controls, the two curves and what was seen."""
@@ -65,7 +119,10 @@ class Memory(View):
             parts.controls(self.task, self.delay, self.start),
             parts.controls(self.size, self.lr, self.updates, self.seed, least=120),
             parts.controls(*self.cells.values(), least=100),
+            parts.note(GATES),
+            parts.note(TRAINING),
             self.runner.panel(),
+            self.reminder,
             parts.controls(*self.figures.values(), least=320),
             self.verdict,
         )
@@ -126,16 +183,31 @@ class Memory(View):
         self.words.object = parts.sentence(
             f"{task.description} For example: <b>{task.example(setting.delay)}</b>"
         )
+        self._remind()
+
+    def _remind(self) -> None:
+        """Say whose curves are seen, where the controls say something else by now."""
+        shown = self._shown
+        if shown is None or shown == self.setting():
+            self.reminder.object = ""
+            return
+        self.reminder.object = parts.sentence(
+            f"The controls were changed: what is seen below is of the training before, "
+            f"of “{shown.task}” with {counted(shown.delay, 'step')} in between. The new settings "
+            "take effect with Train.",
+            "warn",
+        )
 
     def _begin(self) -> tuple[Setting]:
         parts.require_readable(self.delay, self.size, self.lr, self.updates, self.seed)
         setting = self.setting()
         if not setting.cells:
-            raise ValueError("choose at least one cell")
+            raise ValueError(NO_CELL)
         for source in self.curves.values():
             source.data = {"update": [], "right": [], "loss": []}
         self.widths.update(start=0, end=setting.updates)
-        self.verdict.object = ""
+        self.verdict.object, self._shown = "", None
+        self._remind()
         for column, figure in self.figures.items():
             parts.describe(figure, _untrained(AXES[column]))
         return (setting,)
@@ -178,10 +250,15 @@ class Memory(View):
             losses = [loss for columns in data.values() for loss in columns["loss"]]
             self.heights.update(start=0.7 * min(losses), end=1.4 * max(losses))
             self.guess.location = guess
+            self._shown = race.setting
+            self._remind()
             self.verdict.object = parts.sentence(" ".join(sentences))
             parts.describe(self.figures["right"], f"Right answers: {sentences[0]}")
             ends = ", ".join(f"{c} {columns['loss'][-1]:.3g}" for c, columns in data.items())
-            parts.describe(self.figures["loss"], f"Loss after {done} updates: {ends}")
+            parts.describe(
+                self.figures["loss"],
+                f"Loss after {counted(done, 'update')} of “{race.setting.task}”: {ends}",
+            )
             progress()
 
         return change

@@ -7,13 +7,24 @@ from typing import Any
 from bokeh.models import ColumnDataSource, Range1d, Span
 
 from fastrnn.demo import controls, parts
-from fastrnn.demo.models.one_neuron import NONLINEARITIES, SEQUENCES, Neuron, read_sequence, remark
+from fastrnn.demo.models.one_neuron import (
+    NONLINEARITIES,
+    SEQUENCES,
+    Neuron,
+    memory,
+    read_sequence,
+    remark,
+)
 from fastrnn.demo.session import Session
 from fastrnn.demo.view import View
 from fastrnn.demo.views.playing import Play
 from fastrnn.plot.axes import AMBER, BLUE, ORANGE, SKY
 
 TYPED = "Typed in"
+ACTIVATION = (
+    "What is made of the sum: tanh bends it to between −1 and 1, the sigmoid, written σ, to "
+    "between 0 and 1; a ReLU leaves it as it is, but makes 0 of what is negative."
+)
 PERIOD = 700  # of Play, in milliseconds: slow enough to read the numbers
 
 
@@ -35,12 +46,18 @@ class OneNeuron(View):
         self.sequence = controls.Choice("Sequence", value="Fibonacci", options=[*SEQUENCES, TYPED])
         self.typed = controls.TextField("Numbers", _listed(model.sequence), read_sequence)
         self.sliders = {
-            "w_input": slider("W_input", value=model.w_input),
-            "w_hidden": slider("W_hidden", value=model.w_hidden),
-            "bias": slider("Bias", value=model.bias),
+            "w_input": slider(
+                "W_input", value=model.w_input, hint="How much the number that it reads counts."
+            ),
+            "w_hidden": slider(
+                "W_hidden", value=model.w_hidden, hint="How much the state before counts: memory."
+            ),
+            "bias": slider(
+                "Bias", value=model.bias, hint="The b that is added at each step, whatever is read."
+            ),
         }
         self.activation = controls.Choice(
-            "Activation", value=model.nonlinearity, options=list(NONLINEARITIES)
+            "Activation", value=model.nonlinearity, options=list(NONLINEARITIES), hint=ACTIVATION
         )
         self.forward = controls.Button("Step forward", self.step, primary=True)
         self.play = Play(session, self.step, self._is_over, PERIOD, self._begin)
@@ -137,7 +154,8 @@ class OneNeuron(View):
         self.formula.object = _formula(model, trace)
         self.strip.object = _strip(model.sequence, states[:seen])
         words, tone = remark(list(trace[:seen]), model)
-        self.words.object = parts.sentence(words, tone)
+        kept = memory(model)
+        self.words.object = parts.sentence(words, tone) + (parts.sentence(kept) if kept else "")
         self.forward.disabled = seen == len(states)
         parts.describe(self.figure, f"The state after every step. {self._said()}")
 
@@ -151,7 +169,7 @@ def _listed(sequence: list[float]) -> str:
 
 
 def _formula(model: Neuron, trace: Any) -> str:
-    n = parts.number
+    n, term = parts.number, parts.term
     f = {"tanh": "tanh", "relu": "ReLU", "sigmoid": "σ"}[model.nonlinearity]
     general = (
         f"<i>h<sub>t</sub></i> = {f}( <i>W</i><sub>input</sub> <i>x<sub>t</sub></i> + "
@@ -162,8 +180,9 @@ def _formula(model: Neuron, trace: Any) -> str:
     step = trace[model.seen - 1]
     x, before = float(step.input[0]), float(step.previous_state[0])
     now = (
-        f"<i>h</i><sub>{model.seen}</sub> = {f}( <b>{n(model.w_input, 2)}</b> · <b>{n(x)}</b> + "
-        f"<b>{n(model.w_hidden, 2)}</b> · <b>{n(before)}</b> + <b>{n(model.bias, 2)}</b> ) = "
+        f"<i>h</i><sub>{model.seen}</sub> = {f}( <b>{n(model.w_input, 2)}</b> · <b>{term(x)}</b> + "
+        f"<b>{term(model.w_hidden, 2)}</b> · <b>{term(before)}</b> + "
+        f"<b>{term(model.bias, 2)}</b> ) = "
         f"{f}( <b>{n(float(step.pre_activation[0]))}</b> ) = "
         f'<b class="state">{n(float(step.state[0]))}</b>'
     )

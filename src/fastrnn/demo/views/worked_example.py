@@ -172,12 +172,16 @@ class WorkedExample(View):
     def _set(self, example: Example) -> None:
         """Work with other numbers; a training of those before is over."""
         self.runner.stop()
-        self.example, self._trained = example, None
-        self.keep.disabled = True
+        self.example = example
+        self._take_back()
+        self.show()
+
+    def _take_back(self) -> None:
+        """Show and offer nothing of the training before."""
+        self._trained, self.keep.disabled = None, True
         self.curve.data = {"step": [], "loss": []}
         parts.describe(self.figure, UNTRAINED)
         self.outcome.object = ""
-        self.show()
 
     def _show_numbers(self) -> None:
         matrices = self.example.matrices()
@@ -203,6 +207,7 @@ class WorkedExample(View):
 
     def _begin(self) -> tuple[Example, int]:
         parts.require_readable(self.lr, self.many)
+        self._take_back()
         return self.example, int(self.many.value)
 
     def _train(self, report: Report, example: Example, steps: int) -> tuple[Any, ...]:
