@@ -36,8 +36,17 @@ def type_in(tables: NumberTables, *typed: tuple[int, int, int, str]) -> None:
 
 
 def test_what_is_shown_is_no_change(tables, changes) -> None:
-    assert tables.texts == [[["1", "2"], ["3", "0.333333"]], [["0.5"], ["-0.5"]]]
+    assert tables.texts == [[["1", "2"], ["3", "0.3333"]], [["0.5"], ["-0.5"]]]
     assert changes == []
+
+
+def test_a_number_is_shown_in_seven_characters_at_most(tables) -> None:
+    shown = {
+        -0.00541099: "-0.0054", -0.000541: "-5e-04", -1.23456: "-1.2346", -12.3456: "-12.35",
+        -999.99: "-1000", 9.99996: "10", 0.0: "0", 0.5: "0.5", 1e-300: "1e-300",
+    }  # fmt: skip
+    tables.show([("v", "numbers", [*map(str, shown)], [""])], [np.array([*shown])])
+    assert [text for (text,) in tables.texts[0]] == [*shown.values()]
 
 
 def test_a_change_keeps_the_other_numbers_to_the_last_digit(tables, changes) -> None:

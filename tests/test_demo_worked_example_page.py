@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -177,7 +178,7 @@ def test_a_step_that_is_taken_becomes_the_numbers_of_one_reader_alone(page, open
     weight = "rnn.weight_hh_l0"
     eventually_shows(page, "W_hh[h, h] before", after.example.numbers[weight][0, 0])
     eventually_shows(page, "W_hh[h, h] after", after.after().numbers[weight][0, 0])
-    assert page.locator("[name=number-1-0-0]").input_value() == "0.154791"
+    assert page.locator("[name=number-1-0-0]").input_value() == "0.1548"
     other.locator("[name=number-6-0-0]").fill("0.5")
     moved = Worked(before.example.replaced("h_0", np.array([0.5])))
     eventually_shows(other, "W_hh[h, h] slope", moved.gradients[weight][0, 0])
@@ -264,7 +265,43 @@ def test_the_curve_is_seen_on_a_dark_page_too() -> None:
 
 
 def test_what_is_said_of_many_steps_also_holds_where_the_loss_rises() -> None:
-    assert "unless the learning rate is too large" in walkthrough.stages()[-1].words
+    assert "with a learning rate that is too large it jumps about or rises" in (
+        walkthrough.stages()[-1].words
+    )
+
+
+def test_the_words_error_is_added_up_over_the_weights_to_what_reaches_the_state() -> None:
+    for kind in KINDS:
+        worked = Worked(Example.of(kind, 2))
+        stages = [s for s in walkthrough.stages() if s.name.startswith("Backward, step 2: “there”")]
+        lines = "".join(stages[0].equation(worked, lambda value: f"{value:.6f}"))
+        own = re.findall(r"own = ([^=<]*(?:<b>[^=]*)) = <b>\(?([-\d.]+)", lines)
+        assert len(own) == 2
+        for (products, total), expected in zip(own, worked.copies[1].grad_output, strict=True):
+            factors = [float(n) for n in re.findall(r"-?\d+\.?\d*", products)]
+            assert sum(np.multiply(factors[::2], factors[1::2])) == pytest.approx(
+                float(total), abs=1e-5
+            )
+            assert float(total) == pytest.approx(expected, abs=1e-6)
+
+
+def test_no_number_is_cut_by_its_field(open_view) -> None:
+    for width in (360, 1200):
+        page = open_view("worked-example", viewport={"width": width, "height": 900})
+        page.locator("[name=network]").select_option("LSTM")
+        page.locator("[name=hidden-units]").select_option("2")
+        choose_stage(page, STAGES["step"])
+        page.locator("[name=number-0-7-3]").wait_for()
+        page.get_by_role("button", name="Take this step").click()
+        after = Worked(Example.of("LSTM", 2)).after()
+        changed = after.numbers["rnn.weight_ih_l0"][0, 0]
+        eventually_shows(page, "W_ih[i1, hi] before", changed)
+        cut = page.locator("[name^=number-]").evaluate_all(
+            "fields => fields.filter(f => f.scrollWidth > f.clientWidth).map(f => f.value)"
+        )
+        assert cut == []
+        wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert wide <= 0
 
 
 def test_every_column_of_a_table_has_a_title() -> None:

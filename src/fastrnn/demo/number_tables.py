@@ -60,7 +60,7 @@ class NumberTables(JSComponent):  # type: ignore[misc]
             for value, (_, _, rows, columns) in zip(values, tables, strict=True)
         ]
         self._known = [
-            [[f"{number:.6g}" for number in row] for row in value] for value in self._values
+            [[_short(number) for number in row] for row in value] for value in self._values
         ]
         names = ("symbol", "title", "rows", "columns")
         self.param.update(
@@ -98,6 +98,18 @@ class NumberTables(JSComponent):  # type: ignore[misc]
         self.messages = messages
         for table in touched:
             self._changed(table, self._values[table].copy())
+
+
+def _short(number: float) -> str:
+    """Return a number in seven characters at most, so that a narrow field shows all of it.
+
+    Of numbers up to 9999; what is left out is still in the number.
+    """
+    if 0 < abs(number) < 0.001:
+        return f"{number:.0e}"
+    if abs(number) < 10:
+        return f"{round(number, 4) + 0.0:.6g}"
+    return f"{number:.4g}"
 
 
 def _like(texts: Texts) -> Texts:

@@ -47,7 +47,8 @@ def stages() -> list[Stage]:
         Stage(
             "The task",
             "The network reads one word after the other and has to say which comes next; all it "
-            "knows are the numbers under “All numbers”.",
+            "knows are the numbers under “All numbers”. “!” is a word too, and after it “!” is to "
+            "come again, for there the text is over.",
             lambda worked, write: [TASK],
             lambda worked, write: _words(),
         ),
@@ -82,8 +83,8 @@ def stages() -> list[Stage]:
         ),
         Stage(
             "Many steps",
-            "The same again and again: that is all that training is. The loss falls, unless the "
-            "learning rate is too large.",
+            "The same again and again: that is all that training is. Watch the loss: usually it "
+            "falls; with a learning rate that is too large it jumps about or rises.",
             lambda worked, write: [
                 "<i>θ</i> ← <i>θ</i> − <i>η</i> · d<i>L</i>/d<i>θ</i> = <i>θ</i> − "
                 f"<b>{worked.example.lr:g}</b> · d<i>L</i>/d<i>θ</i>, for every number <i>θ</i>"
@@ -97,7 +98,7 @@ def _forward(t: int) -> Stage:
     word, next_word = WORDS[INPUTS[t]], WORDS[TARGETS[t]]
     first = "from the initial state and " if t == 0 else "from the state before and "
     return Stage(
-        f"Forward, step {t + 1}: {word}",
+        f"Forward, step {t + 1}: “{word}”",
         f"{first.capitalize()}“{word}” the cell makes a new state, and from that a probability "
         f"for every word; the less “{next_word}” gets, the larger the loss.",
         lambda worked, write: _cell(worked, t, write) + _says(worked, t, write),
@@ -112,9 +113,13 @@ def _backward(t: int) -> Stage:
         else "The state should have been different for this step’s own loss, and for all later "
         "ones, whose wish arrives through the state that was handed on."
     )
+    own = (
+        "What its own loss asks for: each word’s error, dL/dy, goes back to the state through the "
+        "weight W_hy by which the state had spoken for that word, and the four are added up."
+    )
     return Stage(
-        f"Backward, step {t + 1}: {WORDS[INPUTS[t]]}",
-        later,
+        f"Backward, step {t + 1}: “{WORDS[INPUTS[t]]}”",
+        f"{later} {own}",
         lambda worked, write: _wishes(worked, t, write),
         lambda worked, write: _steps(worked.backward(), write, t, since=t),
     )
@@ -206,7 +211,7 @@ def _loss(worked: Worked, write: Write) -> list[str]:
 def _wishes(worked: Worked, t: int, write: Write) -> list[str]:
     """Return what reaches the logits, the state and the weights at a step, going back."""
     b, copy, target = _writer(write), worked.copies[t], TARGETS[t]
-    word = WORDS[target]
+    word, readout = WORDS[target], worked.example.numbers["readout.weight"]
     lines = [
         f"d<i>L</i>/d<i>y</i>[{word}] = <i>p</i>[{word}] − 1 = "
         f"{b(worked.probabilities[t, target])} − 1 = {b(copy.grad_prediction[target])}"
@@ -214,6 +219,7 @@ def _wishes(worked: Worked, t: int, write: Write) -> list[str]:
     for k, now in enumerate(_now(worked, t)):
         own, later = copy.grad_output[k], copy.grad_state[0][0, k]
         both = b(own + later)
+        lines.append(f"own = {_product(readout[:, k], copy.grad_prediction, b)} = {b(own)}")
         line = f"d<i>L</i>/d<i>h</i>{now} = own + later = {b(own)} + {b(later, 1)} = {both}"
         if worked.pre_activations is not None:
             slope = f"(1 − {b(copy.output[k], 1)}²)"
@@ -271,7 +277,7 @@ def _sums(worked: Worked, write: Write) -> str:
 
 def _words() -> str:
     rows = [
-        [str(t + 1), WORDS[reads], WORDS[says]]
+        [str(t + 1), f"“{WORDS[reads]}”", f"“{WORDS[says]}”"]
         for t, (reads, says) in enumerate(zip(INPUTS, TARGETS, strict=True))
     ]
     return _table("The task", ["step", "reads", "next word"], rows)
@@ -279,7 +285,7 @@ def _words() -> str:
 
 def _losses(worked: Worked, write: Write) -> str:
     rows = [
-        [str(t + 1), WORDS[INPUTS[t]], WORDS[TARGETS[t]],
+        [str(t + 1), f"“{WORDS[INPUTS[t]]}”", f"“{WORDS[TARGETS[t]]}”",
          write(worked.probabilities[t, TARGETS[t]]), write(copy.loss)]
         for t, copy in enumerate(worked.copies)
     ]  # fmt: skip
@@ -309,7 +315,8 @@ def learned(before: Worked, after: Worked, write: Write) -> str:
     for t, target in enumerate(TARGETS):
         likely = WORDS[int(after.probabilities[t].argmax())]
         p, q = before.probabilities[t, target], after.probabilities[t, target]
-        rows.append([WORDS[INPUTS[t]], WORDS[target], write(p), write(q), likely])
+        words = [f"“{word}”" for word in (WORDS[INPUTS[t]], WORDS[target], likely)]
+        rows.append([*words[:2], write(p), write(q), words[2]])
     titles = ["reads", "next word", "its p before", "its p after", "now says"]
     return _table("What was learned", titles, rows)
 
@@ -344,7 +351,7 @@ def _steps(
     width = STEPS + 1 + bool(sums)
     glow = [' class="now"' if t == now and not sums else "" for t in range(STEPS)]
     names = "".join(
-        f'<th scope="col"{glow[t]}>{t + 1}<br>{WORDS[word]}</th>' for t, word in enumerate(INPUTS)
+        f'<th scope="col"{glow[t]}>{t + 1}<br>“{WORDS[word]}”</th>' for t, word in enumerate(INPUTS)
     )
     last = '<th scope="col" class="sum">sum</th>' if sums else ""
     body = []

@@ -51,8 +51,9 @@ class WorkedExample(View):
     slug = "worked-example"
     explanation = (
         "A network learns by running forward, seeing how wrong it was, and going back through "
-        "every step to find which numbers to turn, and which way. Here it reads “hi there class "
-        "!”, and every number of that is on the page; go through it with Next."
+        "every step to find which numbers to turn, and which way. Here it reads four words, "
+        "“hi”, “there”, “class” and “!”, the exclamation mark being a word like the others; every "
+        "number of that is on the page: go through it with Next."
     )
 
     def __init__(self, session: Session) -> None:
@@ -117,6 +118,9 @@ class WorkedExample(View):
             parts.text('<h2 class="section">All numbers: change any of them</h2>'),
             parts.controls(self.kind, self.size, self.lr, least=130),
             self.numbers,
+            parts.note(
+                "The fields show the first digits of long numbers; the network reckons with all."
+            ),
             parts.buttons(self.reset),
         )
         return parts.column(
