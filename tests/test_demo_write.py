@@ -146,9 +146,9 @@ WATCH_FRAMES = """() => {
   count()
   const models = [...Bokeh.documents[0]._all_models.values()]
   const bars = models.find((model) => model.type === "ColumnDataSource" && "rank" in model.data)
-  const letters = models.filter((model) => `${model.text}`.includes("typed")).at(-1)
+  const letters = models.filter((model) => `${model.data?.object}`.includes("typed")).at(-1)
   bars.properties.data.change.connect(() => frames.bars.push(frame))
-  letters.properties.text.change.connect(() => frames.letters.push(frame))
+  letters.data.properties.object.change.connect(() => frames.letters.push(frame))
 }"""
 
 
