@@ -40,6 +40,7 @@ def test_whatever_is_typed_is_a_number_of_the_range_or_gets_a_sentence(typed) ->
             {"minimum": 2},
             "Expected a number of at least 2, got “1,5”: write a point instead of the comma.",
         ),
+        ("1,000", {}, "Expected a number, got “1,000”."),
         ("1,000,000", {}, "Expected a number, got “1,000,000”."),
         ("1,5", {"whole": True}, "Expected a whole number, got “1,5”."),
         ("2.5", {"whole": True}, "Expected a whole number, got “2.5”."),
@@ -53,6 +54,11 @@ def test_the_sentence_says_what_was_expected(typed, bounds, sentence) -> None:
     with pytest.raises(ValueError, match=r"^Expected") as caught:
         controls.number(typed, **bounds)
     assert str(caught.value) == sentence
+
+
+def test_the_minus_sign_that_the_page_writes_is_read() -> None:
+    assert controls.number("−0.5") == -0.5
+    assert controls.number("−3", whole=True) == -3
 
 
 def test_a_field_keeps_its_value_until_another_can_be_read() -> None:

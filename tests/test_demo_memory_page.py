@@ -12,6 +12,7 @@ pytest.importorskip("panel")
 from fastrnn.demo.models.memory import Race, Setting
 from fastrnn.demo.session import Session
 from fastrnn.demo.views.memory import Memory
+from fastrnn.demo.work import Report
 from fastrnn.plot.axes import BLUE, SKY
 
 
@@ -131,6 +132,10 @@ def test_where_the_controls_say_something_else_it_is_said_whose_curves_are_seen(
         view._shown = race.setting
         view.explain()
         assert "of the training before, of “Add two numbers” with 50 steps" in view.reminder.object
+        view.runner._report = Report(lambda key, change: None)  # as while it runs
+        view.explain()
+        assert "of the training under way, of" in view.reminder.object
+        view.runner._report = None
         control.value = own
         assert view.reminder.object == ""
         view._begin()

@@ -195,7 +195,7 @@ def test_a_training_ends_at_the_librarys_loss_is_stopped_and_says_what_went_wron
         descent.step()
     said = page.locator(".say.good")
     eventually(said, [50, shown(descent.example.loss()), shown(sum(LOSSES))], numbers)
-    page.get_by_role("button", name="Use these numbers").click()
+    page.get_by_role("button", name="Put what it learned into the fields").click()
     choose_stage(page, STAGES["losses"])
     eventually(page.locator("table.walk tr").last, [shown(descent.example.loss())], numbers)
     choose_stage(page, STAGES["training"])
@@ -206,7 +206,7 @@ def test_a_training_ends_at_the_librarys_loss_is_stopped_and_says_what_went_wron
     stop.click()
     page.get_by_text("Stopped.", exact=True).wait_for()
     page.locator(".say", has_text="After").wait_for()
-    keep = page.get_by_role("button", name="Use these numbers")
+    keep = page.get_by_role("button", name="Put what it learned into the fields")
     page.wait_for_function("button => button.ariaDisabled === 'false'", arg=keep.element_handle())
     page.locator("[name=network]").select_option("Elman, ReLU")
     page.locator("[name=learning-rate]").fill("900")
@@ -275,7 +275,7 @@ def test_the_words_error_is_added_up_over_the_weights_to_what_reaches_the_state(
         worked = Worked(Example.of(kind, 2))
         stages = [s for s in walkthrough.stages() if s.name.startswith("Backward, step 2: “there”")]
         lines = "".join(stages[0].equation(worked, lambda value: f"{value:.6f}"))
-        own = re.findall(r"own = ([^=<]*(?:<b>[^=]*)) = <b>\(?([-\d.]+)", lines)
+        own = re.findall(r"own[^=+]*= ([^=<]*(?:<b>[^=]*)) = <b>\(?([-\d.]+)", lines)
         assert len(own) == 2
         for (products, total), expected in zip(own, worked.copies[1].grad_output, strict=True):
             factors = [float(n) for n in re.findall(r"-?\d+\.?\d*", products)]

@@ -131,7 +131,7 @@ def learns_the_readers_own_text(page) -> None:
     eventually(typed(page), shown(expected.generate("", 80, **UNTRAINED)))
     losses = [record["loss"] for record in expected.history]
     eventually_drawn(page, "loss", losses)
-    page.get_by_text("What it writes at the end of its training").wait_for()
+    page.get_by_text("What it writes after its training").wait_for()
     wanted = expected.generate(length=160, temperature=0.6)
     eventually(page.locator(".typed").first, shown(wanted))
     eventually(page.get_by_text("Done after"), [100, float(f"{losses[-1]:.3g}")], numbers)

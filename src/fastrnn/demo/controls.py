@@ -234,7 +234,8 @@ def number(
     try:
         if "_" in text:  # which Python takes, and nobody means
             raise ValueError(text)
-        value: float = int(text) if whole else float(text)
+        typed = text.replace("−", "-")  # the minus sign that the page writes
+        value: float = int(typed) if whole else float(typed)
         finite = math.isfinite(value)
     except (ValueError, OverflowError):
         finite = False
@@ -248,7 +249,8 @@ def number(
 
 
 def _has_decimal_comma(typed: str) -> bool:
-    return re.fullmatch(r"[-+−]?\d*,\d+", typed) is not None
+    in_thousands = re.fullmatch(r"[-+−]?[1-9]\d{0,2},\d{3}", typed)
+    return in_thousands is None and re.fullmatch(r"[-+−]?\d*,\d+", typed) is not None
 
 
 def shortened(typed: str) -> str:

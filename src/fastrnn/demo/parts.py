@@ -51,7 +51,7 @@ def sentence(words: str, tone: str = "") -> str:
 
 
 def note(words: str) -> Any:
-    """Return a pane of small text that explains what stands beside it."""
+    """Return a small text that explains what stands beside it."""
     return text(f'<p class="note">{words}</p>', margin=(6, 0))
 
 

@@ -312,7 +312,7 @@ def kept(race: Race, before: dict[str, float], after: dict[str, float]) -> str:
     said = (
         "The gradient says how a small change of the state would change the answer; “gradient "
         "left” is how much of it, on its way back from the last step, arrives at the first. Where "
-        "next to nothing arrives, training cannot find out what to keep."
+        "next to nothing arrives, training finds out slowly what to keep, or never."
     )
     if not grew:
         return said

@@ -18,7 +18,7 @@ NONLINEARITIES = ("tanh", "relu", "sigmoid")
 
 # Where a state counts as one that hardly moves any more, and as one that has run away.
 SATURATED = 0.99
-LARGE = 1000.0
+LARGE = 100.0
 
 HALF = 0.5  # of a difference: from here on more is forgotten than kept
 
@@ -164,22 +164,26 @@ def memory(neuron: Neuron) -> str:
     if not neuron.seen:
         return ""
     shares = neuron.kept()
-    said = (
-        "How well it remembers: had the state before this step been a little different, "
-        f"{_share(float(shares[1]))} of that difference would be left now."
+    first, whole = float(shares[1]), float(shares[-1])
+    said = "How well it remembers: had the state before this step been a little different, " + (
+        f"{_share(first)} of that difference would be left now."
+        if first <= 1
+        else f"that difference would now be {first:,.3g} times as large."
     )
     gone = [k for k in range(2, len(shares)) if shares[k] < HALF]
-    if shares[1] < HALF or neuron.seen == 1:
+    if first < HALF or neuron.seen == 1:
         return said
     if gone:
         return f"{said} Of a difference {gone[0]} steps ago less than half is left."
-    return f"{said} Even of one at the very beginning {_share(float(shares[-1]))} is left."
+    if whole > 1:
+        return f"{said} One at the very beginning would be {whole:,.3g} times as large."
+    return f"{said} Even of one at the very beginning {_share(whole)} is left."
 
 
 def _share(share: float) -> str:
-    """Return a share in percent; beyond ten times in times."""
+    """Return a share of at most 1 in percent."""
     if share == 0:
         return "nothing"
     if share < 0.01:
         return "less than 1 %"
-    return f"{share:.0%}".replace("%", " %") if share < 10 else f"{share:,.0f} times"
+    return f"{share:.0%}".replace("%", " %")

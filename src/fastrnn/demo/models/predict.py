@@ -99,8 +99,8 @@ def counting() -> Series:
         unit="step",
         window=8,
         scaling="window",
-        note="A network of tanh cannot leave the range it has seen, unless it sees each window "
-        "relative to its last value: try the scaling by the level of the series as well.",
+        note="The network sees each window relative to its last value here. Scaled by the level of "
+        "the series instead, it cannot leave the range that it has seen: try that, too.",
     )
 
 

@@ -18,8 +18,8 @@ SUMS = (
     "<i>L</i> grows with the unit’s state. On its way back through time it is multiplied at every "
     "step by a matrix <i>J</i>, which says how much each new state has to do with the one before: "
     "that is backpropagation through time. <i>k</i> counts the steps back from the last one, "
-    "<i>T</i>. In place of the LSTM’s and the GRU’s <i>J</i>, which is longer, stands what it is: "
-    "how the new state changes with the old; the LSTM’s state <i>s</i> has a second part, its "
+    "<i>T</i>. For an LSTM and a GRU <i>J</i> has no short equation: it says how the new "
+    "state changes with the old; the LSTM’s state <i>s</i> has a second part, its "
     "memory <i>c</i>."
 )
 NORM = (

@@ -58,7 +58,7 @@ class Memory(View):
     explanation = (
         "A recurrent network can only use what its state still holds, and training can only "
         "teach it to hold what the gradient still reaches. Here an Elman network, an LSTM and a "
-        "GRU learn the same task, whose answer stands at the far beginning: who remembers?"
+        "GRU learn the same task, whose answer depends on the far beginning: who remembers?"
     )
 
     def __init__(self, session: Session) -> None:
@@ -177,8 +177,9 @@ class Memory(View):
             f"∂<i>L</i>/∂<i>h</i><sub>1</sub> = ∂<i>L</i>/∂<i>h</i>{last} · "
             f"∂<i>h</i>{last}/∂<i>h</i><sub>{setting.delay + 1}</sub> · … · "
             f"∂<i>h</i><sub>2</sub>/∂<i>h</i><sub>1</sub><br>"
-            f"With <b>{setting.delay}</b> steps in between these are <b>{factors}</b> factors: "
-            f"if each keeps nine tenths, <b>{0.9**factors:.2g}</b> of the gradient arrives."
+            f"With <b>{setting.delay}</b> step{'' if setting.delay == 1 else 's'} in between "
+            f"these are <b>{factors}</b> factors: if each keeps nine tenths, "
+            f"<b>{0.9**factors:.2g}</b> of the gradient arrives."
         )
         self.words.object = parts.sentence(
             f"{task.description} For example: <b>{task.example(setting.delay)}</b>"
@@ -191,10 +192,11 @@ class Memory(View):
         if shown is None or shown == self.setting():
             self.reminder.object = ""
             return
+        which = "under way" if self.runner.running else "before"
         self.reminder.object = parts.sentence(
-            f"The controls were changed: what is seen below is of the training before, "
-            f"of “{shown.task}” with {counted(shown.delay, 'step')} in between. The new settings "
-            "take effect with Train.",
+            f"The controls were changed: what is seen below is of the training {which}, of "
+            f"“{shown.task}” with {counted(shown.delay, 'step')} in between. The new settings "
+            "take effect with the next one.",
             "warn",
         )
 

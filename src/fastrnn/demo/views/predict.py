@@ -38,9 +38,9 @@ SUMS = (
     "its last state <i>h<sub>n</sub></i>; and <i>o</i>, scaled back, is the guess for the next."
 )
 TRAINING = (
-    "All of these settings take effect with <b>Train</b>, which begins anew each time, with a new "
-    "network. The same series and settings, trained to the end, give the very same network again: "
-    "the weights that it begins with come from dice, but of a fixed seed."
+    "Cell, units, window, scaling and passes take effect with <b>Train</b>, which begins anew each "
+    "time, with a new network. The same series and settings, trained to the end, give the very "
+    "same network again: the weights that it begins with come from dice, but of a fixed seed."
 )
 NAIVE = (
     "“Naive” is the simplest guess: that the last value which the network has seen comes again and "
@@ -112,8 +112,8 @@ class Predict(View):
         )  # fmt: skip
         self.scaling = controls.Choice(
             "Scaled by", value=next(iter(SCALINGS)), options=list(SCALINGS),
-            hint="What level is taken off before the network reads: one for all, or each window's "
-            "own.",
+            hint="What level is taken off before the network reads: one for all, each window's "
+            "own, or none.",
         )  # fmt: skip
         self.epochs = controls.Slider(
             "Passes over the series", value=300, start=20, end=3000, step=20, decimals=0,

@@ -27,9 +27,10 @@ _SHADES = 64
 
 # What the picture shows.
 SHADES = (
-    "The coloured picture is the state: a row for each unit, which is one number of the state, and "
-    "a column for each step. Orange is positive, blue negative, and the page's own colour near 0. "
-    "No unit has a meaning that anybody gave it: what it stands for, the network found for itself."
+    "The coloured picture is the state: a row for each unit, which is one number of the state (the "
+    "first 64 of more), and a column for each step that is shown. Orange is positive, blue "
+    "negative, and the page's own colour near 0. No unit has a meaning that anybody gave it: what "
+    "it stands for, training makes of it."
 )
 
 

@@ -219,8 +219,8 @@ def _wishes(worked: Worked, t: int, write: Write) -> list[str]:
     for k, now in enumerate(_now(worked, t)):
         own, later = copy.grad_output[k], copy.grad_state[0][0, k]
         both = b(own + later)
-        lines.append(f"own = {_product(readout[:, k], copy.grad_prediction, b)} = {b(own)}")
-        line = f"d<i>L</i>/d<i>h</i>{now} = own + later = {b(own)} + {b(later, 1)} = {both}"
+        lines.append(f"own{now} = {_product(readout[:, k], copy.grad_prediction, b)} = {b(own)}")
+        line = f"d<i>L</i>/d<i>h</i>{now} = own{now} + later = {b(own)} + {b(later, 1)} = {both}"
         if worked.pre_activations is not None:
             slope = f"(1 − {b(copy.output[k], 1)}²)"
             if KINDS[worked.example.kind][1] == "relu":

@@ -91,7 +91,7 @@ class WorkedExample(View):
         self.runner = Runner(
             self.session, "Train", self._train, begin=self._begin, done=self._end_training
         )
-        self.keep = controls.Button("Use these numbers", self._use, disabled=True)
+        self.keep = controls.Button("Put what it learned into the fields", self._use, disabled=True)
         self.curve = ColumnDataSource({"step": [], "loss": []})
         self.heights, self.widths = Range1d(0, 6), Range1d(0, 300)
         self.figure = parts.figure(
@@ -248,7 +248,7 @@ class WorkedExample(View):
         self._trained, self.keep.disabled = after, False
         first, last = self._write(losses[0]), self._write(losses[-1])
         steps = len(losses) - 1
-        words = f"After {steps} steps the loss is {last}; it was {first}."
+        words = f"After {steps} step{'' if steps == 1 else 's'} the loss is {last}; it was {first}."
         said = parts.sentence(words, "good" if losses[-1] < losses[0] else "warn")
         if why:
             said += parts.sentence(f"Stopped early: {why}.", "warn")

@@ -25,7 +25,7 @@ LENGTH = 80
 PERIOD = 120  # of Play, in milliseconds: as fast as one can read
 
 TRAINING = (
-    "These four settings take effect with <b>Train</b>, which begins anew each time, with a new "
+    "These settings take effect with <b>Train</b>, which begins anew each time, with a new "
     "network. The same text and settings, trained to the end, give the very same network again: "
     "the weights that it begins with come from dice, but of a fixed seed."
 )
@@ -119,11 +119,11 @@ class Write(View):
         self.temperature = controls.Slider(
             "Temperature", value=0.7, start=0, end=2,
             hint="How bold the dice are: below 1 they favour the probable, above 1 the unlikely "
-            "get a chance; 0 is no dice at all.",
+            "get a chance; 0 is no dice at all. The whole text is drawn anew.",
         )  # fmt: skip
         self.top_k = controls.Slider(
             "Top-k (0: all)", value=0, start=0, end=30, step=1, decimals=0,
-            hint="Only the k most probable characters are kept to be drawn from.",
+            hint="Only the k most probable characters are kept; the whole text is drawn anew.",
         )  # fmt: skip
         self.seed = controls.NumberField(
             "Seed", 0, 0, 2**31, whole=True,
@@ -165,7 +165,7 @@ class Write(View):
         except ValueError as error:
             self.own.message = str(error)
             raise ValueError("There is too little text to learn from.") from None
-        self.own.message = ""
+        self.own.message = self.sample.object = ""
         self.play.pause()
         return lesson
 
@@ -173,7 +173,7 @@ class Write(View):
         self.sample.object = parts.sentence(f"What it writes {when}:" + _typed("", lesson.sample))
 
     def _take(self, lesson: model.Lesson) -> None:
-        self._look(lesson, "at the end of its training")
+        self._look(lesson, "after its training")
         step = lesson.model.history[-1]["step"]
         self._use(lesson.model, f"trained here, {step:,} steps")
 
@@ -318,7 +318,7 @@ def _formula(first: model.Choice, temperature: float, top_k: int, count: int) ->
     n = parts.number
     among = (
         f", &ensp;<i>k</i> over the <b>{count}</b> most probable alone: all others are left out"
-        if top_k and temperature > 0
+        if 0 < top_k == count and temperature > 0
         else ""
     )
     general = (
