@@ -78,10 +78,12 @@ class CtrlC:
     def __init__(self, ready: Callable[[], bool]) -> None:
         self._ready = ready
         self._thread = threading.Thread(target=self._run)
+        self._inside = threading.Event()
 
     def __enter__(self) -> None:
         self._started = time.perf_counter()
         self._thread.start()
+        self._inside.set()
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
         stopped = time.perf_counter()
@@ -91,6 +93,10 @@ class CtrlC:
         return True
 
     def _run(self) -> None:
+        # Where the machine is busy the work may count as under way before it was begun, and nobody
+        # would catch the interrupt there.
+        self._inside.wait()
+        time.sleep(0.05)
         while not self._ready() and time.perf_counter() - self._started < PATIENCE:
             time.sleep(0.001)
         self._sent = time.perf_counter()
