@@ -65,7 +65,8 @@ class GradientsView(View):
         self.scale = controls.Slider(
             "Weight scale", value=model.scale, start=0.1, end=3,
             hint="What the recurrent weights W_hh are multiplied by: at 1 they keep the length of "
-            "what they multiply, below they shorten it, above they lengthen it.",
+            "what they multiply, below they shorten it, above they lengthen it. An activation "
+            "whose slope is below 1, as that of tanh, shortens it, too.",
         )  # fmt: skip
         self.keep = controls.Slider(
             "Gate bias (LSTM, GRU)", value=model.keep_bias, start=0, end=5, step=0.1, decimals=1,
@@ -197,8 +198,8 @@ def _said(word: str, norms: np.ndarray) -> str:
     end = {
         "vanishes": f"The gradient <strong>vanishes</strong>: {steps} steps back hardly anything "
         "of it is left, so that the network cannot learn from what it read there.",
-        "explodes": f"The gradient <strong>explodes</strong>: {steps} steps back it is so large "
-        "that one update would throw the weights far away.",
+        "explodes": f"The gradient <strong>explodes</strong>: {steps} steps back it is "
+        "many times what it was at the end.",
         "overflows": "The gradient <strong>explodes</strong> beyond what a number can hold.",
         "survives": f"The gradient <strong>survives</strong>: {steps} steps back it is still of a "
         "size that the network can learn from.",

@@ -48,6 +48,10 @@ GATES = (
     "step, by weights that it learns, and that say how much of the state is kept and how much of "
     "the new is let in. An Elman network has none: all of its state is made anew at each step."
 )
+CURVES = (
+    "The curves are drawn while it trains. The dashed line is the best that can be had without "
+    "memory: one answer to all sequences."
+)
 
 
 class Memory(View):
@@ -124,6 +128,7 @@ class Memory(View):
             self.runner.panel(),
             self.reminder,
             parts.controls(*self.figures.values(), least=320),
+            parts.note(CURVES),
             self.verdict,
         )
 

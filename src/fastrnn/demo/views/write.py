@@ -38,7 +38,8 @@ SUMS = (
     "In words: the cell reads a character <i>x<sub>t</sub></i> and makes a new state "
     "<i>h<sub>t</sub></i> of it and of the one before; the weights <i>W<sub>hy</sub></i> turn the "
     "state into one number <i>z</i> for each character that may come next; and the fraction, "
-    "called softmax, makes probabilities of them, which add up to 1."
+    "called softmax, makes probabilities of them, which add up to 1. <i>T</i> is the temperature, "
+    "Σ the sum over all characters <i>k</i>."
 )
 
 
