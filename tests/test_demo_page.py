@@ -116,6 +116,10 @@ def test_the_keyboard_reaches_the_content_at_once_and_everything_in_order(open_v
     eventually(page.locator("[name=play]"), "Pause")
 
 
+CLICKS = """() => [...Bokeh.documents[0]._all_models.values()]
+  .find((model) => model.data?.label === "Previous word").data.clicks"""
+
+
 def test_a_button_that_is_pressed_for_the_last_time_keeps_the_focus_and_does_no_more(
     open_view,
 ) -> None:
@@ -127,7 +131,9 @@ def test_a_button_that_is_pressed_for_the_last_time_keeps_the_focus_and_does_no_
     page.locator(".words li:first-child.now").wait_for()
     page.get_by_role("button", name="Previous word", disabled=True).wait_for()
     assert page.evaluate(FOCUSED) == "previous-word"
+    clicks = page.evaluate(CLICKS)
     page.keyboard.press("Enter")
+    assert page.evaluate(CLICKS) == clicks > 0
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     page.locator(".words li:nth-child(2).now").wait_for()
