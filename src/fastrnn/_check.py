@@ -196,7 +196,7 @@ def token_ids(name: str, value: np.ndarray, size: int) -> np.ndarray:
         integer(f"the largest of {name}", int(value.max()), 0, size - 1)
     ids = np.ascontiguousarray(value, dtype=np.int64)
     if ids.size:
-        low, high = _ops.bounds(ids.reshape(-1))
+        low, high = _ops.bounds(ids)
         if low < 0 or high >= size:
             raise ValueError(
                 f"{name} must hold ids from 0 to {size - 1}, got {low if low < 0 else high}"

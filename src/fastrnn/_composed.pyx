@@ -5,10 +5,12 @@ the product, normalised if the layer is; the cell, given its whole pre-activatio
 whose state is projected, the projection. Rows lie as in _loops.pyx; threads share sequences.
 """
 
+cimport numpy as cnp
 from cython cimport floating
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy, memset
 
+from fastrnn._arrays cimport read
 from fastrnn._dispatch cimport (
     Cell,
     cell_backward,
@@ -336,12 +338,12 @@ cdef void backward_part(const void *args, Py_ssize_t part, Py_ssize_t start,
 cdef class Loop:
     """The buffers of one call, and its loops forward and back.
 
-    Buffers are given by name, float arrays of one dtype and C-contiguous. The layer makes sure
-    that they are, and that they have the shapes that `layers/composed.py` gives them.
+    Buffers are given by name, float arrays of one dtype and C-contiguous. The layer makes sure that
+    they have the shapes that `layers/composed.py` gives them.
     """
 
     def __cinit__(self, bint single, int cell, int nonlinearity, int output, Py_ssize_t batch,
-                  const int64_t[::1] starts, const int64_t[::1] before, Py_ssize_t steps,
+                  cnp.ndarray starts, cnp.ndarray before, Py_ssize_t steps,
                   Py_ssize_t hidden, Py_ssize_t recurrent, Py_ssize_t inputs, Py_ssize_t width,
                   Py_ssize_t columns, bint kept):
         memset(&self.args, 0, sizeof(self.args))
@@ -355,9 +357,12 @@ cdef class Loop:
 
     def take(self, **arrays):
         """Take buffers by name; those that are None are absent."""
+        cdef cnp.ndarray array
+        cdef int floats = cnp.NPY_FLOAT32 if self.args.single else cnp.NPY_FLOAT64
         self._owned.update(arrays)
         for name, array in arrays.items():
-            self.args.buffers[NAMES.index(name)] = address(array)
+            self.args.buffers[NAMES.index(name)] = NULL if array is None else <void *>read(
+                array, cnp.NPY_INT64 if name == "ids" else floats, array.ndim)
 
     def forward(self, Py_ssize_t t0, Py_ssize_t t1, int threads):
         """Run steps t0 to t1."""
@@ -392,7 +397,3 @@ cdef class Loop:
 cdef inline void keep(char *states, Py_ssize_t batch, Py_ssize_t size,
                       Py_ssize_t row) noexcept nogil:
     memcpy(states, states + batch * row, size)
-
-
-cdef void *address(array):
-    return NULL if array is None else <void *><size_t>array.ctypes.data

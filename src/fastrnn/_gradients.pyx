@@ -4,10 +4,12 @@ Parts are stripes of units, for the team's threads: no element is ever computed 
 bits do not depend on the split. The layers check shapes and own all buffers.
 """
 
+cimport numpy as cnp
 from cython cimport floating
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memset
 
+from fastrnn._arrays cimport kind, read, written
 from fastrnn._dispatch cimport k_add_transposed, k_column_sums, k_gemm_tn, k_scatter_rows
 from fastrnn._kernels cimport fr_fpmode_flush, fr_fpmode_restore
 from fastrnn._team cimport STRIPE, run_parts, stripes
@@ -100,54 +102,76 @@ cdef void read_blocks(Block *blocks, tuple given):
         blocks[i] = Block(row, parameter, gates)
 
 
-def weight_sums(floating[::1] sums, floating[:, ::1] token_grads, floating[:, ::1] grad_ih,
-                floating[:, ::1] grad_hh, const floating[:, ::1] dz, const floating[:, ::1] x,
-                const int64_t[::1] ids, const floating[:, ::1] h_before, Py_ssize_t hidden,
-                tuple input_blocks, tuple hidden_blocks, Py_ssize_t r0, Py_ssize_t r1,
-                int threads):
+def weight_sums(cnp.ndarray sums, cnp.ndarray token_grads, cnp.ndarray grad_ih,
+                cnp.ndarray grad_hh, cnp.ndarray dz not None, cnp.ndarray x, cnp.ndarray ids,
+                cnp.ndarray h_before not None, Py_ssize_t hidden, tuple input_blocks,
+                tuple hidden_blocks, Py_ssize_t r0, Py_ssize_t r1, int threads):
     """Add what rows r0 to r1 give.
 
     To sums dz's columns, to grad_hh dz^T h_before, to grad_ih dz^T x, or with ids in place of x
     token_grads[ids[r]] += dz[r]. A gate is ``hidden`` columns of dz.
     """
     cdef GradientArgs a
+    cdef int number = kind(dz)
+    cdef Py_ssize_t item = cnp.PyArray_ITEMSIZE(dz)
     if r0 >= r1:
         return
     memset(&a, 0, sizeof(a))
-    a.single = floating is float
+    a.single = number == cnp.NPY_FLOAT32
     a.hidden, a.recurrent, a.width, a.rows = hidden, h_before.shape[1], dz.shape[1], r1 - r0
-    a.sums, a.dz, a.h_before = &sums[0], &dz[r0, 0], &h_before[r0, 0]
-    a.grad_ih, a.grad_hh = &grad_ih[0, 0], &grad_hh[0, 0]
+    a.sums = written(sums, number, 1)
+    a.dz = <const char *>read(dz, number, 2) + r0 * a.width * item
+    a.h_before = <const char *>read(h_before, number, 2) + r0 * a.recurrent * item
+    a.grad_ih, a.grad_hh = written(grad_ih, number, 2), written(grad_hh, number, 2)
     if ids is None:
-        a.x, a.inputs = &x[r0, 0], x.shape[1]
+        a.inputs = x.shape[1]
+        a.x = <const char *>read(x, number, 2) + r0 * a.inputs * item
     else:
-        a.ids, a.token_grads, a.columns = &ids[r0], &token_grads[0, 0], token_grads.shape[1]
+        a.ids = <const int64_t *>read(ids, cnp.NPY_INT64, 1) + r0
+        a.token_grads, a.columns = written(token_grads, number, 2), token_grads.shape[1]
     read_blocks(a.input_blocks, input_blocks)
     read_blocks(a.hidden_blocks, hidden_blocks)
     with nogil:
         run_parts(gradient_part, &a, stripes(a.hidden), threads)
 
 
-def share_sums(const floating[::1] sums, const floating[:, ::1] token_grads,
-               floating[:, ::1] grad_ih, floating[::1] grad_bias_ih, floating[::1] grad_bias_hh,
-               Py_ssize_t hidden, tuple input_blocks, tuple hidden_blocks):
+cdef void share(const GradientArgs *a, floating *bias_ih, floating *bias_hh) noexcept nogil:
+    cdef Py_ssize_t i, j, k, begin, to
+    cdef const Block *blocks = a.input_blocks
+    cdef const floating *sums = <const floating *>a.sums
+    cdef floating *bias = bias_ih
+    cdef floating *weight
+    for j in range(2):
+        for i in range(MAX_BLOCKS):
+            begin, to = blocks[i].row * a.hidden, blocks[i].parameter * a.hidden
+            if bias != NULL:
+                for k in range(blocks[i].gates * a.hidden):
+                    bias[to + k] += sums[begin + k]
+            if j == 0 and a.token_grads != NULL and blocks[i].gates > 0:
+                weight = &(<floating *>a.grad_ih)[to * a.inputs]
+                k_add_transposed(weight, a.inputs, weight, a.inputs,
+                                 &(<const floating *>a.token_grads)[begin], a.columns,
+                                 blocks[i].gates * a.hidden, a.inputs)
+        blocks, bias = a.hidden_blocks, bias_hh
+
+
+def share_sums(cnp.ndarray sums not None, cnp.ndarray token_grads, cnp.ndarray grad_ih not None,
+               cnp.ndarray grad_bias_ih, cnp.ndarray grad_bias_hh, Py_ssize_t hidden,
+               tuple input_blocks, tuple hidden_blocks):
     """Add ``sums`` to the biases' gradients, and token_grads^T to W_ih's; each may be None."""
-    cdef Block blocks[2][MAX_BLOCKS]
-    cdef Py_ssize_t i, j, k, begin, at, inputs = grad_ih.shape[1]
-    cdef floating *biases[2]
-    memset(blocks, 0, sizeof(blocks))
-    read_blocks(blocks[0], input_blocks)
-    read_blocks(blocks[1], hidden_blocks)
-    biases[0] = NULL if grad_bias_ih is None else &grad_bias_ih[0]
-    biases[1] = NULL if grad_bias_hh is None else &grad_bias_hh[0]
+    cdef GradientArgs a
+    cdef int number = kind(sums)
+    cdef void *bias_ih = written(grad_bias_ih, number, 1)
+    cdef void *bias_hh = written(grad_bias_hh, number, 1)
+    memset(&a, 0, sizeof(a))
+    a.hidden, a.inputs = hidden, grad_ih.shape[1]
+    a.sums, a.grad_ih = <void *>read(sums, number, 1), written(grad_ih, number, 2)
+    if token_grads is not None:
+        a.token_grads, a.columns = <void *>read(token_grads, number, 2), token_grads.shape[1]
+    read_blocks(a.input_blocks, input_blocks)
+    read_blocks(a.hidden_blocks, hidden_blocks)
     with nogil:
-        for j in range(2):
-            for i in range(MAX_BLOCKS):
-                begin, at = blocks[j][i].row * hidden, blocks[j][i].parameter * hidden
-                if biases[j] != NULL:
-                    for k in range(blocks[j][i].gates * hidden):
-                        biases[j][at + k] += sums[begin + k]
-                if j == 0 and token_grads is not None and blocks[j][i].gates > 0:
-                    k_add_transposed(&grad_ih[at, 0], inputs, &grad_ih[at, 0], inputs,
-                                     &token_grads[0, begin], token_grads.shape[1],
-                                     blocks[j][i].gates * hidden, inputs)
+        if number == cnp.NPY_FLOAT32:
+            share(&a, <float *>bias_ih, <float *>bias_hh)
+        else:
+            share(&a, <double *>bias_ih, <double *>bias_hh)

@@ -12,10 +12,12 @@ hold no GIL; its untyped pointers are of one type, which ``single`` tells.
 The layers check shapes and own all buffers; nothing here allocates or checks.
 """
 
+cimport numpy as cnp
 from cython cimport floating
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memset
 
+from fastrnn._arrays cimport kind, read, written
 from fastrnn._dispatch cimport (
     CELL_LSTM,
     CELL_RNN,
@@ -192,13 +194,12 @@ cdef void forward_part(const void *args, Py_ssize_t part, Py_ssize_t start,
     fr_fpmode_restore(mode)
 
 
-def forward(int cell, int nonlinearity, Py_ssize_t batch, const int64_t[::1] starts,
-            const int64_t[::1] before, floating[:, ::1] h, floating[:, ::1] c,
-            floating[:, ::1] gates, const floating[:, ::1] x, const int64_t[::1] ids,
-            const floating[::1] packed_ih, const floating[::1] packed_ih_gates,
-            const floating[::1] bias, const floating[:, ::1] token_rows,
-            const floating[::1] packed_hh, floating[:, ::1] projection, Py_ssize_t together,
-            Py_ssize_t columns, Py_ssize_t t0, Py_ssize_t t1, int threads):
+def forward(int cell, int nonlinearity, Py_ssize_t batch, cnp.ndarray starts, cnp.ndarray before,
+            cnp.ndarray h not None, cnp.ndarray c, cnp.ndarray gates, cnp.ndarray x,
+            cnp.ndarray ids, cnp.ndarray packed_ih, cnp.ndarray packed_ih_gates,
+            cnp.ndarray bias not None, cnp.ndarray token_rows, cnp.ndarray packed_hh,
+            cnp.ndarray projection, Py_ssize_t together, Py_ssize_t columns, Py_ssize_t t0,
+            Py_ssize_t t1, int threads):
     """The states after steps t0 to t1 from x or ids and the states before them.
 
     ``before[b]`` is how many rows the sequences before b have in all; ``starts`` and ``before``
@@ -210,26 +211,27 @@ def forward(int cell, int nonlinearity, Py_ssize_t batch, const int64_t[::1] sta
     come in the same order.
     """
     cdef ForwardArgs a
+    cdef int number = kind(h)
     memset(&a, 0, sizeof(a))
-    a.single = floating is float
+    a.single = number == cnp.NPY_FLOAT32
     a.cell, a.nonlinearity = <Cell>cell, <fr_nonlinearity>nonlinearity
     a.rows = rows_of(batch, starts, before)
     a.hidden, a.width, a.columns = h.shape[1], bias.shape[0], columns
     a.t0, a.t1 = t0, t1
-    a.h, a.bias, a.packed_hh = &h[0, 0], &bias[0], &packed_hh[0]
+    a.h, a.gates = written(h, number, 2), written(gates, number, 2)
+    a.bias, a.packed_hh = read(bias, number, 1), read(packed_hh, number, 1)
     if c is not None:
-        a.c, a.kept_c = &c[0, 0], c.shape[0] == h.shape[0]
-    if gates is not None:
-        a.gates = &gates[0, 0]
+        a.c, a.kept_c = written(c, number, 2), c.shape[0] == h.shape[0]
     if x is not None:
-        a.has_x, a.x, a.inputs = True, &x[0, 0], x.shape[1]
+        a.has_x, a.x, a.inputs = True, read(x, number, 2), x.shape[1]
     else:
-        a.ids, a.token_rows = &ids[0], &token_rows[0, 0]
+        a.ids = <const int64_t *>read(ids, cnp.NPY_INT64, 1)
+        a.token_rows = read(token_rows, number, 2)
     if projection is not None:
-        a.together, a.projection = together, &projection[0, 0]
-        a.packed_ih = &packed_ih[0]
+        a.together, a.projection = together, written(projection, number, 2)
+        a.packed_ih = read(packed_ih, number, 1)
     elif x is not None:
-        a.packed_ih_gates = &packed_ih_gates[0]
+        a.packed_ih_gates = read(packed_ih_gates, number, 1)
     with nogil:
         if batch == 1 and threads > 1:
             take_turns(forward_turn, &a, forward_turns(&a), threads)
@@ -322,12 +324,10 @@ cdef void backward_part(const void *args, Py_ssize_t part, Py_ssize_t start,
     fr_fpmode_restore(mode)
 
 
-def backward(int cell, int nonlinearity, Py_ssize_t batch, const int64_t[::1] starts,
-             const int64_t[::1] before, Py_ssize_t steps, floating[:, ::1] dz,
-             floating[:, ::1] carry, const floating[:, ::1] h, const floating[:, ::1] c,
-             const floating[:, ::1] gates, const floating[:, ::1] grad_output,
-             const floating[:, ::1] grad_last, const floating[::1] packed_hh_t,
-             Py_ssize_t t0, Py_ssize_t t1, int threads):
+def backward(int cell, int nonlinearity, Py_ssize_t batch, cnp.ndarray starts, cnp.ndarray before,
+             Py_ssize_t steps, cnp.ndarray dz not None, cnp.ndarray carry, cnp.ndarray h not None,
+             cnp.ndarray c, cnp.ndarray gates, cnp.ndarray grad_output, cnp.ndarray grad_last,
+             cnp.ndarray packed_hh_t, Py_ssize_t t0, Py_ssize_t t1, int threads):
     """dz, the gradients of the pre-activations, of steps t1 - 1 down to t0 of ``steps``.
 
     What reaches the states from outside is grad_output (zero when that is None), but for each
@@ -335,21 +335,17 @@ def backward(int cell, int nonlinearity, Py_ssize_t batch, const int64_t[::1] st
     every other gradient is a product over all steps at once. dz may be gates.
     """
     cdef BackwardArgs a
+    cdef int number = kind(h)
     memset(&a, 0, sizeof(a))
-    a.single = floating is float
+    a.single = number == cnp.NPY_FLOAT32
     a.cell, a.nonlinearity = <Cell>cell, <fr_nonlinearity>nonlinearity
     a.rows = rows_of(batch, starts, before)
     a.steps, a.hidden, a.width = steps, h.shape[1], dz.shape[1]
     a.t0, a.t1 = t0, t1
-    a.dz, a.h, a.packed_hh_t = &dz[0, 0], &h[0, 0], &packed_hh_t[0]
-    if a.cell != CELL_RNN:
-        a.carry, a.gates = &carry[0, 0], &gates[0, 0]
-    if a.cell == CELL_LSTM:
-        a.c = &c[0, 0]
-    if grad_output is not None:
-        a.grad_output = &grad_output[0, 0]
-    if grad_last is not None:
-        a.grad_last = &grad_last[0, 0]
+    a.dz, a.carry = written(dz, number, 2), written(carry, number, 2)
+    a.h, a.c, a.gates = read(h, number, 2), read(c, number, 2), read(gates, number, 2)
+    a.grad_output, a.grad_last = read(grad_output, number, 2), read(grad_last, number, 2)
+    a.packed_hh_t = read(packed_hh_t, number, 1)
     with nogil:
         if batch == 1 and threads > 1:
             take_turns(backward_turn, &a, t1 - t0, threads)

@@ -8,8 +8,11 @@ cimport cython
 cimport numpy as cnp
 from cython cimport floating
 from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.string cimport memcpy
 
+from fastrnn._arrays cimport kind, read
 from fastrnn._dispatch cimport (
+    k_add_transposed,
     k_column_sums,
     k_cross_entropy,
     k_cross_entropy_grad,
@@ -87,18 +90,28 @@ def empty(shape, dtype):
     cdef tuple lengths = shape if isinstance(shape, tuple) else (shape,)
     cdef int ndim = <int>len(lengths), i
     cdef cnp.npy_intp dims[4]
-    cdef cnp.npy_intp count = 1
-    cdef int typenum = (dtype if isinstance(dtype, cnp.dtype) else np.dtype(dtype)).num
-    if ndim > 4 or typenum not in (cnp.NPY_FLOAT32, cnp.NPY_FLOAT64):
+    cdef int number = (dtype if isinstance(dtype, cnp.dtype) else np.dtype(dtype)).num
+    if ndim > 4 or number not in (cnp.NPY_FLOAT32, cnp.NPY_FLOAT64):
         raise ValueError(f"empty takes up to four dimensions of floats, got {shape} of {dtype}")
     for i in range(ndim):
         dims[i] = lengths[i]
+    return aligned(ndim, dims, number)
+
+
+cdef cnp.ndarray vector(cnp.npy_intp size, int number):
+    return aligned(1, &size, number)
+
+
+cdef cnp.ndarray aligned(int ndim, cnp.npy_intp *dims, int number):
+    cdef cnp.npy_intp count = 1
+    cdef int i
+    for i in range(ndim):
         count *= dims[i]
-    owner = borrow(count * (4 if typenum == cnp.NPY_FLOAT32 else 8) + ALIGNMENT)
+    owner = borrow(count * (4 if number == cnp.NPY_FLOAT32 else 8) + ALIGNMENT)
     memory = (<Loan>owner).memory if isinstance(owner, Loan) else owner
     cdef size_t start = <size_t>cnp.PyArray_DATA(memory)
     start += <size_t>(-start) % <size_t>ALIGNMENT
-    array = cnp.PyArray_SimpleNewFromData(ndim, dims, typenum, <void *>start)
+    array = cnp.PyArray_SimpleNewFromData(ndim, dims, number, <void *>start)
     cnp.set_array_base(array, owner)
     return array
 
@@ -110,59 +123,68 @@ def unit_blocks(Py_ssize_t hidden, dtype):
     return (hidden + size - 1) // size
 
 
-def pack(const floating[:, :] matrix):
+def pack(cnp.ndarray matrix not None):
     """Return matrix (K, N), its rows or its columns contiguous, packed for ``gemm``."""
-    cdef Py_ssize_t k = matrix.shape[0], n = matrix.shape[1]
-    cdef Py_ssize_t row_stride = matrix.strides[0] // <Py_ssize_t>sizeof(floating)
-    cdef Py_ssize_t column_stride = matrix.strides[1] // <Py_ssize_t>sizeof(floating)
-    cdef cnp.ndarray packed
-    cdef floating *start
-    if row_stride != 1 and column_stride != 1:
+    cdef int number = kind(matrix)
+    cdef Py_ssize_t item = cnp.PyArray_ITEMSIZE(matrix), k, n, row_stride, column_stride
+    if matrix.ndim != 2 or (matrix.strides[0] != item and matrix.strides[1] != item):
         raise ValueError("pack takes a matrix whose rows or columns are contiguous")
-    if floating is float:
-        packed = empty(table.f32.pack_size(k, n), np.float32)
-        start = <float *>cnp.PyArray_DATA(packed)
-        with nogil:
-            table.f32.pack(start, &matrix[0, 0], row_stride, column_stride, k, n)
-    else:
-        packed = empty(table.f64.pack_size(k, n), np.float64)
-        start = <double *>cnp.PyArray_DATA(packed)
-        with nogil:
-            table.f64.pack(start, &matrix[0, 0], row_stride, column_stride, k, n)
-    return packed
-
-
-def add_transposed(floating[:, :] out, const floating[:, :] start, const floating[:, :] a):
-    """out = start + a^T; the last dimension of each is contiguous, and start may be one row."""
-    cdef Py_ssize_t item = <Py_ssize_t>sizeof(floating)
-    cdef Py_ssize_t m = out.shape[0], n = out.shape[1], ld_out = out.strides[0] // item
-    cdef Py_ssize_t ld_start = 0 if start.shape[0] == 1 else start.strides[0] // item
-    cdef Py_ssize_t lda = a.strides[0] // item
+    k, n = matrix.shape[0], matrix.shape[1]
+    row_stride, column_stride = matrix.strides[0] // item, matrix.strides[1] // item
+    cdef const void *start = cnp.PyArray_DATA(matrix)
+    cdef bint single = number == cnp.NPY_FLOAT32
+    cdef Py_ssize_t size = table.f32.pack_size(k, n) if single else table.f64.pack_size(k, n)
+    cdef cnp.ndarray packed = vector(size, number)
+    cdef void *to = cnp.PyArray_DATA(packed)
     with nogil:
-        if floating is float:
-            table.f32.add_transposed(&out[0, 0], ld_out, &start[0, 0], ld_start, &a[0, 0], lda,
-                                     m, n)
+        if single:
+            table.f32.pack(<float *>to, <const float *>start, row_stride, column_stride, k, n)
         else:
-            table.f64.add_transposed(&out[0, 0], ld_out, &start[0, 0], ld_start, &a[0, 0], lda,
-                                     m, n)
-
-
-def pack_gates(const floating[:, ::1] weight, Py_ssize_t gates):
-    """Return weight (G * H, K) packed for the forward steps of cells."""
-    cdef Py_ssize_t hidden = weight.shape[0] // gates, k = weight.shape[1]
-    cdef cnp.ndarray packed
-    cdef floating *start
-    if floating is float:
-        packed = empty(table.f32.pack_gates_size(gates, hidden, k), np.float32)
-        start = <float *>cnp.PyArray_DATA(packed)
-        with nogil:
-            table.f32.pack_gates(start, &weight[0, 0], gates, hidden, k)
-    else:
-        packed = empty(table.f64.pack_gates_size(gates, hidden, k), np.float64)
-        start = <double *>cnp.PyArray_DATA(packed)
-        with nogil:
-            table.f64.pack_gates(start, &weight[0, 0], gates, hidden, k)
+            table.f64.pack(<double *>to, <const double *>start, row_stride, column_stride, k, n)
     return packed
+
+
+def pack_gates(cnp.ndarray weight not None, Py_ssize_t gates):
+    """Return weight (G * H, K) packed for the forward steps of cells."""
+    cdef int number = kind(weight)
+    cdef const void *start = read(weight, number, 2)
+    cdef bint single = number == cnp.NPY_FLOAT32
+    cdef Py_ssize_t hidden = weight.shape[0] // gates, k = weight.shape[1]
+    cdef Py_ssize_t size = (table.f32.pack_gates_size(gates, hidden, k) if single else
+                            table.f64.pack_gates_size(gates, hidden, k))
+    cdef cnp.ndarray packed = vector(size, number)
+    cdef void *to = cnp.PyArray_DATA(packed)
+    with nogil:
+        if single:
+            table.f32.pack_gates(<float *>to, <const float *>start, gates, hidden, k)
+        else:
+            table.f64.pack_gates(<double *>to, <const double *>start, gates, hidden, k)
+    return packed
+
+
+cdef void add_row(floating *rows, const floating *weight, const floating *bias, Py_ssize_t count,
+                  Py_ssize_t columns, Py_ssize_t width) noexcept nogil:
+    cdef Py_ssize_t v
+    k_add_transposed(rows, width, <floating *>bias, 0, weight, count, count, columns)
+    for v in range(count if columns < width else 0):
+        memcpy(&rows[v * width + columns], &bias[columns], (width - columns) * sizeof(floating))
+
+
+def token_rows(cnp.ndarray weight not None, cnp.ndarray bias not None):
+    """Return bias (N,) for each column of weight (M, V), the column added to its first M: (V, N)."""
+    cdef int number = kind(weight)
+    cdef const void *start = read(weight, number, 2)
+    cdef const void *row = read(bias, number, 1)
+    cdef Py_ssize_t columns = weight.shape[0], count = weight.shape[1], width = bias.shape[0]
+    cdef cnp.ndarray rows = empty((count, width), weight.dtype)
+    cdef void *to = cnp.PyArray_DATA(rows)
+    with nogil:
+        if number == cnp.NPY_FLOAT32:
+            add_row(<float *>to, <const float *>start, <const float *>row, count, columns, width)
+        else:
+            add_row(<double *>to, <const double *>start, <const double *>row, count, columns,
+                    width)
+    return rows
 
 
 def pack_small(const float[:, ::1] weight, Py_ssize_t gates, int stored):
@@ -247,14 +269,15 @@ def gemm_tn(floating[:, ::1] c, const floating[:, ::1] a, const floating[:, ::1]
         run_parts(product_tn_part, &p, stripes(p.m), threads)
 
 
-def bounds(const int64_t[::1] ids):
-    """Return the smallest and the largest of at least one id."""
-    cdef int64_t low = ids[0], high = ids[0]
-    cdef Py_ssize_t i
+def bounds(cnp.ndarray ids not None):
+    """Return the smallest and the largest of at least one id, int64 and C-contiguous."""
+    cdef const int64_t *values = <const int64_t *>read(ids, cnp.NPY_INT64, ids.ndim)
+    cdef int64_t low = values[0], high = values[0]
+    cdef Py_ssize_t i, size = cnp.PyArray_SIZE(ids)
     with nogil:
-        for i in range(1, ids.shape[0]):
-            low = min(low, ids[i])
-            high = max(high, ids[i])
+        for i in range(1, size):
+            low = min(low, values[i])
+            high = max(high, values[i])
     return low, high
 
 

@@ -3,10 +3,12 @@
 Parts are slices of rows, for the team's threads; the caller checks shapes and owns all buffers.
 """
 
+cimport numpy as cnp
 from cython cimport floating
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memset
 
+from fastrnn._arrays cimport kind, read, written
 from fastrnn._dispatch cimport (
     k_column_sums,
     k_cross_entropy,
@@ -119,15 +121,13 @@ cdef void readout_part(const void *args, Py_ssize_t part, Py_ssize_t first,
     fr_fpmode_restore(mode)
 
 
-def readout_cross_entropy(floating[:, :, ::1] scratch_logits, floating[:, :, ::1] scratch_h,
-                          double[::1] losses, floating[:, ::1] grad_h,
-                          floating[:, :, ::1] grad_w, floating[:, ::1] grad_bias,
-                          const floating[:, ::1] h, const int64_t[::1] targets,
-                          const floating[::1] packed_w, const floating[::1] packed_w_t,
-                          const floating[::1] bias, const double[::1] weights, uint64_t seed,
-                          int32_t threshold,
-                          double scale, Py_ssize_t slice_rows, Py_ssize_t start,
-                          Py_ssize_t stop, bint add, int threads):
+def readout_cross_entropy(cnp.ndarray scratch_logits not None, cnp.ndarray scratch_h,
+                          cnp.ndarray losses not None, cnp.ndarray grad_h, cnp.ndarray grad_w,
+                          cnp.ndarray grad_bias, cnp.ndarray h not None, cnp.ndarray targets,
+                          cnp.ndarray packed_w, cnp.ndarray packed_w_t,
+                          cnp.ndarray bias not None, cnp.ndarray weights, uint64_t seed,
+                          int32_t threshold, double scale, Py_ssize_t slice_rows,
+                          Py_ssize_t start, Py_ssize_t stop, bint add, int threads):
     """The cross-entropy of softmax(h W^T + bias), summed over each slice's rows.
 
     Slice s has slice_rows rows, of which those from start to stop are done, and losses[s]. Unless
@@ -138,19 +138,19 @@ def readout_cross_entropy(floating[:, :, ::1] scratch_logits, floating[:, :, ::1
     threshold / 65536 of h is dropped, in ``scratch_h``.
     """
     cdef ReadoutArgs a
+    cdef int number = kind(h)
     memset(&a, 0, sizeof(a))
-    a.single, a.add = floating is float, add
-    a.losses, a.logits, a.block = &losses[0], &scratch_logits[0, 0, 0], scratch_logits.shape[1]
-    a.h, a.targets, a.packed_w, a.bias = &h[0, 0], &targets[0], &packed_w[0], &bias[0]
+    a.single, a.add = number == cnp.NPY_FLOAT32, add
+    a.losses = <double *>written(losses, cnp.NPY_FLOAT64, 1)
+    a.logits, a.block = written(scratch_logits, number, 3), scratch_logits.shape[1]
+    a.dropped = written(scratch_h, number, 3)
+    a.h, a.targets = read(h, number, 2), <const int64_t *>read(targets, cnp.NPY_INT64, 1)
+    a.packed_w, a.packed_w_t = read(packed_w, number, 1), read(packed_w_t, number, 1)
+    a.bias, a.weights = read(bias, number, 1), <const double *>read(weights, cnp.NPY_FLOAT64, 1)
     a.rows, a.hidden, a.classes = h.shape[0], h.shape[1], bias.shape[0]
     a.slice_rows, a.start, a.stop = slice_rows, start, stop
     a.seed, a.threshold, a.scale = seed, threshold, scale
-    if weights is not None:
-        a.weights = &weights[0]
-    if threshold > 0:
-        a.dropped = &scratch_h[0, 0, 0]
-    if grad_h is not None:
-        a.grad_h, a.grad_w, a.grad_bias = &grad_h[0, 0], &grad_w[0, 0, 0], &grad_bias[0, 0]
-        a.packed_w_t = &packed_w_t[0]
+    a.grad_h, a.grad_w = written(grad_h, number, 2), written(grad_w, number, 3)
+    a.grad_bias = written(grad_bias, number, 2)
     with nogil:
         run_parts(readout_part, &a, losses.shape[0], threads)

@@ -1,6 +1,9 @@
 # How the rows of several sequences lie over time; layers/rows.py has the same in Python.
 
+cimport numpy as cnp
 from libc.stdint cimport int64_t
+
+from fastrnn._arrays cimport read
 
 
 # Where the rows of each step begin (NULL: everywhere a row for each of the batch), and how many
@@ -11,11 +14,11 @@ cdef struct Rows:
     Py_ssize_t batch
 
 
-cdef inline Rows rows_of(Py_ssize_t batch, const int64_t[::1] starts, const int64_t[::1] before):
+cdef inline Rows rows_of(Py_ssize_t batch, cnp.ndarray starts, cnp.ndarray before) except *:
     cdef Rows rows
-    rows.starts, rows.before, rows.batch = NULL, NULL, batch
-    if starts is not None:
-        rows.starts, rows.before = &starts[0], &before[0]
+    rows.batch = batch
+    rows.starts = <const int64_t *>read(starts, cnp.NPY_INT64, 1)
+    rows.before = <const int64_t *>read(before, cnp.NPY_INT64, 1)
     return rows
 
 

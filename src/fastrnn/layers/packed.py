@@ -127,11 +127,7 @@ class Packed:
     @_Lazy
     def token_rows(self) -> np.ndarray:
         """Row v is what token v and the biases give: the input projection of a one-hot vector."""
-        weight_ih = self.ordered_ih()
-        projected = len(weight_ih)
-        rows = _ops.empty((weight_ih.shape[1], len(self.bias)), weight_ih.dtype)
-        _ops.add_transposed(rows[:, :projected], self.bias[None, :projected], weight_ih)
-        rows[:, projected:] = self.bias[projected:]
+        rows: np.ndarray = _ops.token_rows(self.ordered_ih(), self.bias)
         return rows
 
     def rows_of(self, tokens: Tokens, num_threads: int | None) -> np.ndarray:

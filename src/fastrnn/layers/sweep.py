@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -125,19 +124,20 @@ class Sweep:
             together = _loops.projection_steps(rows.steps, batch, width * dtype.itemsize, threads)
         if together:
             projection = _ops.empty((together * batch, width), dtype)
-        loop = partial(
-            _loops.forward, layer._cell, layer._f, batch, rows.starts, rows.before, h, c, gates,
+        read = (
             x if is_dense else None,
             None if is_dense else x,
             packed.ih if projection is not None else None,
             packed.ih_gates if is_dense and projection is None else None,
             packed.bias,
             None if is_dense else packed.rows_of(tokens, num_threads),
-            packed.hh, projection, together, self._columns,
-        )  # fmt: skip
-        if rows.count:
-            for segment in _threads.segments(rows.steps, batch * row_work):
-                loop(*segment, threads)
+            packed.hh,
+        )
+        for segment in _threads.segments(rows.steps, batch * row_work) if rows.count else ():
+            _loops.forward(
+                layer._cell, layer._f, batch, rows.starts, rows.before, h, c, gates, *read,
+                projection, together, self._columns, *segment, threads,
+            )  # fmt: skip
         return Saved(x, h, c, gates)
 
     def backward(
@@ -190,14 +190,13 @@ class Sweep:
     ) -> None:
         """Set dz: the loop over time."""
         layer, row_work = self._layer, self._columns * self._layer.hidden_size
-        loop = partial(
-            _loops.backward, layer._cell, layer._f, rows.batch, rows.starts, rows.before,
-            rows.steps, dz, carry, saved.h, saved.c, saved.gates, grad_output, grad_last,
-            packed.hh_back,
-        )  # fmt: skip
         threads = self._threads(rows, row_work, num_threads)
         for segment in reversed(_threads.segments(rows.steps, rows.batch * row_work)):
-            loop(*segment, threads)
+            _loops.backward(
+                layer._cell, layer._f, rows.batch, rows.starts, rows.before, rows.steps, dz, carry,
+                saved.h, saved.c, saved.gates, grad_output, grad_last, packed.hh_back, *segment,
+                threads,
+            )  # fmt: skip
 
     def _parameter_grads(
         self,
@@ -217,17 +216,16 @@ class Sweep:
         if not is_dense:
             count = tokens.count(self.input_size)
             token_grads = np.zeros((count, self._columns), dz.dtype)
-        loop = partial(
-            _gradients.weight_sums, sums, token_grads, grad["weight_ih" + suffix],
-            grad["weight_hh" + suffix], dz, x if is_dense else None, None if is_dense else x,
-            previous, hidden, *blocks,
-        )  # fmt: skip
         row_work = self._columns * (hidden + (self.input_size if is_dense else 0))
         threads = _threads.threads_for(len(dz) * row_work, _team.stripe_count(hidden), num_threads)
+        grad_ih, grad_hh = grad["weight_ih" + suffix], grad["weight_hh" + suffix]
         for segment in _threads.segments(len(dz), row_work):
-            loop(*segment, threads)
+            _gradients.weight_sums(
+                sums, token_grads, grad_ih, grad_hh, dz, x if is_dense else None,
+                None if is_dense else x, previous, hidden, *blocks, *segment, threads,
+            )  # fmt: skip
         _gradients.share_sums(
-            sums, token_grads if tokens.one_hot else None, grad["weight_ih" + suffix],
+            sums, token_grads if tokens.one_hot else None, grad_ih,
             grad["bias_ih" + suffix] if layer.bias else None,
             grad["bias_hh" + suffix] if layer.bias else None,
             hidden, *blocks,

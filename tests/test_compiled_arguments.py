@@ -1,0 +1,68 @@
+"""The compiled functions refuse arrays that they would misread, and change none of them."""
+
+import numpy as np
+import pytest
+
+from fastrnn import _gradients, _ops
+
+UNITS, TOKENS, ROWS = 6, 4, 5
+
+
+def sums(**changed: np.ndarray | None) -> None:
+    """Call `weight_sums` for the weights of 6 units, with some arguments changed."""
+    arrays: dict[str, np.ndarray | None] = {
+        "sums": np.zeros(UNITS, np.float32),
+        "token_grads": np.zeros((TOKENS, UNITS), np.float32),
+        "grad_ih": np.zeros((UNITS, TOKENS), np.float32),
+        "grad_hh": np.zeros((UNITS, UNITS), np.float32),
+        "dz": np.ones((ROWS, UNITS), np.float32),
+        "x": None,
+        "ids": np.zeros(ROWS, np.int64),
+        "h_before": np.ones((ROWS, UNITS), np.float32),
+    }
+    arrays |= changed
+    whole = ((0, 0, 1),)
+    _gradients.weight_sums(*arrays.values(), UNITS, whole, whole, 0, ROWS, 1)
+
+
+def read_only(array: np.ndarray) -> np.ndarray:
+    array.flags.writeable = False
+    return array
+
+
+def test_what_fits_is_taken() -> None:
+    total = np.zeros(UNITS, np.float32)
+    sums(sums=total)
+    np.testing.assert_array_equal(total, np.full(UNITS, ROWS))
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "error", "message"),
+    [
+        ("h_before", np.ones((ROWS, UNITS)), TypeError, "float64"),
+        ("dz", np.ones((ROWS, UNITS), np.float16), TypeError, "float32 or float64, got float16"),
+        ("dz", np.ones((ROWS, UNITS), np.int64), TypeError, "float32 or float64, got int64"),
+        ("h_before", np.ones((UNITS, ROWS), np.float32).T, TypeError, "C-contiguous"),
+        ("h_before", np.ones((ROWS, 2 * UNITS), np.float32)[:, ::2], TypeError, "C-contiguous"),
+        ("sums", np.zeros((1, UNITS), np.float32), TypeError, "1 dimensions"),
+        ("ids", np.zeros(ROWS, np.int32), TypeError, "int32"),
+        ("grad_hh", read_only(np.zeros((UNITS, UNITS), np.float32)), ValueError, "read-only"),
+        ("dz", None, TypeError, "None"),
+        ("dz", [[1.0] * UNITS] * ROWS, TypeError, "ndarray"),
+    ],
+)
+def test_an_array_that_would_be_misread_is_refused(name, array, error, message) -> None:
+    total = np.zeros(UNITS, np.float32)
+    changed = {"sums": total} | {name: array}
+    with pytest.raises(error, match=message):
+        sums(**changed)
+    assert not total.any()
+
+
+@pytest.mark.parametrize("pack", [_ops.pack, lambda weight: _ops.pack_gates(weight, 1)])
+@pytest.mark.parametrize(
+    "weight", [np.ones((8, 8), np.float32)[::2, ::2], np.ones(8, np.float32), None]
+)
+def test_a_weight_that_would_be_misread_is_not_packed(pack, weight) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        pack(weight)
