@@ -252,7 +252,7 @@ cdef struct BackwardArgs:
     const void *grad_output
     const void *grad_last
     const void *packed_hh_t
-    Py_ssize_t steps, hidden, width, t0, t1
+    Py_ssize_t steps, hidden, width, first, t0, t1
 
 
 cdef void backward_step(const BackwardArgs *a, floating *dz, Py_ssize_t t, Py_ssize_t b0,
@@ -271,7 +271,7 @@ cdef void backward_step(const BackwardArgs *a, floating *dz, Py_ssize_t t, Py_ss
     if not ends:
         dz_next = <const floating *>&dz[(first_row(&a.rows, t + 1) + b0) * width]
         if a.grad_output != NULL:
-            dh = &(<const floating *>a.grad_output)[at * hidden]
+            dh = &(<const floating *>a.grad_output)[(at - a.first) * hidden]
     elif a.grad_last != NULL:
         dh = &(<const floating *>a.grad_last)[b0 * hidden]
     if a.cell != CELL_RNN:
@@ -327,12 +327,14 @@ cdef void backward_part(const void *args, Py_ssize_t part, Py_ssize_t start,
 def backward(int cell, int nonlinearity, Py_ssize_t batch, cnp.ndarray starts, cnp.ndarray before,
              Py_ssize_t steps, cnp.ndarray dz not None, cnp.ndarray carry, cnp.ndarray h not None,
              cnp.ndarray c, cnp.ndarray gates, cnp.ndarray grad_output, cnp.ndarray grad_last,
-             cnp.ndarray packed_hh_t, Py_ssize_t t0, Py_ssize_t t1, int threads):
+             cnp.ndarray packed_hh_t, Py_ssize_t first, Py_ssize_t t0, Py_ssize_t t1,
+             int threads):
     """dz, the gradients of the pre-activations, of steps t1 - 1 down to t0 of ``steps``.
 
-    What reaches the states from outside is grad_output (zero when that is None), but for each
-    sequence's last, of which it is grad_last, (batch, H) (zero likewise). Only dz is computed here:
-    every other gradient is a product over all steps at once. dz may be gates.
+    What reaches the states from outside is grad_output (zero when that is None), which begins with
+    row ``first``, but for each sequence's last, of which it is grad_last, (batch, H) (zero
+    likewise). Only dz is computed here: every other gradient is a product over many steps at once.
+    dz may be gates.
     """
     cdef BackwardArgs a
     cdef int number = kind(h)
@@ -341,7 +343,7 @@ def backward(int cell, int nonlinearity, Py_ssize_t batch, cnp.ndarray starts, c
     a.cell, a.nonlinearity = <Cell>cell, <fr_nonlinearity>nonlinearity
     a.rows = rows_of(batch, starts, before)
     a.steps, a.hidden, a.width = steps, h.shape[1], dz.shape[1]
-    a.t0, a.t1 = t0, t1
+    a.first, a.t0, a.t1 = first, t0, t1
     a.dz, a.carry = written(dz, number, 2), written(carry, number, 2)
     a.h, a.c, a.gates = read(h, number, 2), read(c, number, 2), read(gates, number, 2)
     a.grad_output, a.grad_last = read(grad_output, number, 2), read(grad_last, number, 2)

@@ -171,7 +171,7 @@ cdef void add_row(floating *rows, const floating *weight, const floating *bias, 
 
 
 def token_rows(cnp.ndarray weight not None, cnp.ndarray bias not None):
-    """Return bias (N,) for each column of weight (M, V), the column added to its first M: (V, N)."""
+    """Return bias (N,) for each column of weight (M, V), added to its first M: (V, N)."""
     cdef int number = kind(weight)
     cdef const void *start = read(weight, number, 2)
     cdef const void *row = read(bias, number, 1)

@@ -1,6 +1,8 @@
-"""The read-out of a sequence of states, its loss and their gradients, block by block of rows.
+"""The read-out of states, its loss and their gradients, block by block of rows.
 
-Parts are slices of rows, for the team's threads; the caller checks shapes and owns all buffers.
+A block's rows are shared by the team's threads, then the columns of what its weights' gradient
+gets: no element is ever computed in two ways, so the bits do not depend on the split. The caller
+checks shapes and owns all buffers.
 """
 
 cimport numpy as cnp
@@ -20,9 +22,14 @@ from fastrnn._dispatch cimport (
 from fastrnn._kernels cimport fr_fpmode_flush, fr_fpmode_restore
 from fastrnn._team cimport run_parts
 
+# Columns of the weights' gradient that are shared out together: a multiple of what the products
+# pack together, on every instruction set.
+cdef enum:
+    COLUMNS = 32
 
-cdef struct ReadoutArgs:
-    bint single, add
+# A block: ``row`` is its first of all rows, every pointer is to its own first row.
+cdef struct Block:
+    bint single
     double *losses
     void *grad_h
     void *grad_w
@@ -35,122 +42,138 @@ cdef struct ReadoutArgs:
     const void *packed_w
     const void *packed_w_t
     const void *bias
-    Py_ssize_t rows, hidden, classes, block, slice_rows, start, stop
+    Py_ssize_t row, rows, hidden, classes
     uint64_t seed
     int32_t threshold
     double scale
 
 
-cdef double loss_of_rows(const ReadoutArgs *a, floating *logits, Py_ssize_t r,
-                         Py_ssize_t rows) noexcept nogil:
-    """The loss of rows from r on; with grad_h wanted, logits become the gradient."""
-    cdef Py_ssize_t i = 0, each = rows if a.weights == NULL else 1
-    cdef double loss = 0, weight = 1, one
-    while i < rows:
+cdef void losses_of(const Block *a, floating *logits, Py_ssize_t r0, Py_ssize_t r1) noexcept nogil:
+    """The rows' losses; with grad_h wanted, logits become the gradient.
+
+    From the last row to the first, as the kernel does it within.
+    """
+    cdef Py_ssize_t r = r1 - 1
+    cdef double weight = 1
+    while r >= r0:
         if a.weights != NULL:
-            weight = a.weights[a.targets[r + i]]
+            weight = a.weights[a.targets[r]]
         if a.grad_h == NULL:
-            one = k_cross_entropy(<const floating *>&logits[i * a.classes], &a.targets[r + i], each,
-                                  a.classes)
+            a.losses[r] = weight * k_cross_entropy(
+                <const floating *>&logits[r * a.classes], &a.targets[r], 1, a.classes)
         else:
-            one = k_cross_entropy_grad(&logits[i * a.classes], &a.targets[r + i], each, a.classes,
-                                       weight * a.scale)
-        loss += weight * one
-        i += each
-    return loss
+            a.losses[r] = weight * k_cross_entropy_grad(
+                &logits[r * a.classes], &a.targets[r], 1, a.classes, weight * a.scale)
+        r -= 1
 
 
-cdef double readout_rows(const ReadoutArgs *a, floating *logits, floating *dropped,
-                         floating *grad_w, floating *grad_bias, Py_ssize_t r,
-                         Py_ssize_t r1) noexcept nogil:
-    """Each block's logits become its gradients in place and are used three times in cache."""
-    cdef Py_ssize_t hidden = a.hidden, classes = a.classes, rows
-    cdef const floating *h
+cdef void block_rows(const Block *a, floating *logits, Py_ssize_t r0,
+                     Py_ssize_t r1) noexcept nogil:
+    """Logits, losses and the gradient of the states of rows r0 to r1."""
+    cdef Py_ssize_t hidden = a.hidden, classes = a.classes, rows = r1 - r0, row = a.row + r0
+    cdef const floating *h = &(<const floating *>a.h)[r0 * hidden]
+    cdef floating *dropped
     cdef floating *grad_h
-    cdef double loss = 0
-    while r < r1:
-        rows = min(a.block, r1 - r)
-        h = &(<const floating *>a.h)[r * hidden]
-        if a.threshold > 0:
-            k_dropout(dropped, h, a.seed, r, rows, hidden, a.threshold)
-            h = dropped
-        k_gemm(logits, classes, h, hidden, <const floating *>a.packed_w,
-               <const floating *>a.bias, rows, classes, hidden)
-        loss += loss_of_rows(a, logits, r, rows)
-        if a.grad_h != NULL:
-            grad_h = &(<floating *>a.grad_h)[r * hidden]
-            k_gemm(grad_h, hidden, <const floating *>logits, classes,
-                   <const floating *>a.packed_w_t, <const floating *>NULL, rows, hidden, classes)
-            if a.threshold > 0:
-                k_dropout(grad_h, <const floating *>grad_h, a.seed, r, rows, hidden, a.threshold)
-            k_gemm_tn(grad_w, hidden, <const floating *>logits, classes, h, hidden, classes,
-                      hidden, rows)
-            k_column_sums(grad_bias, <const floating *>logits, classes, rows, classes)
-        r += rows
-    return loss
-
-
-cdef void readout_slices(const ReadoutArgs *a, floating *logits, Py_ssize_t part,
-                         Py_ssize_t first, Py_ssize_t last) noexcept nogil:
-    cdef Py_ssize_t s, size = a.classes * a.hidden
-    cdef floating *grad_w = NULL
-    cdef floating *grad_bias = NULL
-    cdef floating *dropped = NULL
     if a.threshold > 0:
-        dropped = &(<floating *>a.dropped)[part * a.block * a.hidden]
-    for s in range(first, last):
-        if a.grad_h != NULL:
-            grad_w = &(<floating *>a.grad_w)[s * size]
-            grad_bias = &(<floating *>a.grad_bias)[s * a.classes]
-            if not a.add:
-                memset(grad_w, 0, size * sizeof(floating))
-                memset(grad_bias, 0, a.classes * sizeof(floating))
-        a.losses[s] = readout_rows(a, &logits[part * a.block * a.classes], dropped, grad_w,
-                                   grad_bias, min(s * a.slice_rows + a.start, a.rows),
-                                   min(s * a.slice_rows + a.stop, a.rows))
+        dropped = &(<floating *>a.dropped)[r0 * hidden]
+        k_dropout(dropped, h, a.seed, row, rows, hidden, a.threshold)
+        h = dropped
+    k_gemm(&logits[r0 * classes], classes, h, hidden, <const floating *>a.packed_w,
+           <const floating *>a.bias, rows, classes, hidden)
+    losses_of(a, logits, r0, r1)
+    if a.grad_h == NULL:
+        return
+    grad_h = &(<floating *>a.grad_h)[r0 * hidden]
+    k_gemm(grad_h, hidden, <const floating *>&logits[r0 * classes], classes,
+           <const floating *>a.packed_w_t, <const floating *>NULL, rows, hidden, classes)
+    if a.threshold > 0:
+        k_dropout(grad_h, <const floating *>grad_h, a.seed, row, rows, hidden, a.threshold)
 
 
-cdef void readout_part(const void *args, Py_ssize_t part, Py_ssize_t first,
-                       Py_ssize_t last) noexcept nogil:
-    cdef const ReadoutArgs *a = <const ReadoutArgs *>args
+cdef void block_columns(const Block *a, const floating *logits, Py_ssize_t first,
+                        Py_ssize_t last) noexcept nogil:
+    """Add to columns first to last of the weights' gradient, with the first to the bias'."""
+    cdef Py_ssize_t hidden = a.hidden, classes = a.classes
+    cdef const floating *h = <const floating *>(a.dropped if a.threshold > 0 else a.h)
+    k_gemm_tn(&(<floating *>a.grad_w)[first], hidden, logits, classes, &h[first], hidden, classes,
+              last - first, a.rows)
+    if first == 0:
+        k_column_sums(<floating *>a.grad_bias, logits, classes, a.rows, classes)
+
+
+cdef void rows_part(const void *args, Py_ssize_t part, Py_ssize_t first,
+                    Py_ssize_t last) noexcept nogil:
+    cdef const Block *a = <const Block *>args
     cdef uint64_t mode = fr_fpmode_flush()
     if a.single:
-        readout_slices(a, <float *>a.logits, part, first, last)
+        block_rows(a, <float *>a.logits, first, last)
     else:
-        readout_slices(a, <double *>a.logits, part, first, last)
+        block_rows(a, <double *>a.logits, first, last)
     fr_fpmode_restore(mode)
 
 
-def readout_cross_entropy(cnp.ndarray scratch_logits not None, cnp.ndarray scratch_h,
-                          cnp.ndarray losses not None, cnp.ndarray grad_h, cnp.ndarray grad_w,
-                          cnp.ndarray grad_bias, cnp.ndarray h not None, cnp.ndarray targets,
-                          cnp.ndarray packed_w, cnp.ndarray packed_w_t,
-                          cnp.ndarray bias not None, cnp.ndarray weights, uint64_t seed,
-                          int32_t threshold, double scale, Py_ssize_t slice_rows,
-                          Py_ssize_t start, Py_ssize_t stop, bint add, int threads):
-    """The cross-entropy of softmax(h W^T + bias), summed over each slice's rows.
+cdef void columns_part(const void *args, Py_ssize_t part, Py_ssize_t first,
+                       Py_ssize_t last) noexcept nogil:
+    cdef const Block *a = <const Block *>args
+    cdef Py_ssize_t n0 = first * COLUMNS, n1 = min(last * COLUMNS, a.hidden)
+    cdef uint64_t mode
+    if first == last:  # more threads than columns
+        return
+    mode = fr_fpmode_flush()
+    if a.single:
+        block_columns(a, <const float *>a.logits, n0, n1)
+    else:
+        block_columns(a, <const double *>a.logits, n0, n1)
+    fr_fpmode_restore(mode)
 
-    Slice s has slice_rows rows, of which those from start to stop are done, and losses[s]. Unless
-    grad_h is None, the gradients of scale times the loss are written to its rows, and written or
-    added to grad_w[s] and grad_bias[s]. Logits exist for as many rows at a time as each thread's
-    ``scratch_logits`` has, so that they stay in cache and no array of all rows by all classes is
-    made. A target of class v counts weights[v], 1 if these are None. With a threshold above 0,
-    threshold / 65536 of h is dropped, in ``scratch_h``.
+
+cdef double block_loss(const Block *a, int threads) noexcept nogil:
+    cdef double loss = 0
+    cdef Py_ssize_t r
+    run_parts(rows_part, a, a.rows, threads)
+    if a.grad_h != NULL:
+        run_parts(columns_part, a, (a.hidden + COLUMNS - 1) // COLUMNS, threads)
+    for r in range(a.rows):
+        loss += a.losses[r]
+    return loss
+
+
+def readout_cross_entropy(cnp.ndarray logits not None, cnp.ndarray dropped, cnp.ndarray losses,
+                          cnp.ndarray grad_h, cnp.ndarray grad_w, cnp.ndarray grad_bias,
+                          cnp.ndarray h not None, cnp.ndarray targets, cnp.ndarray packed_w,
+                          cnp.ndarray packed_w_t, cnp.ndarray bias not None, cnp.ndarray weights,
+                          uint64_t seed, int32_t threshold, double scale, Py_ssize_t start,
+                          Py_ssize_t stop, int threads):
+    """Return the cross-entropy of softmax(h W^T + bias), summed over rows start to stop.
+
+    Unless grad_h is None, the gradients of scale times the loss are written to it, whose first
+    row is that of ``start``, and added to grad_w and grad_bias. ``logits`` (block, V) says how many
+    rows are done at a time, so that they stay in cache and no array of all rows by all classes is
+    made; ``losses`` is (block,). A target of class v counts weights[v], 1 if these are None. With a
+    threshold above 0, threshold / 65536 of h is dropped, in ``dropped``, (block, H).
     """
-    cdef ReadoutArgs a
+    cdef Block a
     cdef int number = kind(h)
+    cdef Py_ssize_t hidden = h.shape[1], block = logits.shape[0], r = start
+    cdef Py_ssize_t row_bytes = hidden * cnp.PyArray_ITEMSIZE(h)
+    cdef const char *states = <const char *>read(h, number, 2)
+    cdef const int64_t *ids = <const int64_t *>read(targets, cnp.NPY_INT64, 1)
+    cdef char *grads = <char *>written(grad_h, number, 2)
+    cdef double loss = 0
     memset(&a, 0, sizeof(a))
-    a.single, a.add = number == cnp.NPY_FLOAT32, add
-    a.losses = <double *>written(losses, cnp.NPY_FLOAT64, 1)
-    a.logits, a.block = written(scratch_logits, number, 3), scratch_logits.shape[1]
-    a.dropped = written(scratch_h, number, 3)
-    a.h, a.targets = read(h, number, 2), <const int64_t *>read(targets, cnp.NPY_INT64, 1)
+    a.single, a.hidden, a.classes = number == cnp.NPY_FLOAT32, hidden, bias.shape[0]
+    a.logits, a.losses = written(logits, number, 2), <double *>written(losses, cnp.NPY_FLOAT64, 1)
+    a.dropped = written(dropped, number, 2)
     a.packed_w, a.packed_w_t = read(packed_w, number, 1), read(packed_w_t, number, 1)
     a.bias, a.weights = read(bias, number, 1), <const double *>read(weights, cnp.NPY_FLOAT64, 1)
-    a.rows, a.hidden, a.classes = h.shape[0], h.shape[1], bias.shape[0]
-    a.slice_rows, a.start, a.stop = slice_rows, start, stop
+    a.grad_w, a.grad_bias = written(grad_w, number, 2), written(grad_bias, number, 1)
     a.seed, a.threshold, a.scale = seed, threshold, scale
-    a.grad_h, a.grad_w = written(grad_h, number, 2), written(grad_w, number, 3)
-    a.grad_bias = written(grad_bias, number, 2)
     with nogil:
-        run_parts(readout_part, &a, losses.shape[0], threads)
+        while r < stop:
+            a.row, a.rows = r, min(block, stop - r)
+            a.h, a.targets = states + r * row_bytes, &ids[r]
+            if grads != NULL:
+                a.grad_h = grads + (r - start) * row_bytes
+            loss += block_loss(&a, threads)
+            r += a.rows
+    return loss

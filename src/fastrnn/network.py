@@ -12,7 +12,7 @@ from fastrnn.layers import Embedding, Linear, Module, Recurrent
 from fastrnn.layers.embedding import Table
 from fastrnn.layers.recurrent import Run
 from fastrnn.layers.workspace import FRESH, Workspace
-from fastrnn.readout import How, cross_entropy
+from fastrnn.readout import Computed, CrossEntropy, How, Outcome, SquaredError
 
 OUTPUTS = ("all", "last")
 LOSSES = ("cross_entropy", "mse")
@@ -308,7 +308,7 @@ class Network:
                 x, h_0, num_threads, keep=False, lengths=lengths, reset_mask=reset_mask,
                 table=self._table,
             )  # fmt: skip
-            value, _ = self._loss(run, target, how, FRESH, with_grad=False)
+            value = self._outcome(run, target, how, FRESH).loss()
         return value, self.layer._state_of(self.layer._final(run))
 
     def loss_and_grad(
@@ -368,12 +368,12 @@ class Network:
                 reset_mask=reset_mask, seed=seed if layer.training else None, dropout=dropout,
                 table=self._table,
             )  # fmt: skip
-            value, grad = self._loss(run, target, how, workspace, with_grad=True)
+            outcome = self._outcome(run, target, how, workspace)
             final = layer._final(run)
-            layer._backward_of(run, grad, outputs == "all", num_threads, workspace)
-        workspace.give("grad_h", grad)
+            layer._backward_of(run, outcome, outputs == "all", num_threads, workspace)
+        outcome.give_back()
         layer._give_back(run, workspace)
-        return value, layer._state_of(final)
+        return outcome.value, layer._state_of(final)
 
     def _how(
         self,
@@ -398,24 +398,18 @@ class Network:
             class_weight = losses.class_weights(class_weight, self.out_features)
         return How(loss, reduction, outputs, class_weight, num_threads, dropout, seed)
 
-    def _loss(
-        self, run: Run, target: Any, how: How, workspace: Workspace, *, with_grad: bool
-    ) -> tuple[float, np.ndarray | None]:
-        """Return the loss and the gradient of the rows that the read-out reads."""
+    def _outcome(self, run: Run, target: Any, how: How, workspace: Workspace) -> Outcome:
+        """Return what computes the loss, and the gradient of the rows that the read-out reads."""
         over_time = how.outputs == "all"
         h = self.layer._features(run) if over_time else self.layer._last_features(run)
         target = self._checked_target(target, run, how)
         readout = self._readout
         if readout is None:
             of_outputs = losses.cross_entropy if how.loss == "cross_entropy" else losses.mse
-            value, grad_y = of_outputs(h, target, how.reduction)
-            return value, grad_y
+            return Computed(*of_outputs(h, target, how.reduction))
         if how.loss == "cross_entropy":
-            grad = workspace.take("grad_h", h.shape, h.dtype) if with_grad else None
-            return cross_entropy(readout, h, target, how, grad), grad
-        y = readout._forward(h, how.num_threads)
-        value, grad_y = losses.mse(y, target, how.reduction)
-        return value, readout._backward(h, grad_y, how.num_threads) if with_grad else None
+            return CrossEntropy(readout, h, target, how, workspace)
+        return SquaredError(readout, h, target, how)
 
     def _checked_target(self, target: Any, run: Run, how: How) -> np.ndarray:
         """Return the targets of the rows that the read-out reads, ids (N,) or floats (N, O)."""

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from fastrnn import _ops, _readout, _threads
+from fastrnn import _ops, _readout, _threads, losses
 from fastrnn.layers import Linear
 from fastrnn.layers.composed import dropout_threshold
+from fastrnn.layers.outside import Outside
+from fastrnn.layers.workspace import Workspace
 
 # Rows of logits that exist at a time: as many as keep states and their gradients, 64 k numbers
 # each, in half of a 1 MB L2. The deeper a block, the less its part of the weights' gradient costs
 # to load and store: 199 GFLOP/s with 64 rows, 230 with 256.
 _BLOCK_ROWS = 256
 _BLOCK_NUMBERS = 1 << 16
-
-# Rows are cut into slices, each with its own sum of gradients, added up in order: a number of
-# slices that does not depend on threads gives bits that do not either. A slice has work for some
-# 70 microseconds, beside which its sum does not count; with many classes there are fewer, so
-# that the sums take no more than four times the memory of h.
-_SLICES = 16
-_SLICE_WORK = 3_000_000
 
 
 class How(NamedTuple):
@@ -36,62 +31,147 @@ class How(NamedTuple):
     seed: int
 
 
-def cross_entropy(
-    readout: Linear, h: np.ndarray, target: np.ndarray, how: How, grad_h: np.ndarray | None
-) -> float:
-    """Return the cross-entropy of softmax(h W^T + b), with the gradients if ``grad_h`` is given.
+class Outcome(Outside, Protocol):
+    """A loss, and the gradient of the rows that it is computed from."""
 
-    That of h (N, H) is written to it, those of the parameters are added to the read-out's. All is
-    done block by block of rows, and never for all rows by all classes.
+    @property
+    def value(self) -> float:
+        """The loss of the rows whose gradient has been asked for."""
+
+    def loss(self) -> float:
+        """Return the loss of all rows; no gradients."""
+
+    def give_back(self) -> None:
+        """Let the workspace have what was taken from it."""
+
+
+class Computed:
+    """A loss that is there, of outputs themselves.
+
+    Parameters
+    ----------
+    value : float
+    grad : ndarray, shape (N, O)
     """
-    rows, hidden, classes = len(target), h.shape[1], readout.out_features
-    with_grad = grad_h is not None
-    bias, (packed, packed_back) = readout._views["bias"], readout._packed()
-    counts: float = rows
-    if how.class_weight is not None:
-        counts = float(how.class_weight[target].sum())
-        if counts == 0:
-            raise ValueError("class_weight is 0 for every target, expected one that counts")
-    scale = 1.0 / counts if how.reduction == "mean" else 1.0
-    threshold = dropout_threshold(how.dropout)
-    slices = _slices(rows, hidden, classes)
-    slice_rows = -(-rows // slices)
-    most = max(1, min(_BLOCK_ROWS, _BLOCK_NUMBERS // max(hidden, classes)))
-    block = -(-slice_rows // -(-slice_rows // most))
-    grad_w, grad_b = _slice_grads(readout, slices) if with_grad else (None, None)
-    row_work = hidden * classes
-    threads = _threads.threads_for(
-        rows * row_work * (3 if with_grad else 1), slices, how.num_threads
-    )
-    scratch = _ops.empty((threads, block, classes), h.dtype)
-    scratch_h = _ops.empty((threads, block, hidden), h.dtype) if threshold else None
-    values, value = np.empty(slices), 0.0
-    for start, stop in _threads.segments(slice_rows, slices * row_work):
-        _readout.readout_cross_entropy(
-            scratch, scratch_h, values, grad_h, grad_w, grad_b, h, target, packed,
-            packed_back, bias, how.class_weight, how.seed, threshold, scale, slice_rows,
-            start, stop, slices == 1 or start > 0, threads,
+
+    def __init__(self, value: float, grad: np.ndarray) -> None:
+        self.value, self._grad = value, grad
+
+    def loss(self) -> float:
+        """Return the loss."""
+        return self.value
+
+    def rows(self, start: int, stop: int) -> np.ndarray:
+        """Return the gradient of rows start to stop."""
+        return self._grad[start:stop]
+
+    def give_back(self) -> None:
+        """Nothing was taken."""
+
+
+class SquaredError(Computed):
+    """The squared error of h W^T + b.
+
+    Parameters
+    ----------
+    readout : Linear
+        W and b.
+    h : ndarray, shape (N, H)
+    target : ndarray, shape (N, O)
+    how : How
+    """
+
+    def __init__(self, readout: Linear, h: np.ndarray, target: np.ndarray, how: How) -> None:
+        super().__init__(*losses.mse(readout._forward(h, how.num_threads), target, how.reduction))
+        self._readout, self._h, self._num_threads = readout, h, how.num_threads
+
+    def rows(self, start: int, stop: int) -> np.ndarray:
+        """Return the gradient of rows of h, and add to the read-out's."""
+        grad_y = super().rows(start, stop)
+        return self._readout._backward(self._h[start:stop], grad_y, self._num_threads)
+
+
+class CrossEntropy:
+    """The cross-entropy of softmax(h W^T + b), and its gradients, some rows at a time.
+
+    All is done block by block of rows, and never for all rows by all classes.
+
+    Parameters
+    ----------
+    readout : Linear
+        W and b.
+    h : ndarray, shape (N, H)
+    target : ndarray of int64, shape (N,)
+    how : How
+    workspace : Workspace
+        What the gradient of some rows of h lies in.
+
+    Raises
+    ------
+    ValueError
+        If class weights are 0 for every target.
+    """
+
+    def __init__(
+        self, readout: Linear, h: np.ndarray, target: np.ndarray, how: How, workspace: Workspace
+    ) -> None:
+        self._readout, self._h, self._target, self._how = readout, h, target, how
+        self._workspace, self._sum = workspace, 0.0
+        self._grad: np.ndarray | None = None
+        counts: float = len(target)
+        if how.class_weight is not None:
+            counts = float(how.class_weight[target].sum())
+            if counts == 0:
+                raise ValueError("class_weight is 0 for every target, expected one that counts")
+        self._scale = 1.0 / counts if how.reduction == "mean" else 1.0
+
+    @property
+    def value(self) -> float:
+        """The loss of the rows that have been asked for."""
+        return self._sum * self._scale
+
+    def loss(self) -> float:
+        """Return the loss of all rows; no gradients."""
+        row_work = self._h.shape[1] * self._readout.out_features
+        threads = self._threads(1)
+        for start, stop in _threads.segments(len(self._h), row_work):
+            self._add(None, start, stop, threads)
+        return self.value
+
+    def rows(self, start: int, stop: int) -> np.ndarray:
+        """Return the gradient of rows of h, until the next are asked for; add to the read-out's."""
+        if self._grad is None or len(self._grad) < stop - start:
+            shape = (stop - start, self._h.shape[1])
+            self._grad = self._workspace.take("grad_h", shape, self._h.dtype)
+        row_work = 3 * self._h.shape[1] * self._readout.out_features
+        threads = self._threads(3)
+        for first, last in _threads.segments(stop - start, row_work):
+            self._add(self._grad[first:], start + first, start + last, threads)
+        return self._grad[: stop - start]
+
+    def give_back(self) -> None:
+        """Let the workspace have the gradient's memory."""
+        self._workspace.give("grad_h", self._grad)
+
+    def _add(self, grad_h: np.ndarray | None, start: int, stop: int, threads: int) -> None:
+        """Add the loss of some rows, and unless ``grad_h`` is None their gradients."""
+        readout, how, hidden = self._readout, self._how, self._h.shape[1]
+        classes, dtype = readout.out_features, self._h.dtype
+        packed, packed_back = readout._packed()
+        threshold = dropout_threshold(how.dropout)
+        most = max(1, min(_BLOCK_ROWS, _BLOCK_NUMBERS // max(hidden, classes)))
+        block = -(-(stop - start) // -(-(stop - start) // most))
+        grads = readout._grad_views
+        self._sum += _readout.readout_cross_entropy(
+            _ops.empty((block, classes), dtype),
+            _ops.empty((block, hidden), dtype) if threshold else None,
+            np.empty(block), grad_h, grads["weight"], grads["bias"], self._h, self._target, packed,
+            packed_back, readout._views["bias"], how.class_weight, how.seed, threshold,
+            self._scale, start, stop, threads,
         )  # fmt: skip
-        for one in values.tolist():
-            value += one
-    if grad_w is not None and grad_b is not None and slices > 1:
-        _ops.column_sums(readout._grad_views["weight"].reshape(-1), grad_w.reshape(slices, -1))
-        _ops.column_sums(readout._grad_views["bias"], grad_b)
-    return value * scale
 
-
-def _slice_grads(readout: Linear, slices: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return where each slice adds its gradients; a single one adds to the read-out's own."""
-    grad_w, grad_b = readout._grad_views["weight"], readout._grad_views["bias"]
-    if slices == 1:
-        return grad_w[None], grad_b[None]
-    return (
-        _ops.empty((slices, *grad_w.shape), grad_w.dtype),
-        _ops.empty((slices, *grad_b.shape), grad_b.dtype),
-    )
-
-
-def _slices(rows: int, hidden: int, classes: int) -> int:
-    """Return into how many slices the rows of a read-out are cut: a power of two."""
-    most = min(_SLICES, rows * hidden * classes // _SLICE_WORK, 4 * rows // classes)
-    return 1 << max(0, most.bit_length() - 1)
+    def _threads(self, products: int) -> int:
+        """Return how many threads share a block, by the work for all rows."""
+        rows, hidden = self._h.shape
+        work = products * rows * hidden * self._readout.out_features
+        return _threads.threads_for(work, rows, self._how.num_threads)

@@ -16,9 +16,10 @@ from fastrnn._cells import Cells
 from fastrnn._composed import Loop
 from fastrnn.layers.embedding import Tokens
 from fastrnn.layers.module import add_product
+from fastrnn.layers.outside import Outside
 from fastrnn.layers.packed import Packed
 from fastrnn.layers.rows import Rows
-from fastrnn.layers.sweep import Reached, Saved, Sweep
+from fastrnn.layers.sweep import ParameterGrads, Reached, Saved, Sweep, token_grads
 from fastrnn.layers.workspace import Workspace
 
 # Whether a number is dropped is decided by 16 random bits.
@@ -242,7 +243,7 @@ class ComposedSweep(Sweep):
         packed: Packed,
         rows: Rows,
         saved: Saved,
-        grad_output: np.ndarray | None,
+        grad_output: Outside | None,
         grad_final: list[np.ndarray | None],
         num_threads: int | None,
         workspace: Workspace,
@@ -256,12 +257,13 @@ class ComposedSweep(Sweep):
         layer, hidden, count = self._layer, self._layer.hidden_size, rows.count
         loop, buffers, _ = saved.more
         carry = self._carry(rows, grad_final)
-        grad_last = rows.grad_last(grad_output, grad_final[0], self.backwards)
+        outside = None if grad_output is None else grad_output.rows(0, count)
+        grad_last = rows.grad_last(outside, grad_final[0], self.backwards)
         back = {
             "dz": self._empty(count, self._width),
             "dy": self._empty(count, self._fed_back),
             "carry": carry,
-            "grad_output": grad_output,
+            "grad_output": outside,
             "grad_last": grad_last if grad_last is None else np.ascontiguousarray(grad_last),
             "packed_hh": packed.hh_back,
         }
@@ -277,8 +279,9 @@ class ComposedSweep(Sweep):
         columns = self._columns
         if not layer.layer_norm:
             if count:
-                passed = buffers["passed"]
-                self._parameter_grads(packed, saved.x, passed, dz, num_threads, tokens)
+                sums = ParameterGrads(self, saved.x, buffers["passed"], dz, tokens)
+                sums.add(0, count, num_threads)
+                sums.share(packed, num_threads)
             reached = Reached(dz, dz[:, :columns], dz[:, -columns:], carry, grad_last)
         else:
             dz_hh: Any = back["dz_hh"]
@@ -331,9 +334,9 @@ class ComposedSweep(Sweep):
             gain_sums = (of_tokens * normal).sum(axis=0)
             per_token = self._empty(*of_tokens.shape)
             _ops.normalise_back(per_token, normal, spread, of_tokens, gain)
-            token_grads = per_token
+            of_each: np.ndarray | None = per_token
         else:
-            token_grads = None
+            of_each = None
             gain_sums = (of_ih * buffers["normal_ih"]).sum(axis=0)
             dz_ih = self._empty(len(dz), columns)
             _ops.normalise_back(dz_ih, buffers["normal_ih"], buffers["spread_ih"], of_ih, gain)
@@ -341,15 +344,15 @@ class ComposedSweep(Sweep):
             at = slice(gate * hidden, (gate + n) * hidden)
             of = slice(row * hidden, (row + n) * hidden)
             grad("weight_norm_ih")[at] += gain_sums[of]
-            if token_grads is None:
+            if of_each is None:
                 add_product(grad("weight_ih")[at], dz_ih[:, of], x, num_threads)
         _gradients.share_sums(
-            sums, token_grads if tokens.one_hot else None, grad("weight_ih"),
+            sums, of_each if tokens.one_hot else None, grad("weight_ih"),
             grad("bias_ih") if layer.bias else None, grad("bias_hh") if layer.bias else None,
             hidden, *blocks,
         )  # fmt: skip
-        if token_grads is not None and not tokens.one_hot:
-            self._token_grads(packed, token_grads, tokens, num_threads)
+        if of_each is not None and not tokens.one_hot:
+            token_grads(layer, self.suffix, packed, of_each, tokens, num_threads)
         return dz_ih
 
     def _through_mask(self, saved: Saved, grad: np.ndarray) -> None:

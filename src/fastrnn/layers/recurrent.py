@@ -21,6 +21,7 @@ from fastrnn.layers.composed import ComposedSweep, dropped_out
 from fastrnn.layers.embedding import ONE_HOT, Table, Tokens, choose
 from fastrnn.layers.inputs import Form
 from fastrnn.layers.module import Module
+from fastrnn.layers.outside import Given, Outside
 from fastrnn.layers.packed import Blocks, Packed
 from fastrnn.layers.rows import Rows, joined
 from fastrnn.layers.sweep import Saved, Sweep
@@ -307,7 +308,7 @@ class Recurrent(Module):
             grad_output = form.padded("grad_output", grad_output, (self.output_size,))
             grad_output = _check.floats("grad_output", grad_output, self.dtype)
             _check.shape("grad_output", grad_output, form.shape(self.output_size))
-            grad_output = np.ascontiguousarray(rows.gather(form.taken(grad_output)))
+            grad_output = Given(np.ascontiguousarray(rows.gather(form.taken(grad_output))))
         grads = [
             None if grad is None else self._checked_state(name, grad, form, size)
             for name, grad, size in zip(names, grad_states, self.state_sizes, strict=True)
@@ -332,7 +333,7 @@ class Recurrent(Module):
     def _backward(
         self,
         run: Run,
-        grad_output: np.ndarray | None,
+        grad_output: Outside | None,
         grad_final: list[np.ndarray | None],
         *,
         num_threads: int | None,
@@ -342,17 +343,20 @@ class Recurrent(Module):
     ) -> tuple[np.ndarray | None, list[list[np.ndarray]]]:
         """Add to the gradients of the parameters; return those of x and of the initial states.
 
-        grad_output are rows (N, output_size), grad_final the parts of the final state's, (D * L, B,
-        H) each. Those of the initial states are a list of parts for each sweep, computed
+        grad_output is of rows (N, output_size), grad_final the parts of the final state's, (D * L,
+        B, H) each. Those of the initial states are a list of parts for each sweep, computed
         ``with_state``; that of x is rows, computed ``with_x``.
         """
         rows, packed, grad = run.rows, self._packed(), grad_output
+        if grad is not None and self.bidirectional:  # both directions read it
+            grad = Given(grad.rows(0, rows.count))
+        grad_x: np.ndarray | None = None
         grad_initial: list[list[np.ndarray]] = []
         below: list[np.ndarray] = []
         for k in reversed(range(len(self._sweeps))):
             sweep, saved = self._sweeps[k], run.sweeps[k]
             final = [None if part is None else part[k] for part in grad_final]
-            own = grad if grad is None else self._share(rows, grad, sweep)
+            own = None if grad is None else self._share(rows, grad, sweep)
             reached = sweep.backward(
                 packed[k], rows, saved, own, final, num_threads, workspace, run.tokens
             )
@@ -361,44 +365,45 @@ class Recurrent(Module):
                     0, sweep.grad_initial(packed[k], rows, saved, reached, num_threads)
                 )
             if with_x or k >= len(self._directions):
-                grad_x = sweep.grad_x(packed[k], reached, num_threads)
-                below.append(rows.turned(grad_x) if sweep.backwards else grad_x)
+                of_sweep = sweep.grad_x(packed[k], reached, num_threads)
+                below.append(rows.turned(of_sweep) if sweep.backwards else of_sweep)
             if saved.gates is None and saved.more is None:
                 workspace.give("dz" + sweep.suffix, reached.dz)
             if not sweep.backwards and below:
-                grad = below[0] if len(below) == 1 else below[0] + below[1]
+                grad_x = below[0] if len(below) == 1 else below[0] + below[1]
                 below = []
                 if k > 0:
-                    grad = self._dropped(grad, run, sweep)
-        return grad if with_x else None, grad_initial
+                    grad = Given(self._dropped(grad_x, run, sweep))
+        return grad_x if with_x else None, grad_initial
 
     def _backward_of(
         self,
         run: Run,
-        grad: np.ndarray | None,
+        grad: Outside,
         over_time: bool,
         num_threads: int | None,
         workspace: Workspace,
     ) -> None:
         """Add to the gradients from that of `_features`, or else of `_last_features`."""
         final: list[np.ndarray | None] = [None] * len(self.state_names)
-        if not over_time and grad is not None:
+        if not over_time:
             every = np.zeros((len(self._sweeps), run.form.batch, self.state_sizes[0]), self.dtype)
-            for i, part in enumerate(np.split(grad, len(self._directions), axis=1)):
+            last = grad.rows(0, run.form.batch)
+            for i, part in enumerate(np.split(last, len(self._directions), axis=1)):
                 every[i - len(self._directions)] = part
             final[0] = every
         self._backward(
             run, grad if over_time else None, final, num_threads=num_threads, workspace=workspace
         )
 
-    def _share(self, rows: Rows, grad: np.ndarray, sweep: Sweep) -> np.ndarray:
+    def _share(self, rows: Rows, grad: Outside, sweep: Sweep) -> Outside:
         """Return what of a gradient of a layer's output reaches one of its directions."""
         if not self.bidirectional:
             return grad
-        size = self.state_sizes[0]
+        size, whole = self.state_sizes[0], grad.rows(0, rows.count)
         if sweep.backwards:
-            return rows.turned(grad[:, size:])
-        return np.ascontiguousarray(grad[:, :size])
+            return Given(rows.turned(whole[:, size:]))
+        return Given(np.ascontiguousarray(whole[:, :size]))
 
     def _give_back(self, run: Run, workspace: Workspace) -> None:
         """Let a workspace have what a call has taken."""

@@ -66,19 +66,31 @@ class Rows:
     def grad_last(
         self, grad_output: np.ndarray | None, grad_final: np.ndarray | None, backwards: bool
     ) -> np.ndarray | None:
-        """Return what reaches each last state, (batch, H), from its output and from beyond."""
+        """Return what reaches each last state, (batch, H), from its output and from beyond.
+
+        Of grad_output, the rows of the last step are enough.
+        """
         if grad_output is None:
             return grad_final
-        last = grad_output[self.count - self.batch :]
+        last = grad_output[len(grad_output) - self.batch :]
         return last if grad_final is None else last + grad_final
 
     def spread_final(self, grad: np.ndarray, backwards: bool) -> np.ndarray:
         """Return a gradient of the final states, (batch, H), piece by piece."""
         return grad
 
+    def chunks(self, most: int) -> list[tuple[int, int]]:
+        """Return the steps, the last first, cut where a chunk has so many rows or a step more."""
+        size = max(1, most // self.batch)
+        return [(max(0, stop - size), stop) for stop in range(self.steps, 0, -size)]
+
     def grad_initial(self, grad: np.ndarray, backwards: bool) -> np.ndarray:
         """Return the gradient of the sequences' initial states from that of all pieces'."""
         return grad
+
+    def first_row(self, step: int) -> int:
+        """Return where the rows of a step begin."""
+        return step * self.batch
 
     @property
     def first_step(self) -> int:
@@ -192,6 +204,14 @@ class PackedRows(Rows):
         """Return the gradient of the sequences' initial states from that of all pieces'."""
         taken = grad[self._ends[int(backwards)]]
         return taken if backwards else np.where(self._takes_initial, taken, 0)
+
+    def chunks(self, most: int) -> list[tuple[int, int]]:
+        """Return the steps in one chunk: where sequences end all over, `grad_last` needs all."""
+        return [(0, self.steps)]
+
+    def first_row(self, step: int) -> int:
+        """Return where the rows of a step begin."""
+        return int(self.starts[step]) if self.starts is not None else 0
 
     @property
     def first_step(self) -> int:

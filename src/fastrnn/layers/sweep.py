@@ -10,12 +10,20 @@ from fastrnn import _gradients, _loops, _ops, _team, _threads
 from fastrnn._cells import Cells
 from fastrnn.layers.embedding import Tokens
 from fastrnn.layers.module import add_product, product
+from fastrnn.layers.outside import Outside
 from fastrnn.layers.packed import Packed
 from fastrnn.layers.rows import Rows
 from fastrnn.layers.workspace import FRESH, Workspace
 
 if TYPE_CHECKING:
     from fastrnn.layers.recurrent import Recurrent
+
+
+# The way back goes chunk by chunk of rows, so that dz, the states and what reaches them from
+# outside are still in L2, of 1 MB, for the products: so many numbers of each at H = 256, and rows
+# enough that a product's sums are loaded and stored seldom (docs/performance.md).
+CHUNK_NUMBERS = 1 << 16
+CHUNK_ROWS = 256
 
 
 class Saved(NamedTuple):
@@ -36,6 +44,86 @@ class Reached(NamedTuple):
     dz_hh: np.ndarray  # (N, G H), of what W_hh gives
     carry: np.ndarray | None  # (B, H), what reaches the initial states past the weights
     grad_last: np.ndarray | None  # (B, R), what reaches the final ones
+
+
+class ParameterGrads:
+    """The gradients of a sweep's parameters, products over rows: some rows at a time.
+
+    Parameters
+    ----------
+    sweep : Sweep
+    x : ndarray
+        Its input, (N, I), or token ids (N,).
+    previous : ndarray, shape (N, R)
+        What W_hh is multiplied with in each row.
+    dz : ndarray, shape (N, width)
+        Of which the rows to be added have to be there.
+    tokens : Tokens
+    """
+
+    def __init__(
+        self, sweep: Sweep, x: np.ndarray, previous: np.ndarray, dz: np.ndarray, tokens: Tokens
+    ) -> None:
+        self._layer, self._suffix = sweep._layer, sweep.suffix
+        self._x, self._previous, self._dz, self._tokens = x, previous, dz, tokens
+        self._row_work = sweep._columns * (previous.shape[1] + (x.shape[1] if x.ndim == 2 else 0))
+        self._sums = np.zeros(sweep._width, dz.dtype)
+        self._of_tokens: np.ndarray | None = None
+        if x.ndim == 1:
+            self._of_tokens = np.zeros((tokens.count(sweep.input_size), sweep._columns), dz.dtype)
+
+    def add(self, start: int, stop: int, num_threads: int | None) -> None:
+        """Add what rows start to stop give, units of dz shared by threads."""
+        layer, grad, x, suffix = self._layer, self._layer._grad_views, self._x, self._suffix
+        hidden, is_dense = layer.hidden_size, x.ndim == 2
+        work, stripes = len(self._dz) * self._row_work, _team.stripe_count(hidden)
+        threads = _threads.threads_for(work, stripes, num_threads)
+        for first, last in _threads.segments(stop - start, self._row_work):
+            _gradients.weight_sums(
+                self._sums, self._of_tokens, grad["weight_ih" + suffix],
+                grad["weight_hh" + suffix], self._dz, x if is_dense else None,
+                None if is_dense else x, self._previous, hidden, layer._input_blocks,
+                layer._hidden_blocks, start + first, start + last, threads,
+            )  # fmt: skip
+
+    def share(self, packed: Packed, num_threads: int | None) -> None:
+        """Share the sums over all rows among the parameters."""
+        layer, grad, suffix = self._layer, self._layer._grad_views, self._suffix
+        one_hot = self._tokens.one_hot
+        _gradients.share_sums(
+            self._sums, self._of_tokens if one_hot else None, grad["weight_ih" + suffix],
+            grad["bias_ih" + suffix] if layer.bias else None,
+            grad["bias_hh" + suffix] if layer.bias else None,
+            layer.hidden_size, layer._input_blocks, layer._hidden_blocks,
+        )  # fmt: skip
+        if self._of_tokens is not None and not one_hot:
+            token_grads(layer, suffix, packed, self._of_tokens, self._tokens, num_threads)
+
+
+def token_grads(
+    layer: Recurrent,
+    suffix: str,
+    packed: Packed,
+    of_tokens: np.ndarray,
+    tokens: Tokens,
+    num_threads: int | None,
+) -> None:
+    """Add what W_ih gives for tokens, (V, G H), to the gradients of it and of a table."""
+    hidden, grad = layer.hidden_size, layer._grad_views["weight_ih" + suffix]
+    table, chosen = tokens
+    vectors = None if table is None else tokens.vectors()
+    for row, gate, n in layer._input_blocks:
+        own = grad[gate * hidden : (gate + n) * hidden]
+        of = of_tokens[:, row * hidden : (row + n) * hidden]
+        if vectors is None:
+            own[:, chosen] += of.T
+        else:
+            add_product(own, of, vectors, num_threads)
+    if table is None or vectors is None:
+        return
+    of_table = _ops.empty(vectors.shape, vectors.dtype)
+    product(of_table, of_tokens, packed.ih_back, num_threads)
+    table.grad[slice(None) if chosen is None else chosen] += of_table
 
 
 class Sweep:
@@ -145,7 +233,7 @@ class Sweep:
         packed: Packed,
         rows: Rows,
         saved: Saved,
-        grad_output: np.ndarray | None,
+        grad_output: Outside | None,
         grad_final: list[np.ndarray | None],
         num_threads: int | None,
         workspace: Workspace,
@@ -153,19 +241,26 @@ class Sweep:
     ) -> Reached:
         """Add to the parameters' gradients.
 
-        grad_output is of all states, (N, R), contiguous; grad_final of the parts of the final
-        state, (B, …) each. In a workspace that is not FRESH, dz takes the place of the gates.
+        grad_output is of all states, (N, R); grad_final of the parts of the final state, (B, …)
+        each. In a workspace that is not FRESH, dz takes the place of the gates.
         """
         dz = None if workspace is FRESH else saved.gates
         if dz is None:
             dz = workspace.take("dz" + self.suffix, (rows.count, self._width), self._layer.dtype)
         carry = self._carry(rows, grad_final)
-        grad_last = rows.grad_last(grad_output, grad_final[0], self.backwards)
-        if rows.count:
-            self._dz(packed, rows, saved, dz, carry, grad_output, grad_last, num_threads)
-            previous = rows.previous(saved.h)
-            self._parameter_grads(packed, saved.x, previous, dz, num_threads, tokens)
         columns = self._columns
+        if not rows.count:
+            grad_last = rows.grad_last(None, grad_final[0], self.backwards)
+            return Reached(dz, dz[:, :columns], dz[:, -columns:], carry, grad_last)
+        sums = ParameterGrads(self, saved.x, rows.previous(saved.h), dz, tokens)
+        for steps in rows.chunks(max(CHUNK_ROWS, CHUNK_NUMBERS // self._layer.hidden_size)):
+            first, end = rows.first_row(steps[0]), rows.first_row(steps[1])
+            outside = None if grad_output is None else grad_output.rows(first, end)
+            if steps[1] == rows.steps:
+                grad_last = rows.grad_last(outside, grad_final[0], self.backwards)
+            self._dz(packed, rows, saved, dz, carry, outside, first, grad_last, steps, num_threads)
+            sums.add(first, end, num_threads)
+        sums.share(packed, num_threads)
         return Reached(dz, dz[:, :columns], dz[:, -columns:], carry, grad_last)
 
     def _carry(self, rows: Rows, grad_final: list[np.ndarray | None]) -> np.ndarray | None:
@@ -184,78 +279,22 @@ class Sweep:
         saved: Saved,
         dz: np.ndarray,
         carry: np.ndarray | None,
-        grad_output: np.ndarray | None,
+        outside: np.ndarray | None,
+        first: int,
         grad_last: np.ndarray | None,
+        steps: tuple[int, int],
         num_threads: int | None,
     ) -> None:
-        """Set dz: the loop over time."""
+        """Set dz of some steps, from the last to the first; ``outside`` begins with row first."""
         layer, row_work = self._layer, self._columns * self._layer.hidden_size
         threads = self._threads(rows, row_work, num_threads)
-        for segment in reversed(_threads.segments(rows.steps, rows.batch * row_work)):
+        begin, end = steps
+        for start, stop in reversed(_threads.segments(end - begin, rows.batch * row_work)):
             _loops.backward(
                 layer._cell, layer._f, rows.batch, rows.starts, rows.before, rows.steps, dz, carry,
-                saved.h, saved.c, saved.gates, grad_output, grad_last, packed.hh_back, *segment,
-                threads,
+                saved.h, saved.c, saved.gates, outside, grad_last, packed.hh_back, first,
+                begin + start, begin + stop, threads,
             )  # fmt: skip
-
-    def _parameter_grads(
-        self,
-        packed: Packed,
-        x: np.ndarray,
-        previous: np.ndarray,
-        dz: np.ndarray,
-        num_threads: int | None,
-        tokens: Tokens,
-    ) -> None:
-        """Add the products over all rows to the gradients, units of dz shared by threads."""
-        layer, grad, suffix = self._layer, self._layer._grad_views, self.suffix
-        hidden, is_dense = layer.hidden_size, x.ndim == 2
-        blocks = layer._input_blocks, layer._hidden_blocks
-        sums = np.zeros(self._width, dz.dtype)
-        token_grads = None
-        if not is_dense:
-            count = tokens.count(self.input_size)
-            token_grads = np.zeros((count, self._columns), dz.dtype)
-        row_work = self._columns * (hidden + (self.input_size if is_dense else 0))
-        threads = _threads.threads_for(len(dz) * row_work, _team.stripe_count(hidden), num_threads)
-        grad_ih, grad_hh = grad["weight_ih" + suffix], grad["weight_hh" + suffix]
-        for segment in _threads.segments(len(dz), row_work):
-            _gradients.weight_sums(
-                sums, token_grads, grad_ih, grad_hh, dz, x if is_dense else None,
-                None if is_dense else x, previous, hidden, *blocks, *segment, threads,
-            )  # fmt: skip
-        _gradients.share_sums(
-            sums, token_grads if tokens.one_hot else None, grad_ih,
-            grad["bias_ih" + suffix] if layer.bias else None,
-            grad["bias_hh" + suffix] if layer.bias else None,
-            hidden, *blocks,
-        )  # fmt: skip
-        if token_grads is not None and not tokens.one_hot:
-            self._token_grads(packed, token_grads, tokens, num_threads)
-
-    def _token_grads(
-        self,
-        packed: Packed,
-        token_grads: np.ndarray,
-        tokens: Tokens,
-        num_threads: int | None,
-    ) -> None:
-        """Add what W_ih gives for tokens, (V, G H), to the gradients of it and of a table."""
-        hidden, grad = self._layer.hidden_size, self._layer._grad_views["weight_ih" + self.suffix]
-        table, chosen = tokens
-        vectors = None if table is None else tokens.vectors()
-        for row, gate, n in self._layer._input_blocks:
-            own = grad[gate * hidden : (gate + n) * hidden]
-            of = token_grads[:, row * hidden : (row + n) * hidden]
-            if vectors is None:
-                own[:, chosen] += of.T
-            else:
-                add_product(own, of, vectors, num_threads)
-        if table is None or vectors is None:
-            return
-        of_table = _ops.empty(vectors.shape, vectors.dtype)
-        product(of_table, token_grads, packed.ih_back, num_threads)
-        table.grad[slice(None) if chosen is None else chosen] += of_table
 
     def grad_x(self, packed: Packed, reached: Reached, num_threads: int | None) -> np.ndarray:
         """Return the gradient of x, (N, I)."""
