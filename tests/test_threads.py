@@ -18,14 +18,6 @@ from fastrnn import _team, _threads
 from fastrnn.sampling import beam_ids, generate_ids
 from fastrnn.scoring import log_probs
 
-
-@pytest.fixture
-def always_split(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let small problems use several threads too."""
-    monkeypatch.setattr(_threads, "MINIMUM_SHARE", 1)
-    monkeypatch.setattr(_threads, "MINIMUM_TURN", 1)
-
-
 every_cell = pytest.mark.parametrize("cell", CELLS)
 
 

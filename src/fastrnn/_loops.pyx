@@ -269,7 +269,7 @@ cdef void backward_step(const BackwardArgs *a, floating *dz, Py_ssize_t t, Py_ss
     cdef const floating *c_new = NULL
     cdef floating *past = NULL
     if not ends:
-        dz_next = <const floating *>&dz[(first_row(&a.rows, t + 1) + b0) * width]
+        dz_next = <const floating *>&dz[(first_row(&a.rows, t + 1) + b0 - a.first) * width]
         if a.grad_output != NULL:
             dh = &(<const floating *>a.grad_output)[(at - a.first) * hidden]
     elif a.grad_last != NULL:
@@ -280,7 +280,7 @@ cdef void backward_step(const BackwardArgs *a, floating *dz, Py_ssize_t t, Py_ss
     if a.cell == CELL_LSTM:
         c_prev = &(<const floating *>a.c)[prev * hidden]
         c_new = &(<const floating *>a.c)[(batch + at) * hidden]
-    cell_backward(a.cell, a.nonlinearity, &dz[at * width], past, z, &h[(batch + at) * hidden],
+    cell_backward(a.cell, a.nonlinearity, &dz[(at - a.first) * width], past, z, &h[(batch + at) * hidden],
                   &h[prev * hidden], c_new, c_prev, dh, dz_next, <const floating *>a.packed_hh_t,
                   b1 - b0, hidden, u0, u1)
 
@@ -331,10 +331,10 @@ def backward(int cell, int nonlinearity, Py_ssize_t batch, cnp.ndarray starts, c
              int threads):
     """dz, the gradients of the pre-activations, of steps t1 - 1 down to t0 of ``steps``.
 
-    What reaches the states from outside is grad_output (zero when that is None), which begins with
-    row ``first``, but for each sequence's last, of which it is grad_last, (batch, H) (zero
-    likewise). Only dz is computed here: every other gradient is a product over many steps at once.
-    dz may be gates.
+    What reaches the states from outside is grad_output (zero when that is None), but for each
+    sequence's last, of which it is grad_last, (batch, H) (zero likewise). grad_output and dz begin
+    with row ``first``; of dz, the rows of step t1 are read too. Only dz is computed here: every
+    other gradient is a product over many steps at once. dz may be gates.
     """
     cdef BackwardArgs a
     cdef int number = kind(h)

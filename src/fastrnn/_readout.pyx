@@ -147,14 +147,16 @@ def readout_cross_entropy(cnp.ndarray logits not None, cnp.ndarray dropped, cnp.
     """Return the cross-entropy of softmax(h W^T + bias), summed over rows start to stop.
 
     Unless grad_h is None, the gradients of scale times the loss are written to it, whose first
-    row is that of ``start``, and added to grad_w and grad_bias. ``logits`` (block, V) says how many
-    rows are done at a time, so that they stay in cache and no array of all rows by all classes is
-    made; ``losses`` is (block,). A target of class v counts weights[v], 1 if these are None. With a
-    threshold above 0, threshold / 65536 of h is dropped, in ``dropped``, (block, H).
+    row is that of ``start``, and added to grad_w and grad_bias. ``logits`` (most, V) says how many
+    rows are done at a time at most, so that they stay in cache and no array of all rows by all
+    classes is made; ``losses`` is (most,). A target of class v counts weights[v], 1 if these are None. With a
+    threshold above 0, threshold / 65536 of h is dropped, in ``dropped``, (most, H).
     """
     cdef Block a
     cdef int number = kind(h)
-    cdef Py_ssize_t hidden = h.shape[1], block = logits.shape[0], r = start
+    cdef Py_ssize_t hidden = h.shape[1], r = start
+    cdef Py_ssize_t blocks = (stop - start + logits.shape[0] - 1) // logits.shape[0]
+    cdef Py_ssize_t block = (stop - start + blocks - 1) // max(blocks, 1)
     cdef Py_ssize_t row_bytes = hidden * cnp.PyArray_ITEMSIZE(h)
     cdef const char *states = <const char *>read(h, number, 2)
     cdef const int64_t *ids = <const int64_t *>read(targets, cnp.NPY_INT64, 1)

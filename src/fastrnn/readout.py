@@ -124,6 +124,16 @@ class CrossEntropy:
             if counts == 0:
                 raise ValueError("class_weight is 0 for every target, expected one that counts")
         self._scale = 1.0 / counts if how.reduction == "mean" else 1.0
+        hidden, classes = h.shape[1], readout.out_features
+        self._row_work = hidden * classes
+        self._threshold = dropout_threshold(how.dropout)
+        block = min(len(h), max(1, min(_BLOCK_ROWS, _BLOCK_NUMBERS // max(hidden, classes))))
+        self._scratch = (
+            _ops.empty((block, classes), h.dtype),
+            _ops.empty((block, hidden), h.dtype) if self._threshold else None,
+            np.empty(block),
+        )
+        self._with_grad_threads: int | None = None
 
     @property
     def value(self) -> float:
@@ -132,10 +142,9 @@ class CrossEntropy:
 
     def loss(self) -> float:
         """Return the loss of all rows; no gradients."""
-        row_work = self._h.shape[1] * self._readout.out_features
         threads = self._threads(1)
-        for start, stop in _threads.segments(len(self._h), row_work):
-            self._add(None, start, stop, threads)
+        for segment in _threads.segments(len(self._h), self._row_work):
+            self._add(None, *segment, threads)
         return self.value
 
     def rows(self, start: int, stop: int) -> np.ndarray:
@@ -143,10 +152,10 @@ class CrossEntropy:
         if self._grad is None or len(self._grad) < stop - start:
             shape = (stop - start, self._h.shape[1])
             self._grad = self._workspace.take("grad_h", shape, self._h.dtype)
-        row_work = 3 * self._h.shape[1] * self._readout.out_features
-        threads = self._threads(3)
-        for first, last in _threads.segments(stop - start, row_work):
-            self._add(self._grad[first:], start + first, start + last, threads)
+        if self._with_grad_threads is None:
+            self._with_grad_threads = self._threads(3)
+        for first, last in _threads.segments(stop - start, 3 * self._row_work):
+            self._add(self._grad[first:], start + first, start + last, self._with_grad_threads)
         return self._grad[: stop - start]
 
     def give_back(self) -> None:
@@ -155,23 +164,14 @@ class CrossEntropy:
 
     def _add(self, grad_h: np.ndarray | None, start: int, stop: int, threads: int) -> None:
         """Add the loss of some rows, and unless ``grad_h`` is None their gradients."""
-        readout, how, hidden = self._readout, self._how, self._h.shape[1]
-        classes, dtype = readout.out_features, self._h.dtype
-        packed, packed_back = readout._packed()
-        threshold = dropout_threshold(how.dropout)
-        most = max(1, min(_BLOCK_ROWS, _BLOCK_NUMBERS // max(hidden, classes)))
-        block = -(-(stop - start) // -(-(stop - start) // most))
-        grads = readout._grad_views
+        readout, how, grads = self._readout, self._how, self._readout._grad_views
         self._sum += _readout.readout_cross_entropy(
-            _ops.empty((block, classes), dtype),
-            _ops.empty((block, hidden), dtype) if threshold else None,
-            np.empty(block), grad_h, grads["weight"], grads["bias"], self._h, self._target, packed,
-            packed_back, readout._views["bias"], how.class_weight, how.seed, threshold,
-            self._scale, start, stop, threads,
+            *self._scratch, grad_h, grads["weight"], grads["bias"], self._h, self._target,
+            *readout._packed(), readout._views["bias"], how.class_weight, how.seed,
+            self._threshold, self._scale, start, stop, threads,
         )  # fmt: skip
 
     def _threads(self, products: int) -> int:
         """Return how many threads share a block, by the work for all rows."""
-        rows, hidden = self._h.shape
-        work = products * rows * hidden * self._readout.out_features
-        return _threads.threads_for(work, rows, self._how.num_threads)
+        work = products * len(self._h) * self._row_work
+        return _threads.threads_for(work, len(self._h), self._how.num_threads)

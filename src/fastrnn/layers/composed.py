@@ -15,11 +15,12 @@ from fastrnn import _gradients, _ops, _threads
 from fastrnn._cells import Cells
 from fastrnn._composed import Loop
 from fastrnn.layers.embedding import Tokens
+from fastrnn.layers.gradients import ParameterGrads, token_grads
 from fastrnn.layers.module import add_product
 from fastrnn.layers.outside import Outside
 from fastrnn.layers.packed import Packed
 from fastrnn.layers.rows import Rows
-from fastrnn.layers.sweep import ParameterGrads, Reached, Saved, Sweep, token_grads
+from fastrnn.layers.sweep import Reached, Saved, Sweep
 from fastrnn.layers.workspace import Workspace
 
 # Whether a number is dropped is decided by 16 random bits.
@@ -248,12 +249,14 @@ class ComposedSweep(Sweep):
         num_threads: int | None,
         workspace: Workspace,
         tokens: Tokens,
+        dz_wanted: bool,
     ) -> Reached:
         """Add to the parameters' gradients; see `Sweep.backward`."""
         if saved.more is None:
             return super().backward(
-                packed, rows, saved, grad_output, grad_final, num_threads, workspace, tokens
-            )
+                packed, rows, saved, grad_output, grad_final, num_threads, workspace, tokens,
+                dz_wanted,
+            )  # fmt: skip
         layer, hidden, count = self._layer, self._layer.hidden_size, rows.count
         loop, buffers, _ = saved.more
         carry = self._carry(rows, grad_final)
@@ -279,9 +282,9 @@ class ComposedSweep(Sweep):
         columns = self._columns
         if not layer.layer_norm:
             if count:
-                sums = ParameterGrads(self, saved.x, buffers["passed"], dz, tokens)
-                sums.add(0, count, num_threads)
-                sums.share(packed, num_threads)
+                sums = ParameterGrads(self, saved.x, buffers["passed"], tokens, num_threads)
+                sums.add(dz, 0, count)
+                sums.share(packed)
             reached = Reached(dz, dz[:, :columns], dz[:, -columns:], carry, grad_last)
         else:
             dz_hh: Any = back["dz_hh"]

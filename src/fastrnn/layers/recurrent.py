@@ -357,14 +357,16 @@ class Recurrent(Module):
             sweep, saved = self._sweeps[k], run.sweeps[k]
             final = [None if part is None else part[k] for part in grad_final]
             own = None if grad is None else self._share(rows, grad, sweep)
+            x_wanted = with_x or k >= len(self._directions)
             reached = sweep.backward(
-                packed[k], rows, saved, own, final, num_threads, workspace, run.tokens
-            )
+                packed[k], rows, saved, own, final, num_threads, workspace, run.tokens,
+                dz_wanted=x_wanted or with_state,
+            )  # fmt: skip
             if with_state:
                 grad_initial.insert(
                     0, sweep.grad_initial(packed[k], rows, saved, reached, num_threads)
                 )
-            if with_x or k >= len(self._directions):
+            if x_wanted:
                 of_sweep = sweep.grad_x(packed[k], reached, num_threads)
                 below.append(rows.turned(of_sweep) if sweep.backwards else of_sweep)
             if saved.gates is None and saved.more is None:

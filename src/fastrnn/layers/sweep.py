@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fastrnn import _gradients, _loops, _ops, _team, _threads
+from fastrnn import _loops, _ops, _threads
 from fastrnn._cells import Cells
 from fastrnn.layers.embedding import Tokens
-from fastrnn.layers.module import add_product, product
+from fastrnn.layers.gradients import ParameterGrads
+from fastrnn.layers.module import product
 from fastrnn.layers.outside import Outside
 from fastrnn.layers.packed import Packed
 from fastrnn.layers.rows import Rows
@@ -44,86 +45,6 @@ class Reached(NamedTuple):
     dz_hh: np.ndarray  # (N, G H), of what W_hh gives
     carry: np.ndarray | None  # (B, H), what reaches the initial states past the weights
     grad_last: np.ndarray | None  # (B, R), what reaches the final ones
-
-
-class ParameterGrads:
-    """The gradients of a sweep's parameters, products over rows: some rows at a time.
-
-    Parameters
-    ----------
-    sweep : Sweep
-    x : ndarray
-        Its input, (N, I), or token ids (N,).
-    previous : ndarray, shape (N, R)
-        What W_hh is multiplied with in each row.
-    dz : ndarray, shape (N, width)
-        Of which the rows to be added have to be there.
-    tokens : Tokens
-    """
-
-    def __init__(
-        self, sweep: Sweep, x: np.ndarray, previous: np.ndarray, dz: np.ndarray, tokens: Tokens
-    ) -> None:
-        self._layer, self._suffix = sweep._layer, sweep.suffix
-        self._x, self._previous, self._dz, self._tokens = x, previous, dz, tokens
-        self._row_work = sweep._columns * (previous.shape[1] + (x.shape[1] if x.ndim == 2 else 0))
-        self._sums = np.zeros(sweep._width, dz.dtype)
-        self._of_tokens: np.ndarray | None = None
-        if x.ndim == 1:
-            self._of_tokens = np.zeros((tokens.count(sweep.input_size), sweep._columns), dz.dtype)
-
-    def add(self, start: int, stop: int, num_threads: int | None) -> None:
-        """Add what rows start to stop give, units of dz shared by threads."""
-        layer, grad, x, suffix = self._layer, self._layer._grad_views, self._x, self._suffix
-        hidden, is_dense = layer.hidden_size, x.ndim == 2
-        work, stripes = len(self._dz) * self._row_work, _team.stripe_count(hidden)
-        threads = _threads.threads_for(work, stripes, num_threads)
-        for first, last in _threads.segments(stop - start, self._row_work):
-            _gradients.weight_sums(
-                self._sums, self._of_tokens, grad["weight_ih" + suffix],
-                grad["weight_hh" + suffix], self._dz, x if is_dense else None,
-                None if is_dense else x, self._previous, hidden, layer._input_blocks,
-                layer._hidden_blocks, start + first, start + last, threads,
-            )  # fmt: skip
-
-    def share(self, packed: Packed, num_threads: int | None) -> None:
-        """Share the sums over all rows among the parameters."""
-        layer, grad, suffix = self._layer, self._layer._grad_views, self._suffix
-        one_hot = self._tokens.one_hot
-        _gradients.share_sums(
-            self._sums, self._of_tokens if one_hot else None, grad["weight_ih" + suffix],
-            grad["bias_ih" + suffix] if layer.bias else None,
-            grad["bias_hh" + suffix] if layer.bias else None,
-            layer.hidden_size, layer._input_blocks, layer._hidden_blocks,
-        )  # fmt: skip
-        if self._of_tokens is not None and not one_hot:
-            token_grads(layer, suffix, packed, self._of_tokens, self._tokens, num_threads)
-
-
-def token_grads(
-    layer: Recurrent,
-    suffix: str,
-    packed: Packed,
-    of_tokens: np.ndarray,
-    tokens: Tokens,
-    num_threads: int | None,
-) -> None:
-    """Add what W_ih gives for tokens, (V, G H), to the gradients of it and of a table."""
-    hidden, grad = layer.hidden_size, layer._grad_views["weight_ih" + suffix]
-    table, chosen = tokens
-    vectors = None if table is None else tokens.vectors()
-    for row, gate, n in layer._input_blocks:
-        own = grad[gate * hidden : (gate + n) * hidden]
-        of = of_tokens[:, row * hidden : (row + n) * hidden]
-        if vectors is None:
-            own[:, chosen] += of.T
-        else:
-            add_product(own, of, vectors, num_threads)
-    if table is None or vectors is None:
-        return
-    of_table = _ops.empty(vectors.shape, vectors.dtype)
-    product(of_table, of_tokens, packed.ih_back, num_threads)
-    table.grad[slice(None) if chosen is None else chosen] += of_table
 
 
 class Sweep:
@@ -238,29 +159,38 @@ class Sweep:
         num_threads: int | None,
         workspace: Workspace,
         tokens: Tokens,
+        dz_wanted: bool,
     ) -> Reached:
         """Add to the parameters' gradients.
 
         grad_output is of all states, (N, R); grad_final of the parts of the final state, (B, …)
-        each. In a workspace that is not FRESH, dz takes the place of the gates.
+        each. In a workspace that is not FRESH, dz takes the place of the gates, or where it is not
+        wanted, there is only as much of it as is used at a time.
         """
+        layer, columns, batch = self._layer, self._columns, rows.batch
+        chunks = rows.chunks(max(CHUNK_ROWS, CHUNK_NUMBERS // layer.hidden_size))
+        is_whole = dz_wanted or layer._has_gates or rows.starts is not None
+        count = rows.count if is_whole else rows.first_row(chunks[0][1] - chunks[0][0]) + batch
         dz = None if workspace is FRESH else saved.gates
         if dz is None:
-            dz = workspace.take("dz" + self.suffix, (rows.count, self._width), self._layer.dtype)
+            dz = workspace.take("dz" + self.suffix, (count, self._width), layer.dtype)
         carry = self._carry(rows, grad_final)
-        columns = self._columns
         if not rows.count:
             grad_last = rows.grad_last(None, grad_final[0], self.backwards)
             return Reached(dz, dz[:, :columns], dz[:, -columns:], carry, grad_last)
-        sums = ParameterGrads(self, saved.x, rows.previous(saved.h), dz, tokens)
-        for steps in rows.chunks(max(CHUNK_ROWS, CHUNK_NUMBERS // self._layer.hidden_size)):
+        sums = ParameterGrads(self, saved.x, rows.previous(saved.h), tokens, num_threads)
+        threads = self._threads(rows, columns * layer.hidden_size, num_threads)
+        for steps in chunks:
             first, end = rows.first_row(steps[0]), rows.first_row(steps[1])
             outside = None if grad_output is None else grad_output.rows(first, end)
             if steps[1] == rows.steps:
                 grad_last = rows.grad_last(outside, grad_final[0], self.backwards)
-            self._dz(packed, rows, saved, dz, carry, outside, first, grad_last, steps, num_threads)
-            sums.add(first, end, num_threads)
-        sums.share(packed, num_threads)
+            elif not is_whole:  # the step after this chunk's is the first of the chunk before
+                dz[end - first : end - first + batch] = dz[:batch]
+            part = dz[first:] if is_whole else dz
+            self._dz(packed, rows, saved, part, carry, outside, first, grad_last, steps, threads)
+            sums.add(part, first, end)
+        sums.share(packed)
         return Reached(dz, dz[:, :columns], dz[:, -columns:], carry, grad_last)
 
     def _carry(self, rows: Rows, grad_final: list[np.ndarray | None]) -> np.ndarray | None:
@@ -283,11 +213,10 @@ class Sweep:
         first: int,
         grad_last: np.ndarray | None,
         steps: tuple[int, int],
-        num_threads: int | None,
+        threads: int,
     ) -> None:
-        """Set dz of some steps, from the last to the first; ``outside`` begins with row first."""
+        """Set dz of some steps, from the last to the first; it and outside begin with row first."""
         layer, row_work = self._layer, self._columns * self._layer.hidden_size
-        threads = self._threads(rows, row_work, num_threads)
         begin, end = steps
         for start, stop in reversed(_threads.segments(end - begin, rows.batch * row_work)):
             _loops.backward(
