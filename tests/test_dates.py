@@ -79,7 +79,7 @@ def test_times_that_are_equally_far_apart_go_on_like_that(start, minutes, count)
 
 
 ZONES = st.sampled_from(["", "Z", "+00:00", "+01:00", "-05:00", "+05:30", "-0500", "+01"])
-DAYS = ["%Y-%m-%d", "%Y%m%d", "%Y-%m", "%G-W%V", "%G-W%V-%u", "%j", "%d.%m.%Y"]
+DAYS = ["%Y-%m-%d", "%Y%m%d", "%Y-%m", "%G-W%V", "%G-W%V-%u", "%Y-%j", "%d.%m.%Y"]
 CLOCKS = ["T%H", " %H", "T%H:%M", " %H:%M:%S", "T%H%M%S", " %H:%M:%S.%f"]
 FORMS = st.sampled_from([*DAYS, *("%Y-%m-%d" + clock for clock in CLOCKS), "%Y%m%dT%H"])
 
