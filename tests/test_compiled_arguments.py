@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastrnn import _gradients, _ops
+from fastrnn import _gradients, _loops, _ops, _readout
 
 UNITS, TOKENS, ROWS = 6, 4, 5
 
@@ -40,6 +40,7 @@ def test_what_fits_is_taken() -> None:
     ("name", "array", "error", "message"),
     [
         ("h_before", np.ones((ROWS, UNITS)), TypeError, "float64"),
+        ("h_before", np.ones((ROWS, UNITS), ">f4"), TypeError, "byte order"),
         ("dz", np.ones((ROWS, UNITS), np.float16), TypeError, "float32 or float64, got float16"),
         ("dz", np.ones((ROWS, UNITS), np.int64), TypeError, "float32 or float64, got int64"),
         ("h_before", np.ones((UNITS, ROWS), np.float32).T, TypeError, "C-contiguous"),
@@ -52,11 +53,11 @@ def test_what_fits_is_taken() -> None:
     ],
 )
 def test_an_array_that_would_be_misread_is_refused(name, array, error, message) -> None:
-    total = np.zeros(UNITS, np.float32)
-    changed = {"sums": total} | {name: array}
+    of_weight = np.zeros((UNITS, TOKENS), np.float32)
+    changed = {"grad_ih": of_weight} | {name: array}
     with pytest.raises(error, match=message):
         sums(**changed)
-    assert not total.any()
+    assert not of_weight.any()
 
 
 @pytest.mark.parametrize("pack", [_ops.pack, lambda weight: _ops.pack_gates(weight, 1)])
@@ -66,3 +67,33 @@ def test_an_array_that_would_be_misread_is_refused(name, array, error, message) 
 def test_a_weight_that_would_be_misread_is_not_packed(pack, weight) -> None:
     with pytest.raises((TypeError, ValueError)):
         pack(weight)
+
+
+def test_the_loops_and_the_read_out_refuse_other_dtypes() -> None:
+    state, weight = np.zeros((ROWS + 1, UNITS), np.float32), np.zeros(999, np.float32)
+    ids, rows, double = np.zeros(ROWS, np.int64), np.zeros((TOKENS, UNITS), np.float32), np.zeros(9)
+    before = (0, 1, 1, None, None)
+    span = (0, UNITS, 0, ROWS, 1)
+    with pytest.raises(TypeError, match="float64"):
+        _loops.forward(*before, state, None, None, None, ids, None, None, weight[:UNITS], rows,
+                       double, None, *span)  # fmt: skip
+    with pytest.raises(TypeError, match="packed_hh"):
+        _loops.forward(*before, state, None, None, None, ids, None, None, weight[:UNITS], rows,
+                       None, None, *span)  # fmt: skip
+    with pytest.raises(TypeError, match="float64"):
+        _loops.backward(*before, ROWS, state[1:].copy(), None, state, None, None, None, None,
+                        double, 0, 0, ROWS, 1)  # fmt: skip
+    logits, bias = np.zeros((ROWS, TOKENS), np.float32), np.zeros(TOKENS, np.float32)
+    for losses, targets in (
+        (np.zeros(ROWS, np.float32), ids),
+        (np.zeros(ROWS), ids.astype(np.int32)),
+    ):
+        with pytest.raises(TypeError, match="C-contiguous array of 1 dimensions"):
+            _readout.readout_cross_entropy(
+                logits, None, losses, None, None, None, state, targets, weight, None, bias, None, 0,
+                0, 1.0, 0, ROWS, 1,
+            )  # fmt: skip
+    with pytest.raises(TypeError, match="int32"):
+        _ops.bounds(ids.astype(np.int32))
+    with pytest.raises(TypeError, match="float64"):
+        _ops.token_rows(rows, double)

@@ -3,7 +3,7 @@
  *   h_t  = f(input_t + x_t W_ih^T + h_{t-1} W_hh^T)
  *   dz_t = (dh_t + dz_{t+1} W_hh) * f'(z_t)              dh_t: from the output of step t
  *
- * Everything else of BPTT (dW_ih, dW_hh, db, dx) is a product over all steps at once.
+ * Everything else of BPTT (dW_ih, dW_hh, db, dx) is a product over many steps at once.
  */
 
 static void FR_NAME(rnn_forward)(REAL *h, const REAL *input, ptrdiff_t ld_input, const int64_t *ids,

@@ -18,10 +18,10 @@ cdef inline const void *read(cnp.ndarray array, int number, int ndim) except? NU
     if array is None:
         return NULL
     if (cnp.PyArray_TYPE(array) != number or cnp.PyArray_NDIM(array) != ndim
-            or not cnp.PyArray_IS_C_CONTIGUOUS(array)):
+            or not cnp.PyArray_IS_C_CONTIGUOUS(array) or not cnp.PyArray_ISNOTSWAPPED(array)):
         raise TypeError(f"expected a C-contiguous array of {ndim} dimensions and NumPy's type "
-                        f"{number}, got shape {(<object>array).shape} of {array.dtype}, type "
-                        f"{array.dtype.num}")
+                        f"{number} in this machine's byte order, got shape "
+                        f"{(<object>array).shape} of {array.dtype}, type {array.dtype.num}")
     return cnp.PyArray_DATA(array)
 
 

@@ -359,10 +359,10 @@ cdef class Loop:
         """Take buffers by name; those that are None are absent."""
         cdef cnp.ndarray array
         cdef int floats = cnp.NPY_FLOAT32 if self.args.single else cnp.NPY_FLOAT64
-        self._owned.update(arrays)
         for name, array in arrays.items():
             self.args.buffers[NAMES.index(name)] = NULL if array is None else <void *>read(
                 array, cnp.NPY_INT64 if name == "ids" else floats, array.ndim)
+            self._owned[name] = array
 
     def forward(self, Py_ssize_t t0, Py_ssize_t t1, int threads):
         """Run steps t0 to t1."""

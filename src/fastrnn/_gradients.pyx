@@ -1,4 +1,4 @@
-"""The gradients of a recurrent layer's parameters: products over all rows at once.
+"""The gradients of a recurrent layer's parameters: products over many rows at once.
 
 Parts are stripes of units, for the team's threads: no element is ever computed in two ways, so the
 bits do not depend on the split. The layers check shapes and own all buffers.

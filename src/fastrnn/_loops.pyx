@@ -9,7 +9,8 @@ units of every step. No element is ever computed in two ways, so the bits do
 not depend on the split. What parts are given lies in a struct, as the team's threads
 hold no GIL; its untyped pointers are of one type, which ``single`` tells.
 
-The layers check shapes and own all buffers; nothing here allocates or checks.
+The layers check shapes and own all buffers; nothing here allocates, and of an array no more is
+checked than that it can be read as what it is taken for.
 """
 
 cimport numpy as cnp
@@ -197,9 +198,9 @@ cdef void forward_part(const void *args, Py_ssize_t part, Py_ssize_t start,
 def forward(int cell, int nonlinearity, Py_ssize_t batch, cnp.ndarray starts, cnp.ndarray before,
             cnp.ndarray h not None, cnp.ndarray c, cnp.ndarray gates, cnp.ndarray x,
             cnp.ndarray ids, cnp.ndarray packed_ih, cnp.ndarray packed_ih_gates,
-            cnp.ndarray bias not None, cnp.ndarray token_rows, cnp.ndarray packed_hh,
-            cnp.ndarray projection, Py_ssize_t together, Py_ssize_t columns, Py_ssize_t t0,
-            Py_ssize_t t1, int threads):
+            cnp.ndarray bias not None, cnp.ndarray token_rows,
+            cnp.ndarray packed_hh not None, cnp.ndarray projection, Py_ssize_t together,
+            Py_ssize_t columns, Py_ssize_t t0, Py_ssize_t t1, int threads):
     """The states after steps t0 to t1 from x or ids and the states before them.
 
     ``before[b]`` is how many rows the sequences before b have in all; ``starts`` and ``before``
@@ -280,9 +281,9 @@ cdef void backward_step(const BackwardArgs *a, floating *dz, Py_ssize_t t, Py_ss
     if a.cell == CELL_LSTM:
         c_prev = &(<const floating *>a.c)[prev * hidden]
         c_new = &(<const floating *>a.c)[(batch + at) * hidden]
-    cell_backward(a.cell, a.nonlinearity, &dz[(at - a.first) * width], past, z, &h[(batch + at) * hidden],
-                  &h[prev * hidden], c_new, c_prev, dh, dz_next, <const floating *>a.packed_hh_t,
-                  b1 - b0, hidden, u0, u1)
+    cell_backward(a.cell, a.nonlinearity, &dz[(at - a.first) * width], past, z,
+                  &h[(batch + at) * hidden], &h[prev * hidden], c_new, c_prev, dh, dz_next,
+                  <const floating *>a.packed_hh_t, b1 - b0, hidden, u0, u1)
 
 
 cdef void backward_rows(const BackwardArgs *a, floating *dz, Py_ssize_t b0,
@@ -327,7 +328,7 @@ cdef void backward_part(const void *args, Py_ssize_t part, Py_ssize_t start,
 def backward(int cell, int nonlinearity, Py_ssize_t batch, cnp.ndarray starts, cnp.ndarray before,
              Py_ssize_t steps, cnp.ndarray dz not None, cnp.ndarray carry, cnp.ndarray h not None,
              cnp.ndarray c, cnp.ndarray gates, cnp.ndarray grad_output, cnp.ndarray grad_last,
-             cnp.ndarray packed_hh_t, Py_ssize_t first, Py_ssize_t t0, Py_ssize_t t1,
+             cnp.ndarray packed_hh_t not None, Py_ssize_t first, Py_ssize_t t0, Py_ssize_t t1,
              int threads):
     """dz, the gradients of the pre-activations, of steps t1 - 1 down to t0 of ``steps``.
 

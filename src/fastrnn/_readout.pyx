@@ -22,8 +22,8 @@ from fastrnn._dispatch cimport (
 from fastrnn._kernels cimport fr_fpmode_flush, fr_fpmode_restore
 from fastrnn._team cimport run_parts
 
-# Columns of the weights' gradient that are shared out together: a multiple of what the products
-# pack together, on every instruction set.
+# Columns of the weights' gradient that are shared out together: on x86 a multiple of what the
+# products pack together; on NEON, which packs 12, the last ones are padded.
 cdef enum:
     COLUMNS = 32
 
@@ -127,30 +127,20 @@ cdef void columns_part(const void *args, Py_ssize_t part, Py_ssize_t first,
     fr_fpmode_restore(mode)
 
 
-cdef double block_loss(const Block *a, int threads) noexcept nogil:
-    cdef double loss = 0
-    cdef Py_ssize_t r
-    run_parts(rows_part, a, a.rows, threads)
-    if a.grad_h != NULL:
-        run_parts(columns_part, a, (a.hidden + COLUMNS - 1) // COLUMNS, threads)
-    for r in range(a.rows):
-        loss += a.losses[r]
-    return loss
-
-
-def readout_cross_entropy(cnp.ndarray logits not None, cnp.ndarray dropped, cnp.ndarray losses,
-                          cnp.ndarray grad_h, cnp.ndarray grad_w, cnp.ndarray grad_bias,
-                          cnp.ndarray h not None, cnp.ndarray targets, cnp.ndarray packed_w,
+def readout_cross_entropy(cnp.ndarray logits not None, cnp.ndarray dropped,
+                          cnp.ndarray losses not None, cnp.ndarray grad_h, cnp.ndarray grad_w,
+                          cnp.ndarray grad_bias, cnp.ndarray h not None,
+                          cnp.ndarray targets not None, cnp.ndarray packed_w not None,
                           cnp.ndarray packed_w_t, cnp.ndarray bias not None, cnp.ndarray weights,
                           uint64_t seed, int32_t threshold, double scale, Py_ssize_t start,
                           Py_ssize_t stop, int threads):
-    """Return the cross-entropy of softmax(h W^T + bias), summed over rows start to stop.
+    """Set the losses (N,) of rows start to stop: the cross-entropy of softmax(h W^T + bias).
 
-    Unless grad_h is None, the gradients of scale times the loss are written to it, whose first
-    row is that of ``start``, and added to grad_w and grad_bias. ``logits`` (most, V) says how many
-    rows are done at a time at most, so that they stay in cache and no array of all rows by all
-    classes is made; ``losses`` is (most,). A target of class v counts weights[v], 1 if these are None. With a
-    threshold above 0, threshold / 65536 of h is dropped, in ``dropped``, (most, H).
+    Unless grad_h is None, the gradients of scale times their sum are written to it, whose first row
+    is that of ``start``, and added to grad_w and grad_bias. ``logits`` (most, V) says how many rows
+    are done at a time at most, so that they stay in cache and no array of all rows by all classes
+    is made. A target of class v counts weights[v], 1 if these are None. With a threshold above 0,
+    threshold / 65536 of h is dropped, in ``dropped``, (most, H).
     """
     cdef Block a
     cdef int number = kind(h)
@@ -160,12 +150,11 @@ def readout_cross_entropy(cnp.ndarray logits not None, cnp.ndarray dropped, cnp.
     cdef Py_ssize_t row_bytes = hidden * cnp.PyArray_ITEMSIZE(h)
     cdef const char *states = <const char *>read(h, number, 2)
     cdef const int64_t *ids = <const int64_t *>read(targets, cnp.NPY_INT64, 1)
+    cdef double *of_rows = <double *>written(losses, cnp.NPY_FLOAT64, 1)
     cdef char *grads = <char *>written(grad_h, number, 2)
-    cdef double loss = 0
     memset(&a, 0, sizeof(a))
     a.single, a.hidden, a.classes = number == cnp.NPY_FLOAT32, hidden, bias.shape[0]
-    a.logits, a.losses = written(logits, number, 2), <double *>written(losses, cnp.NPY_FLOAT64, 1)
-    a.dropped = written(dropped, number, 2)
+    a.logits, a.dropped = written(logits, number, 2), written(dropped, number, 2)
     a.packed_w, a.packed_w_t = read(packed_w, number, 1), read(packed_w_t, number, 1)
     a.bias, a.weights = read(bias, number, 1), <const double *>read(weights, cnp.NPY_FLOAT64, 1)
     a.grad_w, a.grad_bias = written(grad_w, number, 2), written(grad_bias, number, 1)
@@ -173,9 +162,10 @@ def readout_cross_entropy(cnp.ndarray logits not None, cnp.ndarray dropped, cnp.
     with nogil:
         while r < stop:
             a.row, a.rows = r, min(block, stop - r)
-            a.h, a.targets = states + r * row_bytes, &ids[r]
+            a.h, a.targets, a.losses = states + r * row_bytes, &ids[r], &of_rows[r]
             if grads != NULL:
                 a.grad_h = grads + (r - start) * row_bytes
-            loss += block_loss(&a, threads)
+            run_parts(rows_part, &a, a.rows, threads)
+            if grads != NULL:
+                run_parts(columns_part, &a, (hidden + COLUMNS - 1) // COLUMNS, threads)
             r += a.rows
-    return loss

@@ -9,7 +9,7 @@ import numpy as np
 from fastrnn import _ops, _readout, _threads, losses
 from fastrnn.layers import Linear
 from fastrnn.layers.composed import dropout_threshold
-from fastrnn.layers.outside import Outside
+from fastrnn.layers.outside import Given, Outside
 from fastrnn.layers.workspace import Workspace
 
 # Rows of logits that exist at a time: as many as keep states and their gradients, 64 k numbers
@@ -36,7 +36,7 @@ class Outcome(Outside, Protocol):
 
     @property
     def value(self) -> float:
-        """The loss of the rows whose gradient has been asked for."""
+        """The loss, once the gradient of all rows has been asked for."""
 
     def loss(self) -> float:
         """Return the loss of all rows; no gradients."""
@@ -45,7 +45,7 @@ class Outcome(Outside, Protocol):
         """Let the workspace have what was taken from it."""
 
 
-class Computed:
+class Computed(Given):
     """A loss that is there, of outputs themselves.
 
     Parameters
@@ -55,15 +55,12 @@ class Computed:
     """
 
     def __init__(self, value: float, grad: np.ndarray) -> None:
-        self.value, self._grad = value, grad
+        super().__init__(grad)
+        self.value = value
 
     def loss(self) -> float:
         """Return the loss."""
         return self.value
-
-    def rows(self, start: int, stop: int) -> np.ndarray:
-        """Return the gradient of rows start to stop."""
-        return self._grad[start:stop]
 
     def give_back(self) -> None:
         """Nothing was taken."""
@@ -84,11 +81,14 @@ class SquaredError(Computed):
     def __init__(self, readout: Linear, h: np.ndarray, target: np.ndarray, how: How) -> None:
         super().__init__(*losses.mse(readout._forward(h, how.num_threads), target, how.reduction))
         self._readout, self._h, self._num_threads = readout, h, how.num_threads
+        self._is_of_outputs = True
 
     def rows(self, start: int, stop: int) -> np.ndarray:
-        """Return the gradient of rows of h, and add to the read-out's."""
-        grad_y = super().rows(start, stop)
-        return self._readout._backward(self._h[start:stop], grad_y, self._num_threads)
+        """Return the gradient of rows of h, computed with the read-out's when first asked for."""
+        if self._is_of_outputs:
+            self._gradient = self._readout._backward(self._h, self._gradient, self._num_threads)
+            self._is_of_outputs = False
+        return super().rows(start, stop)
 
 
 class CrossEntropy:
@@ -116,7 +116,7 @@ class CrossEntropy:
         self, readout: Linear, h: np.ndarray, target: np.ndarray, how: How, workspace: Workspace
     ) -> None:
         self._readout, self._h, self._target, self._how = readout, h, target, how
-        self._workspace, self._sum = workspace, 0.0
+        self._workspace, self._losses = workspace, np.zeros(len(h))
         self._grad: np.ndarray | None = None
         counts: float = len(target)
         if how.class_weight is not None:
@@ -127,18 +127,18 @@ class CrossEntropy:
         hidden, classes = h.shape[1], readout.out_features
         self._row_work = hidden * classes
         self._threshold = dropout_threshold(how.dropout)
-        block = min(len(h), max(1, min(_BLOCK_ROWS, _BLOCK_NUMBERS // max(hidden, classes))))
+        most = min(len(h), _BLOCK_ROWS, _BLOCK_NUMBERS // max(hidden, classes))
+        block = max(1, most)
         self._scratch = (
             _ops.empty((block, classes), h.dtype),
             _ops.empty((block, hidden), h.dtype) if self._threshold else None,
-            np.empty(block),
         )
         self._with_grad_threads: int | None = None
 
     @property
     def value(self) -> float:
         """The loss of the rows that have been asked for."""
-        return self._sum * self._scale
+        return float(self._losses.sum()) * self._scale
 
     def loss(self) -> float:
         """Return the loss of all rows; no gradients."""
@@ -165,9 +165,9 @@ class CrossEntropy:
     def _add(self, grad_h: np.ndarray | None, start: int, stop: int, threads: int) -> None:
         """Add the loss of some rows, and unless ``grad_h`` is None their gradients."""
         readout, how, grads = self._readout, self._how, self._readout._grad_views
-        self._sum += _readout.readout_cross_entropy(
-            *self._scratch, grad_h, grads["weight"], grads["bias"], self._h, self._target,
-            *readout._packed(), readout._views["bias"], how.class_weight, how.seed,
+        _readout.readout_cross_entropy(
+            *self._scratch, self._losses, grad_h, grads["weight"], grads["bias"], self._h,
+            self._target, *readout._packed(), readout._views["bias"], how.class_weight, how.seed,
             self._threshold, self._scale, start, stop, threads,
         )  # fmt: skip
 

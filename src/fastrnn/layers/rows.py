@@ -80,7 +80,7 @@ class Rows:
         return grad
 
     def chunks(self, most: int) -> list[tuple[int, int]]:
-        """Return the steps, the last first, cut where a chunk has so many rows or a step more."""
+        """Return the steps, the last first, in chunks of at most so many rows, or of one step."""
         size = max(1, most // self.batch)
         return [(max(0, stop - size), stop) for stop in range(self.steps, 0, -size)]
 

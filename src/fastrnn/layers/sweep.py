@@ -1,4 +1,4 @@
-"""One layer in one direction: its loops over time, and the gradients that are products."""
+"""One layer in one direction: its loops over time, there and back."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from fastrnn.layers.recurrent import Recurrent
 
 
-# The way back goes chunk by chunk of rows, so that dz, the states and what reaches them from
-# outside are still in L2, of 1 MB, for the products: so many numbers of each at H = 256, and rows
-# enough that a product's sums are loaded and stored seldom (docs/performance.md).
+# The way back goes chunk by chunk of rows, so that an Elman cell's dz, its states and what reaches
+# them from outside are still in L2, of 1 MB, for the products: so many numbers of each up to
+# H = 256, beyond it so many rows, as a product's sums are loaded and stored once a chunk. With
+# gates dz is four times as large, which still was better than all rows (docs/performance.md).
 CHUNK_NUMBERS = 1 << 16
 CHUNK_ROWS = 256
 
@@ -38,7 +39,7 @@ class Saved(NamedTuple):
 
 
 class Reached(NamedTuple):
-    """What the loop back leaves, in rows."""
+    """What the loop back leaves, in rows; of dz nothing that counts unless it was wanted."""
 
     dz: np.ndarray  # (N, width), of the pre-activations
     dz_ih: np.ndarray  # (N, G H), of what W_ih gives
@@ -170,7 +171,9 @@ class Sweep:
         layer, columns, batch = self._layer, self._columns, rows.batch
         chunks = rows.chunks(max(CHUNK_ROWS, CHUNK_NUMBERS // layer.hidden_size))
         is_whole = dz_wanted or layer._has_gates or rows.starts is not None
-        count = rows.count if is_whole else rows.first_row(chunks[0][1] - chunks[0][0]) + batch
+        count = rows.count
+        if not is_whole and len(chunks) > 1:
+            count = rows.first_row(chunks[0][1] - chunks[0][0]) + batch
         dz = None if workspace is FRESH else saved.gates
         if dz is None:
             dz = workspace.take("dz" + self.suffix, (count, self._width), layer.dtype)
