@@ -127,9 +127,12 @@ def test_negative_numbers_stand_in_brackets_behind_an_operator() -> None:
 def test_the_page_says_what_is_kept(open_view) -> None:
     page = open_view("one-neuron")
     page.get_by_role("button", name="Step forward").click()
-    page.locator(".say", has_text="How well it remembers").wait_for()
+    remembers = page.locator(".say", has_text="How well it remembers")
+    remembers.wait_for()
+    assert "it forgets at once" not in remembers.inner_text()
     drag(page.get_by_label("W_hidden", exact=True), 0)
     page.locator(".say", has_text="it forgets at once").wait_for()
+    assert remembers.count() == 0
 
 
 def test_the_outputs_are_the_layers_to_the_digits_shown(open_view) -> None:

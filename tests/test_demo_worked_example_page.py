@@ -143,6 +143,10 @@ def test_every_field_changes_its_number_and_no_other(page) -> None:
     for matrix in example.parameters():
         for label, value in zip(matrix.labels(), after.numbers[matrix.name].flat, strict=True):
             eventually_shows(page, f"{label} after", value)
+    on_page = all_cells(page)
+    for matrix in example.parameters():
+        for label, value in zip(matrix.labels(), example.numbers[matrix.name].flat, strict=True):
+            assert on_page[f"{label} before"] == pytest.approx(shown(value), abs=1e-12)
 
 
 def test_what_is_no_number_gets_a_message_beside_it_and_the_last_good_one_stays(page) -> None:
@@ -205,7 +209,8 @@ def test_a_training_ends_at_the_librarys_loss_is_stopped_and_says_what_went_wron
     page.wait_for_function("button => button.ariaDisabled === 'false'", arg=stop.element_handle())
     stop.click()
     page.get_by_text("Stopped.", exact=True).wait_for()
-    page.locator(".say", has_text="After").wait_for()
+    made = numbers(page.locator(".say", has_text="After").first.inner_text())[0]
+    assert 0 < made < 20000
     keep = page.get_by_role("button", name="Put what it learned into the fields")
     page.wait_for_function("button => button.ariaDisabled === 'false'", arg=keep.element_handle())
     page.locator("[name=network]").select_option("Elman, ReLU")

@@ -73,6 +73,7 @@ def test_it_writes_what_generate_returns_one_by_one_and_back(page) -> None:
     eventually_drawn(page, "image", [written.states.T.ravel().tolist()])
     press(page, "Play")
     press(page, "Pause")
+    assert typed(page).inner_text().startswith("A cell")
     drag(page.get_by_label("Temperature"), 0)
     page.get_by_text("always the most probable").wait_for()
 
