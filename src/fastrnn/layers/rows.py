@@ -92,11 +92,6 @@ class Rows:
         """Return where the rows of a step begin."""
         return step * self.batch
 
-    @property
-    def first_step(self) -> int:
-        """How many rows the first step has."""
-        return self.batch
-
 
 class PackedRows(Rows):
     """Steps of sequences of different lengths, or whose states start afresh within.
@@ -211,12 +206,8 @@ class PackedRows(Rows):
 
     def first_row(self, step: int) -> int:
         """Return where the rows of a step begin."""
-        return int(self.starts[step]) if self.starts is not None else 0
-
-    @property
-    def first_step(self) -> int:
-        """How many rows the first step has."""
-        return int(self.starts[1]) if self.starts is not None and self.steps else 0
+        assert self.starts is not None
+        return int(self.starts[step])
 
 
 def rows_of(steps: int, batch: int, lengths: np.ndarray | None, fresh: np.ndarray | None) -> Rows:

@@ -244,7 +244,7 @@ class Sweep:
         num_threads: int | None,
     ) -> list[np.ndarray]:
         """Return the gradients of the parts of the initial state, (B, …) each."""
-        begun, last = rows.first_step, reached.grad_last
+        begun, last = rows.first_row(1) if rows.steps else 0, reached.grad_last
         grad_h = _ops.empty((rows.batch, self._fed_back), self._layer.dtype)
         if begun:
             product(grad_h[:begun], reached.dz_hh[:begun], packed.hh_back, num_threads)
