@@ -130,12 +130,16 @@ def test_it_keeps_the_weights_that_its_layer_had(cell: str) -> None:
 def test_it_allocates_nothing_when_told_where_to_write(cell: str, batch_size: int) -> None:
     stream = LAYERS[cell](3, 500, seed=0).stream(batch_size)
     x_t, out = np.ones((batch_size, 3), np.float32), np.empty((batch_size, 500), np.float32)
-    stream.step(x_t, out=out)
+    taken = []
     tracemalloc.start()
     try:
-        for _ in range(100):
+        for _ in range(20):
+            tracemalloc.reset_peak()
+            before, _ = tracemalloc.get_traced_memory()
             stream.step(x_t, out=out)
-        _, peak = tracemalloc.get_traced_memory()
+            _, peak = tracemalloc.get_traced_memory()
+            taken.append(peak - before)
     finally:
         tracemalloc.stop()
-    assert peak < out.nbytes / 2  # no array: what Python itself takes for a call and its loop
+    # An array would be in every step; what another thread or the collector takes is in some.
+    assert min(taken) < out.nbytes / 2
