@@ -9,20 +9,20 @@ UNITS, TOKENS, ROWS = 6, 4, 5
 
 
 def sums(**changed: np.ndarray | None) -> None:
-    """Call `weight_sums` for the weights of 6 units, with some arguments changed."""
+    """Add to the gradients of the weights of 6 units, with some arguments changed."""
     arrays: dict[str, np.ndarray | None] = {
         "sums": np.zeros(UNITS, np.float32),
         "token_grads": np.zeros((TOKENS, UNITS), np.float32),
         "grad_ih": np.zeros((UNITS, TOKENS), np.float32),
         "grad_hh": np.zeros((UNITS, UNITS), np.float32),
-        "dz": np.ones((ROWS, UNITS), np.float32),
         "x": None,
         "ids": np.zeros(ROWS, np.int64),
         "h_before": np.ones((ROWS, UNITS), np.float32),
+        "dz": np.ones((ROWS, UNITS), np.float32),
     }
     arrays |= changed
-    whole = ((0, 0, 1),)
-    _gradients.weight_sums(*arrays.values(), UNITS, whole, whole, 0, ROWS, 1)
+    dz, whole = arrays.pop("dz"), ((0, 0, 1),)
+    _gradients.WeightSums(*arrays.values(), UNITS, whole, whole, 1).add(dz, 0, 0, ROWS)
 
 
 def read_only(array: np.ndarray) -> np.ndarray:
@@ -41,8 +41,9 @@ def test_what_fits_is_taken() -> None:
     [
         ("h_before", np.ones((ROWS, UNITS)), TypeError, "float64"),
         ("h_before", np.ones((ROWS, UNITS), ">f4"), TypeError, "byte order"),
-        ("dz", np.ones((ROWS, UNITS), np.float16), TypeError, "float32 or float64, got float16"),
-        ("dz", np.ones((ROWS, UNITS), np.int64), TypeError, "float32 or float64, got int64"),
+        ("sums", np.ones(UNITS, np.float16), TypeError, "float32 or float64, got float16"),
+        ("sums", np.ones(UNITS, np.int64), TypeError, "float32 or float64, got int64"),
+        ("dz", np.ones((ROWS, UNITS)), TypeError, "float64"),
         ("h_before", np.ones((UNITS, ROWS), np.float32).T, TypeError, "C-contiguous"),
         ("h_before", np.ones((ROWS, 2 * UNITS), np.float32)[:, ::2], TypeError, "C-contiguous"),
         ("sums", np.zeros((1, UNITS), np.float32), TypeError, "1 dimensions"),
@@ -81,17 +82,20 @@ def test_the_loops_and_the_read_out_refuse_other_dtypes() -> None:
         _loops.forward(*before, state, None, None, None, ids, None, None, weight[:UNITS], rows,
                        None, None, *span)  # fmt: skip
     with pytest.raises(TypeError, match="float64"):
-        _loops.backward(*before, ROWS, state[1:].copy(), None, state, None, None, None, None,
-                        double, 0, 0, ROWS, 1)  # fmt: skip
+        _loops.Backward(*before, ROWS, None, state, None, None, double, 1)
+    back = _loops.Backward(*before, ROWS, None, state, None, None, weight, 1)
+    with pytest.raises(TypeError, match="float64"):
+        back.run(np.zeros((ROWS, UNITS)), None, None, 0, 0, ROWS)
     logits, bias = np.zeros((ROWS, TOKENS), np.float32), np.zeros(TOKENS, np.float32)
+    of_readout = np.zeros((TOKENS, UNITS), np.float32), np.zeros(TOKENS, np.float32)
     for losses, targets in (
         (np.zeros(ROWS, np.float32), ids),
         (np.zeros(ROWS), ids.astype(np.int32)),
     ):
         with pytest.raises(TypeError, match="C-contiguous array of 1 dimensions"):
-            _readout.readout_cross_entropy(
-                logits, None, losses, None, None, None, state, targets, weight, None, bias, None, 0,
-                0, 1.0, 0, ROWS, 1,
+            _readout.CrossEntropyRows(
+                logits, None, losses, *of_readout, state[1:], targets, weight, weight, bias, None,
+                0, 0, 1.0,
             )  # fmt: skip
     with pytest.raises(TypeError, match="int32"):
         _ops.bounds(ids.astype(np.int32))

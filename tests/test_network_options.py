@@ -11,6 +11,7 @@ from oracles.options import Combination, all_pairs
 from tolerances import FINITE_DIFFERENCES, rounding
 
 import fastrnn
+from fastrnn import _loops
 
 SEQ_LEN, BATCH, INPUTS, HIDDEN, CLASSES = 5, 4, 3, 6, 7
 
@@ -167,3 +168,11 @@ def test_bad_options_are_refused(options: Any, error: type, message: str) -> Non
     x, target = np.zeros((3, 2, INPUTS)), np.zeros((3, 2), int)
     with pytest.raises(error, match=message):
         net.loss_and_grad(x, target, **options)
+
+
+def test_a_wrong_target_is_told_before_anything_is_computed(monkeypatch) -> None:
+    net = network(dict.fromkeys(OPTIONS, False) | {"cell": "gru", "num_layers": 1})
+    monkeypatch.setattr(_loops, "forward", lambda *_: pytest.fail("the loop has begun"))
+    for compute in net.loss, net.loss_and_grad:
+        with pytest.raises(ValueError, match=rf"target .* {CLASSES}"):
+            compute(np.zeros((3, 2, INPUTS)), np.full((3, 2), CLASSES))

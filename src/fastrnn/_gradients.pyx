@@ -102,37 +102,54 @@ cdef void read_blocks(Block *blocks, tuple given):
         blocks[i] = Block(row, parameter, gates)
 
 
-def weight_sums(cnp.ndarray sums, cnp.ndarray token_grads, cnp.ndarray grad_ih,
-                cnp.ndarray grad_hh, cnp.ndarray dz not None, cnp.ndarray x, cnp.ndarray ids,
-                cnp.ndarray h_before not None, Py_ssize_t hidden, tuple input_blocks,
-                tuple hidden_blocks, Py_ssize_t r0, Py_ssize_t r1, int threads):
-    """Add what rows r0 to r1 give.
+cdef class WeightSums:
+    """What rows of dz give to the gradients of a layer's weights, some rows at a time.
 
     To sums dz's columns, to grad_hh dz^T h_before, to grad_ih dz^T x, or with ids in place of x
     token_grads[ids[r]] += dz[r]. A gate is ``hidden`` columns of dz.
     """
+
     cdef GradientArgs a
-    cdef int number = kind(dz)
-    cdef Py_ssize_t item = cnp.PyArray_ITEMSIZE(dz)
-    if r0 >= r1:
-        return
-    memset(&a, 0, sizeof(a))
-    a.single = number == cnp.NPY_FLOAT32
-    a.hidden, a.recurrent, a.width, a.rows = hidden, h_before.shape[1], dz.shape[1], r1 - r0
-    a.sums = written(sums, number, 1)
-    a.dz = <const char *>read(dz, number, 2) + r0 * a.width * item
-    a.h_before = <const char *>read(h_before, number, 2) + r0 * a.recurrent * item
-    a.grad_ih, a.grad_hh = written(grad_ih, number, 2), written(grad_hh, number, 2)
-    if ids is None:
-        a.inputs = x.shape[1]
-        a.x = <const char *>read(x, number, 2) + r0 * a.inputs * item
-    else:
-        a.ids = <const int64_t *>read(ids, cnp.NPY_INT64, 1) + r0
-        a.token_grads, a.columns = written(token_grads, number, 2), token_grads.shape[1]
-    read_blocks(a.input_blocks, input_blocks)
-    read_blocks(a.hidden_blocks, hidden_blocks)
-    with nogil:
-        run_parts(gradient_part, &a, stripes(a.hidden), threads)
+    cdef int number, threads
+    cdef Py_ssize_t item
+    cdef tuple arrays  # that the pointers are into
+
+    def __init__(self, cnp.ndarray sums not None, cnp.ndarray token_grads, cnp.ndarray grad_ih,
+                 cnp.ndarray grad_hh not None, cnp.ndarray x, cnp.ndarray ids,
+                 cnp.ndarray h_before not None, Py_ssize_t hidden, tuple input_blocks,
+                 tuple hidden_blocks, int threads):
+        cdef int number = kind(sums)
+        memset(&self.a, 0, sizeof(self.a))
+        self.number, self.threads, self.item = number, threads, cnp.PyArray_ITEMSIZE(sums)
+        self.arrays = sums, token_grads, grad_ih, grad_hh, x, ids, h_before
+        self.a.single = number == cnp.NPY_FLOAT32
+        self.a.hidden, self.a.recurrent = hidden, h_before.shape[1]
+        self.a.width, self.a.sums = sums.shape[0], written(sums, number, 1)
+        self.a.h_before = read(h_before, number, 2)
+        self.a.grad_ih, self.a.grad_hh = written(grad_ih, number, 2), written(grad_hh, number, 2)
+        if ids is None:
+            self.a.inputs, self.a.x = x.shape[1], read(x, number, 2)
+        else:
+            self.a.ids = <const int64_t *>read(ids, cnp.NPY_INT64, 1)
+            self.a.columns = token_grads.shape[1]
+            self.a.token_grads = written(token_grads, number, 2)
+        read_blocks(self.a.input_blocks, input_blocks)
+        read_blocks(self.a.hidden_blocks, hidden_blocks)
+
+    def add(self, cnp.ndarray dz not None, Py_ssize_t row, Py_ssize_t r0, Py_ssize_t r1):
+        """Add what rows r0 to r1 give, which are dz's from ``row`` on."""
+        cdef GradientArgs a = self.a
+        if r0 >= r1:
+            return
+        a.rows = r1 - r0
+        a.dz = <const char *>read(dz, self.number, 2) + row * a.width * self.item
+        a.h_before = <const char *>a.h_before + r0 * a.recurrent * self.item
+        if a.ids == NULL:
+            a.x = <const char *>a.x + r0 * a.inputs * self.item
+        else:
+            a.ids = &a.ids[r0]
+        with nogil:
+            run_parts(gradient_part, &a, stripes(a.hidden), self.threads)
 
 
 cdef void share(const GradientArgs *a, floating *bias_ih, floating *bias_hh) noexcept nogil:

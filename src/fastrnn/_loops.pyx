@@ -325,32 +325,46 @@ cdef void backward_part(const void *args, Py_ssize_t part, Py_ssize_t start,
     fr_fpmode_restore(mode)
 
 
-def backward(int cell, int nonlinearity, Py_ssize_t batch, cnp.ndarray starts, cnp.ndarray before,
-             Py_ssize_t steps, cnp.ndarray dz not None, cnp.ndarray carry, cnp.ndarray h not None,
-             cnp.ndarray c, cnp.ndarray gates, cnp.ndarray grad_output, cnp.ndarray grad_last,
-             cnp.ndarray packed_hh_t not None, Py_ssize_t first, Py_ssize_t t0, Py_ssize_t t1,
-             int threads):
-    """dz, the gradients of the pre-activations, of steps t1 - 1 down to t0 of ``steps``.
+cdef class Backward:
+    """The loop back, some steps at a time: dz, the gradients of the pre-activations.
 
-    What reaches the states from outside is grad_output (zero when that is None), but for each
-    sequence's last, of which it is grad_last, (batch, H) (zero likewise). grad_output and dz begin
-    with row ``first``; of dz, the rows of step t1 are read too. Only dz is computed here: every
-    other gradient is a product over many steps at once. dz may be gates.
+    Only dz is computed here: every other gradient is a product over many steps at once. What
+    reaches the final states past the weights is in ``carry``, and in the end what reaches the
+    initial ones. dz may be gates.
     """
+
     cdef BackwardArgs a
-    cdef int number = kind(h)
-    memset(&a, 0, sizeof(a))
-    a.single = number == cnp.NPY_FLOAT32
-    a.cell, a.nonlinearity = <Cell>cell, <fr_nonlinearity>nonlinearity
-    a.rows = rows_of(batch, starts, before)
-    a.steps, a.hidden, a.width = steps, h.shape[1], dz.shape[1]
-    a.first, a.t0, a.t1 = first, t0, t1
-    a.dz, a.carry = written(dz, number, 2), written(carry, number, 2)
-    a.h, a.c, a.gates = read(h, number, 2), read(c, number, 2), read(gates, number, 2)
-    a.grad_output, a.grad_last = read(grad_output, number, 2), read(grad_last, number, 2)
-    a.packed_hh_t = read(packed_hh_t, number, 1)
-    with nogil:
-        if batch == 1 and threads > 1:
-            take_turns(backward_turn, &a, t1 - t0, threads)
-        else:
-            run_parts(backward_part, &a, work_of(&a.rows), threads)
+    cdef int number, threads
+    cdef tuple arrays  # that the pointers are into
+
+    def __init__(self, int cell, int nonlinearity, Py_ssize_t batch, cnp.ndarray starts,
+                 cnp.ndarray before, Py_ssize_t steps, cnp.ndarray carry, cnp.ndarray h not None,
+                 cnp.ndarray c, cnp.ndarray gates, cnp.ndarray packed_hh_t not None, int threads):
+        cdef int number = kind(h)
+        memset(&self.a, 0, sizeof(self.a))
+        self.number, self.threads = number, threads
+        self.arrays = starts, before, carry, h, c, gates, packed_hh_t
+        self.a.single = number == cnp.NPY_FLOAT32
+        self.a.cell, self.a.nonlinearity = <Cell>cell, <fr_nonlinearity>nonlinearity
+        self.a.rows = rows_of(batch, starts, before)
+        self.a.steps, self.a.hidden, self.a.carry = steps, h.shape[1], written(carry, number, 2)
+        self.a.h, self.a.c = read(h, number, 2), read(c, number, 2)
+        self.a.gates, self.a.packed_hh_t = read(gates, number, 2), read(packed_hh_t, number, 1)
+
+    def run(self, cnp.ndarray dz not None, cnp.ndarray grad_output, cnp.ndarray grad_last,
+            Py_ssize_t first, Py_ssize_t t0, Py_ssize_t t1):
+        """dz of steps t1 - 1 down to t0, the steps after these done.
+
+        What reaches the states from outside is grad_output (zero when that is None), but for each
+        sequence's last, of which it is grad_last, (batch, H) (zero likewise). grad_output and dz
+        begin with row ``first``; of dz, the rows of step t1 are read too.
+        """
+        cdef BackwardArgs a = self.a
+        a.width, a.first, a.t0, a.t1 = dz.shape[1], first, t0, t1
+        a.dz, a.grad_output = written(dz, self.number, 2), read(grad_output, self.number, 2)
+        a.grad_last = read(grad_last, self.number, 2)
+        with nogil:
+            if a.rows.batch == 1 and self.threads > 1:
+                take_turns(backward_turn, &a, t1 - t0, self.threads)
+            else:
+                run_parts(backward_part, &a, work_of(&a.rows), self.threads)

@@ -127,45 +127,74 @@ cdef void columns_part(const void *args, Py_ssize_t part, Py_ssize_t first,
     fr_fpmode_restore(mode)
 
 
-def readout_cross_entropy(cnp.ndarray logits not None, cnp.ndarray dropped,
-                          cnp.ndarray losses not None, cnp.ndarray grad_h, cnp.ndarray grad_w,
-                          cnp.ndarray grad_bias, cnp.ndarray h not None,
-                          cnp.ndarray targets not None, cnp.ndarray packed_w not None,
-                          cnp.ndarray packed_w_t, cnp.ndarray bias not None, cnp.ndarray weights,
-                          uint64_t seed, int32_t threshold, double scale, Py_ssize_t start,
-                          Py_ssize_t stop, int threads):
-    """Set the losses (N,) of rows start to stop: the cross-entropy of softmax(h W^T + bias).
+cdef class CrossEntropyRows:
+    """The cross-entropy of softmax(h W^T + bias) by rows, and its gradients, some rows at a time.
 
-    Unless grad_h is None, the gradients of scale times their sum are written to it, whose first row
-    is that of ``start``, and added to grad_w and grad_bias. ``logits`` (most, V) says how many rows
-    are done at a time at most, so that they stay in cache and no array of all rows by all classes
-    is made. A target of class v counts weights[v], 1 if these are None. With a threshold above 0,
-    threshold / 65536 of h is dropped, in ``dropped``, (most, H).
+    ``logits`` (most, V) says how many rows are done at a time at most, so that they stay in cache
+    and no array of all rows by all classes is made. A target of class v counts weights[v], 1 if
+    these are None. With a threshold above 0, threshold / 65536 of h is dropped, in ``dropped``,
+    (most, H).
     """
+
     cdef Block a
-    cdef int number = kind(h)
-    cdef Py_ssize_t hidden = h.shape[1], r = start
-    cdef Py_ssize_t blocks = (stop - start + logits.shape[0] - 1) // logits.shape[0]
-    cdef Py_ssize_t block = (stop - start + blocks - 1) // max(blocks, 1)
-    cdef Py_ssize_t row_bytes = hidden * cnp.PyArray_ITEMSIZE(h)
-    cdef const char *states = <const char *>read(h, number, 2)
-    cdef const int64_t *ids = <const int64_t *>read(targets, cnp.NPY_INT64, 1)
-    cdef double *of_rows = <double *>written(losses, cnp.NPY_FLOAT64, 1)
-    cdef char *grads = <char *>written(grad_h, number, 2)
-    memset(&a, 0, sizeof(a))
-    a.single, a.hidden, a.classes = number == cnp.NPY_FLOAT32, hidden, bias.shape[0]
-    a.logits, a.dropped = written(logits, number, 2), written(dropped, number, 2)
-    a.packed_w, a.packed_w_t = read(packed_w, number, 1), read(packed_w_t, number, 1)
-    a.bias, a.weights = read(bias, number, 1), <const double *>read(weights, cnp.NPY_FLOAT64, 1)
-    a.grad_w, a.grad_bias = written(grad_w, number, 2), written(grad_bias, number, 1)
-    a.seed, a.threshold, a.scale = seed, threshold, scale
-    with nogil:
-        while r < stop:
-            a.row, a.rows = r, min(block, stop - r)
-            a.h, a.targets, a.losses = states + r * row_bytes, &ids[r], &of_rows[r]
-            if grads != NULL:
-                a.grad_h = grads + (r - start) * row_bytes
-            run_parts(rows_part, &a, a.rows, threads)
-            if grads != NULL:
-                run_parts(columns_part, &a, (hidden + COLUMNS - 1) // COLUMNS, threads)
-            r += a.rows
+    cdef int number
+    cdef Py_ssize_t count, row_bytes, most
+    cdef tuple arrays  # that the pointers are into
+
+    def __init__(self, cnp.ndarray logits not None, cnp.ndarray dropped,
+                 cnp.ndarray losses not None, cnp.ndarray grad_w not None,
+                 cnp.ndarray grad_bias not None, cnp.ndarray h not None,
+                 cnp.ndarray targets not None, cnp.ndarray packed_w not None,
+                 cnp.ndarray packed_w_t not None, cnp.ndarray bias not None, cnp.ndarray weights,
+                 uint64_t seed, int32_t threshold, double scale):
+        cdef int number = kind(h)
+        memset(&self.a, 0, sizeof(self.a))
+        self.number, self.count, self.most = number, h.shape[0], logits.shape[0]
+        self.arrays = (logits, dropped, losses, grad_w, grad_bias, h, targets, packed_w,
+                       packed_w_t, bias, weights)
+        self.a.single, self.a.hidden = number == cnp.NPY_FLOAT32, h.shape[1]
+        self.a.classes = bias.shape[0]
+        self.row_bytes = h.shape[1] * cnp.PyArray_ITEMSIZE(h)
+        self.a.logits, self.a.dropped = written(logits, number, 2), written(dropped, number, 2)
+        self.a.losses = <double *>written(losses, cnp.NPY_FLOAT64, 1)
+        self.a.grad_w = written(grad_w, number, 2)
+        self.a.grad_bias = written(grad_bias, number, 1)
+        self.a.h, self.a.targets = read(h, number, 2), <const int64_t *>read(
+            targets, cnp.NPY_INT64, 1)
+        self.a.packed_w, self.a.packed_w_t = read(packed_w, number, 1), read(packed_w_t, number, 1)
+        self.a.bias = read(bias, number, 1)
+        self.a.weights = <const double *>read(weights, cnp.NPY_FLOAT64, 1)
+        self.a.seed, self.a.threshold, self.a.scale = seed, threshold, scale
+
+    def total(self):
+        """Return the sum of all losses."""
+        cdef double[4] sums
+        cdef Py_ssize_t i
+        sums[0] = sums[1] = sums[2] = sums[3] = 0
+        for i in range(self.count):
+            sums[i % 4] += self.a.losses[i]
+        return sums[0] + sums[1] + (sums[2] + sums[3])
+
+    def run(self, cnp.ndarray grad_h, Py_ssize_t row, Py_ssize_t start, Py_ssize_t stop,
+            int threads):
+        """Set the losses of rows start to stop.
+
+        Unless grad_h is None, the gradients of scale times their sum are written to it, to its
+        rows from ``row`` on, and added to grad_w and grad_bias.
+        """
+        cdef Block a = self.a
+        cdef Py_ssize_t blocks = (stop - start + self.most - 1) // self.most
+        cdef Py_ssize_t block = (stop - start + blocks - 1) // max(blocks, 1)
+        cdef Py_ssize_t done = 0
+        cdef char *grads = <char *>written(grad_h, self.number, 2)
+        with nogil:
+            while done < stop - start:
+                a.row, a.rows = start + done, min(block, stop - start - done)
+                a.h = <const char *>self.a.h + a.row * self.row_bytes
+                a.targets, a.losses = &self.a.targets[a.row], &self.a.losses[a.row]
+                if grads != NULL:
+                    a.grad_h = grads + (row + done) * self.row_bytes
+                run_parts(rows_part, &a, a.rows, threads)
+                if grads != NULL:
+                    run_parts(columns_part, &a, (a.hidden + COLUMNS - 1) // COLUMNS, threads)
+                done += a.rows

@@ -10,7 +10,7 @@ import numpy as np
 from fastrnn import _check, _ops, _threads, losses
 from fastrnn.layers import Embedding, Linear, Module, Recurrent
 from fastrnn.layers.embedding import Table
-from fastrnn.layers.recurrent import Run
+from fastrnn.layers.recurrent import Run, Taken
 from fastrnn.layers.workspace import FRESH, Workspace
 from fastrnn.readout import Computed, CrossEntropy, How, Outcome, SquaredError
 
@@ -303,13 +303,13 @@ class Network:
             For a wrong dtype, shape or option.
         """
         how = self._how(loss, reduction, outputs, class_weight, num_threads)
+        layer, table = self.layer, self._table
+        taken = layer._taken(x, h_0, lengths, reset_mask, table, keep=False, keep_ids=False)
+        target = self._checked_target(target, taken, how)
         with _threads.call:
-            run = self.layer._forward(
-                x, h_0, num_threads, keep=False, lengths=lengths, reset_mask=reset_mask,
-                table=self._table,
-            )  # fmt: skip
+            run = layer._run(taken, num_threads, keep=False, table=table)
             value = self._outcome(run, target, how, FRESH).loss()
-        return value, self.layer._state_of(self.layer._final(run))
+        return value, layer._state_of(layer._final(run))
 
     def loss_and_grad(
         self,
@@ -361,12 +361,13 @@ class Network:
         if dropout > 0 and self._readout is None:
             raise ValueError(f"dropout is before a read-out, which is missing, got {self!r}")
         how = self._how(loss, reduction, outputs, class_weight, num_threads, dropout, seed)
-        layer, workspace = self.layer, self._workspace
+        layer, workspace, table = self.layer, self._workspace, self._table
+        taken = layer._taken(x, h_0, lengths, reset_mask, table, keep=True, keep_ids=False)
+        target = self._checked_target(target, taken, how)
         with _threads.call:
-            run = layer._forward(
-                x, h_0, num_threads, keep=True, workspace=workspace, lengths=lengths,
-                reset_mask=reset_mask, seed=seed if layer.training else None, dropout=dropout,
-                table=self._table,
+            run = layer._run(
+                taken, num_threads, keep=True, workspace=workspace,
+                seed=seed if layer.training else None, dropout=dropout, table=table,
             )  # fmt: skip
             outcome = self._outcome(run, target, how, workspace)
             final = layer._final(run)
@@ -398,11 +399,10 @@ class Network:
             class_weight = losses.class_weights(class_weight, self.out_features)
         return How(loss, reduction, outputs, class_weight, num_threads, dropout, seed)
 
-    def _outcome(self, run: Run, target: Any, how: How, workspace: Workspace) -> Outcome:
+    def _outcome(self, run: Run, target: np.ndarray, how: How, workspace: Workspace) -> Outcome:
         """Return what computes the loss, and the gradient of the rows that the read-out reads."""
         over_time = how.outputs == "all"
         h = self.layer._features(run) if over_time else self.layer._last_features(run)
-        target = self._checked_target(target, run, how)
         readout = self._readout
         if readout is None:
             of_outputs = losses.cross_entropy if how.loss == "cross_entropy" else losses.mse
@@ -411,9 +411,9 @@ class Network:
             return CrossEntropy(readout, h, target, how, workspace)
         return SquaredError(readout, h, target, how)
 
-    def _checked_target(self, target: Any, run: Run, how: How) -> np.ndarray:
+    def _checked_target(self, target: Any, taken: Taken, how: How) -> np.ndarray:
         """Return the targets of the rows that the read-out reads, ids (N,) or floats (N, O)."""
-        form, size = run.form, self.out_features
+        form, size = taken.form, self.out_features
         rest = () if how.loss == "cross_entropy" else (size,)
         if how.outputs == "all":
             target, shape = form.padded("target", target, rest), form.shape(*rest)
@@ -425,7 +425,7 @@ class Network:
             target = _check.floats("target", target, self.layer.dtype)
             _check.shape("target", target, shape)
         if how.outputs == "all":
-            target = np.ascontiguousarray(run.rows.gather(form.taken(target)))
+            target = np.ascontiguousarray(taken.rows.gather(form.taken(target)))
         else:
             target = target.reshape(-1, *rest)
         return target if rest else losses.target_ids(target, size)

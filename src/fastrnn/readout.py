@@ -115,8 +115,7 @@ class CrossEntropy:
     def __init__(
         self, readout: Linear, h: np.ndarray, target: np.ndarray, how: How, workspace: Workspace
     ) -> None:
-        self._readout, self._h, self._target, self._how = readout, h, target, how
-        self._workspace, self._losses = workspace, np.zeros(len(h))
+        self._h, self._workspace, self._num_threads = h, workspace, how.num_threads
         self._grad: np.ndarray | None = None
         counts: float = len(target)
         if how.class_weight is not None:
@@ -126,25 +125,29 @@ class CrossEntropy:
         self._scale = 1.0 / counts if how.reduction == "mean" else 1.0
         hidden, classes = h.shape[1], readout.out_features
         self._row_work = hidden * classes
-        self._threshold = dropout_threshold(how.dropout)
-        most = min(len(h), _BLOCK_ROWS, _BLOCK_NUMBERS // max(hidden, classes))
-        block = max(1, most)
-        self._scratch = (
-            _ops.empty((block, classes), h.dtype),
-            _ops.empty((block, hidden), h.dtype) if self._threshold else None,
-        )
+        threshold = dropout_threshold(how.dropout)
+        block = max(1, min(len(h), _BLOCK_ROWS, _BLOCK_NUMBERS // max(hidden, classes)))
+        losses = _ops.empty((len(h),), np.dtype(np.float64))
+        logits = _ops.empty((block, classes), h.dtype)
+        dropped = _ops.empty((block, hidden), h.dtype) if threshold else None
+        grads = readout._grad_views
+        self._rows = _readout.CrossEntropyRows(
+            logits, dropped, losses, grads["weight"], grads["bias"], h, target,
+            *readout._packed(), readout._views["bias"], how.class_weight, how.seed, threshold,
+            self._scale,
+        )  # fmt: skip
         self._with_grad_threads: int | None = None
 
     @property
     def value(self) -> float:
-        """The loss of the rows that have been asked for."""
-        return float(self._losses.sum()) * self._scale
+        """The loss, once all rows have been asked for."""
+        return self._rows.total() * self._scale
 
     def loss(self) -> float:
         """Return the loss of all rows; no gradients."""
         threads = self._threads(1)
         for segment in _threads.segments(len(self._h), self._row_work):
-            self._add(None, *segment, threads)
+            self._rows.run(None, 0, *segment, threads)
         return self.value
 
     def rows(self, start: int, stop: int) -> np.ndarray:
@@ -152,26 +155,18 @@ class CrossEntropy:
         if self._grad is None or len(self._grad) < stop - start:
             shape = (stop - start, self._h.shape[1])
             self._grad = self._workspace.take("grad_h", shape, self._h.dtype)
-        if self._with_grad_threads is None:
-            self._with_grad_threads = self._threads(3)
+        threads = self._with_grad_threads
+        if threads is None:
+            threads = self._with_grad_threads = self._threads(3)
         for first, last in _threads.segments(stop - start, 3 * self._row_work):
-            self._add(self._grad[first:], start + first, start + last, self._with_grad_threads)
+            self._rows.run(self._grad, first, start + first, start + last, threads)
         return self._grad[: stop - start]
 
     def give_back(self) -> None:
         """Let the workspace have the gradient's memory."""
         self._workspace.give("grad_h", self._grad)
 
-    def _add(self, grad_h: np.ndarray | None, start: int, stop: int, threads: int) -> None:
-        """Add the loss of some rows, and unless ``grad_h`` is None their gradients."""
-        readout, how, grads = self._readout, self._how, self._readout._grad_views
-        _readout.readout_cross_entropy(
-            *self._scratch, self._losses, grad_h, grads["weight"], grads["bias"], self._h,
-            self._target, *readout._packed(), readout._views["bias"], how.class_weight, how.seed,
-            self._threshold, self._scale, start, stop, threads,
-        )  # fmt: skip
-
     def _threads(self, products: int) -> int:
         """Return how many threads share a block, by the work for all rows."""
         work = products * len(self._h) * self._row_work
-        return _threads.threads_for(work, len(self._h), self._how.num_threads)
+        return _threads.threads_for(work, len(self._h), self._num_threads)

@@ -38,29 +38,28 @@ class ParameterGrads:
         tokens: Tokens,
         num_threads: int | None,
     ) -> None:
-        self._layer, self._suffix = sweep._layer, sweep.suffix
-        self._x, self._previous, self._tokens = x, previous, tokens
-        self._row_work = sweep._columns * (previous.shape[1] + (x.shape[1] if x.ndim == 2 else 0))
-        work, stripes = len(x) * self._row_work, _team.stripe_count(self._layer.hidden_size)
-        self._num_threads = num_threads
-        self._threads = _threads.threads_for(work, stripes, num_threads)
+        layer, grad, suffix = sweep._layer, sweep._layer._grad_views, sweep.suffix
+        self._layer, self._suffix = layer, suffix
+        self._tokens, self._num_threads = tokens, num_threads
+        is_dense = x.ndim == 2
+        self._row_work = sweep._columns * (previous.shape[1] + (x.shape[1] if is_dense else 0))
+        work, stripes = len(x) * self._row_work, _team.stripe_count(layer.hidden_size)
+        threads = _threads.threads_for(work, stripes, num_threads)
         self._sums = np.zeros(sweep._width, previous.dtype)
         self._of_tokens: np.ndarray | None = None
-        if x.ndim == 1:
+        if not is_dense:
             shape = tokens.count(sweep.input_size), sweep._columns
             self._of_tokens = np.zeros(shape, previous.dtype)
+        self._weights = _gradients.WeightSums(
+            self._sums, self._of_tokens, grad["weight_ih" + suffix], grad["weight_hh" + suffix],
+            x if is_dense else None, None if is_dense else x, previous, layer.hidden_size,
+            layer._input_blocks, layer._hidden_blocks, threads,
+        )  # fmt: skip
 
     def add(self, dz: np.ndarray, start: int, stop: int) -> None:
         """Add what rows start to stop give, units shared by threads; dz begins with row start."""
-        layer, grad, suffix = self._layer, self._layer._grad_views, self._suffix
-        x, previous, is_dense = self._x[start:stop], self._previous[start:stop], self._x.ndim == 2
-        for segment in _threads.segments(stop - start, self._row_work):
-            _gradients.weight_sums(
-                self._sums, self._of_tokens, grad["weight_ih" + suffix],
-                grad["weight_hh" + suffix], dz, x if is_dense else None, None if is_dense else x,
-                previous, layer.hidden_size, layer._input_blocks, layer._hidden_blocks, *segment,
-                self._threads,
-            )  # fmt: skip
+        for first, last in _threads.segments(stop - start, self._row_work):
+            self._weights.add(dz, first, start + first, start + last)
 
     def share(self, packed: Packed) -> None:
         """Share the sums over all rows among the parameters."""

@@ -28,6 +28,15 @@ from fastrnn.layers.sweep import Saved, Sweep
 from fastrnn.layers.workspace import FRESH, Workspace
 
 
+class Taken(NamedTuple):
+    """What a call was given, checked."""
+
+    values: np.ndarray  # (N, I), or token ids (N,)
+    rows: Rows
+    form: Form
+    states: list[np.ndarray | None]  # parts (D * L, B, …), None for zeros
+
+
 class Run(NamedTuple):
     """What a call computed, and what backward needs of it."""
 
@@ -223,6 +232,27 @@ class Recurrent(Module):
         last = zip(run.sweeps[-len(self._directions) :], self._directions, strict=True)
         return joined([np.ascontiguousarray(run.rows.final(saved.h, turn)) for saved, turn in last])
 
+    def _taken(
+        self,
+        x: Any,
+        state: Any,
+        lengths: Any,
+        reset_mask: Any,
+        table: Table | None,
+        *,
+        keep: bool,
+        keep_ids: bool,
+    ) -> Taken:
+        """Check x and the state, and that there is memory for what the loops leave."""
+        known = None if table is None else len(table.weight)
+        values, rows, form = inputs.checked(
+            x, lengths, reset_mask, self.input_size, known, self.dtype, self.batch_first, keep_ids
+        )
+        kept = len(self.state_names) + (self._row_gates if self._has_gates and keep else 0)
+        each = kept * self.hidden_size * len(self._sweeps)
+        _check.memory("the output", form.steps + 1, form.batch, each, self.dtype.itemsize)
+        return Taken(values, rows, form, self._checked_states(state, form))
+
     def _forward(
         self,
         x: Any,
@@ -230,27 +260,33 @@ class Recurrent(Module):
         num_threads: int | None,
         *,
         keep: bool,
-        workspace: Workspace = FRESH,
         lengths: Any = None,
         reset_mask: Any = None,
+        seed: int | None = None,
+        table: Table | None = None,
+    ) -> Run:
+        """Check x and the state, and run over all steps; ``keep`` what backward needs."""
+        taken = self._taken(x, state, lengths, reset_mask, table, keep=keep, keep_ids=keep)
+        return self._run(taken, num_threads, keep=keep, seed=seed, table=table)
+
+    def _run(
+        self,
+        taken: Taken,
+        num_threads: int | None,
+        *,
+        keep: bool,
+        workspace: Workspace = FRESH,
         seed: int | None = None,
         dropout: float = 0.0,
         table: Table | None = None,
     ) -> Run:
-        """Check x and the state, run over all steps; ``keep`` what backward needs.
+        """Run over all steps; ``keep`` what backward needs.
 
         With a ``seed``, the inputs of all layers but the first are dropped out, with ``dropout`` if
         the layer has none of its own. ``table`` is what ids stand for, one-hot vectors otherwise.
         """
+        values, rows, form, states = taken
         known = None if table is None else len(table.weight)
-        values, rows, form = inputs.checked(
-            x, lengths, reset_mask, self.input_size, known, self.dtype, self.batch_first,
-            keep and workspace is FRESH,
-        )  # fmt: skip
-        kept = len(self.state_names) + (self._row_gates if self._has_gates and keep else 0)
-        each = kept * self.hidden_size * len(self._sweeps)
-        _check.memory("the output", form.steps + 1, form.batch, each, self.dtype.itemsize)
-        states = self._checked_states(state, form)
         packed = self._packed()
         chosen = None
         if keep and values.ndim == 1:

@@ -182,17 +182,22 @@ class Sweep:
             grad_last = rows.grad_last(None, grad_final[0], self.backwards)
             return Reached(dz, dz[:, :columns], dz[:, -columns:], carry, grad_last)
         sums = ParameterGrads(self, saved.x, rows.previous(saved.h), tokens, num_threads)
-        threads = self._threads(rows, columns * layer.hidden_size, num_threads)
-        for steps in chunks:
-            first, end = rows.first_row(steps[0]), rows.first_row(steps[1])
-            outside = None if grad_output is None else grad_output.rows(first, end)
-            if steps[1] == rows.steps:
+        row_work = columns * layer.hidden_size
+        loop = _loops.Backward(
+            layer._cell, layer._f, batch, rows.starts, rows.before, rows.steps, carry, saved.h,
+            saved.c, saved.gates, packed.hh_back, self._threads(rows, row_work, num_threads),
+        )  # fmt: skip
+        for begin, end in chunks:
+            first, last = rows.first_row(begin), rows.first_row(end)
+            outside = None if grad_output is None else grad_output.rows(first, last)
+            if end == rows.steps:
                 grad_last = rows.grad_last(outside, grad_final[0], self.backwards)
             elif not is_whole:  # the step after this chunk's is the first of the chunk before
-                dz[end - first : end - first + batch] = dz[:batch]
+                dz[last - first : last - first + batch] = dz[:batch]
             part = dz[first:] if is_whole else dz
-            self._dz(packed, rows, saved, part, carry, outside, first, grad_last, steps, threads)
-            sums.add(part, first, end)
+            for start, stop in reversed(_threads.segments(end - begin, batch * row_work)):
+                loop.run(part, outside, grad_last, first, begin + start, begin + stop)
+            sums.add(part, first, last)
         sums.share(packed)
         return Reached(dz, dz[:, :columns], dz[:, -columns:], carry, grad_last)
 
@@ -204,29 +209,6 @@ class Sweep:
         grad_c = grad_final[1] if len(grad_final) > 1 else None
         carry[...] = 0 if grad_c is None else rows.spread_final(grad_c, self.backwards)
         return carry
-
-    def _dz(
-        self,
-        packed: Packed,
-        rows: Rows,
-        saved: Saved,
-        dz: np.ndarray,
-        carry: np.ndarray | None,
-        outside: np.ndarray | None,
-        first: int,
-        grad_last: np.ndarray | None,
-        steps: tuple[int, int],
-        threads: int,
-    ) -> None:
-        """Set dz of some steps, from the last to the first; it and outside begin with row first."""
-        layer, row_work = self._layer, self._columns * self._layer.hidden_size
-        begin, end = steps
-        for start, stop in reversed(_threads.segments(end - begin, rows.batch * row_work)):
-            _loops.backward(
-                layer._cell, layer._f, rows.batch, rows.starts, rows.before, rows.steps, dz, carry,
-                saved.h, saved.c, saved.gates, outside, grad_last, packed.hh_back, first,
-                begin + start, begin + stop, threads,
-            )  # fmt: skip
 
     def grad_x(self, packed: Packed, reached: Reached, num_threads: int | None) -> np.ndarray:
         """Return the gradient of x, (N, I)."""
