@@ -2,6 +2,7 @@
 #include "names.h"
 
 #include "activation.h"
+#include "tile.h"
 #include "gemm.h"
 #include "gates.h"
 #include "gru.h"

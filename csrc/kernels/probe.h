@@ -16,7 +16,7 @@ static ptrdiff_t FR_NAME(probe_chain)(ptrdiff_t length) {
     return x;
 }
 
-/* As many chains as the tile of gemm.h, which hide the latency of all units that there are. */
+/* As many chains as the tile of tile.h, which hide the latency of all units that there are. */
 static double FR_NAME(probe_multiply_adds)(REAL *result, ptrdiff_t turns) {
     vec sum[TILE_ROWS * TILE_VECS];
     const vec half = v_set1((REAL)0.5), one = v_set1(1);

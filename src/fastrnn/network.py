@@ -10,7 +10,7 @@ import numpy as np
 from fastrnn import _check, _ops, _threads, losses
 from fastrnn.layers import Embedding, Linear, Module, Recurrent
 from fastrnn.layers.embedding import Table
-from fastrnn.layers.recurrent import Run, Taken
+from fastrnn.layers.run import Run, Taken
 from fastrnn.layers.workspace import FRESH, Workspace
 from fastrnn.readout import Computed, CrossEntropy, How, Outcome, SquaredError
 

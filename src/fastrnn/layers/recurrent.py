@@ -8,7 +8,7 @@ pre-activations is laid out, and its call.
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -24,35 +24,9 @@ from fastrnn.layers.module import Module
 from fastrnn.layers.outside import Given, Outside
 from fastrnn.layers.packed import Blocks, Packed
 from fastrnn.layers.rows import Rows, joined
-from fastrnn.layers.sweep import Saved, Sweep
+from fastrnn.layers.run import Run, Taken
+from fastrnn.layers.sweep import Sweep
 from fastrnn.layers.workspace import FRESH, Workspace
-
-
-class Taken(NamedTuple):
-    """What a call was given, checked."""
-
-    values: np.ndarray  # (N, I), or token ids (N,)
-    rows: Rows
-    form: Form
-    states: list[np.ndarray | None]  # parts (D * L, B, …), None for zeros
-
-
-class Run(NamedTuple):
-    """What a call computed, and what backward needs of it."""
-
-    rows: Rows
-    form: Form
-    sweeps: list[Saved]
-    seed: int | None  # of what is dropped, if anything is
-    dropout: float  # between layers
-    tokens: Tokens  # how ids were read
-
-    def features(self, backwards: list[bool]) -> np.ndarray:
-        """Return the outputs of the last layer, whose directions are ``backwards``, as rows."""
-        if len(backwards) == 1:
-            return _forwards(self.rows, self.sweeps[-1], backwards[0])
-        last = zip(self.sweeps[-len(backwards) :], backwards, strict=True)
-        return joined([_forwards(self.rows, saved, turn) for saved, turn in last])
 
 
 class Recurrent(Module):
@@ -556,9 +530,3 @@ class Recurrent(Module):
         expected = (sweeps, form.batch, size) if form.batched else (sweeps, size)
         _check.shape(name, array, expected)
         return array.reshape(sweeps, form.batch, size)
-
-
-def _forwards(rows: Rows, saved: Saved, backwards: bool) -> np.ndarray:
-    """Return a sweep's states after each step, as rows in the order of the sequences."""
-    after = saved.h[rows.batch :]
-    return rows.turned(after) if backwards else after
