@@ -45,10 +45,13 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=15)
     arguments = parser.parse_args()
     many = arguments.threads
+    rows = select(arguments.rows)
+    if not rows:
+        parser.error(f"no row of the grid matches {arguments.rows!r}")
     launch.pin(many, is_process=True)
     print(f"| µs, {fastrnn.cpu.active()} | 1 thread | {many} threads | ratio |")
     print("|---|--:|--:|--:|")
-    for row in select(arguments.rows):
+    for row in rows:
         one, shared = times(row, (1, many), arguments.repeats)
         print(f"| {row.name} | {1e6 * one:.0f} | {1e6 * shared:.0f} | {one / shared:.2f} |")
 

@@ -176,3 +176,22 @@ def test_a_wrong_target_is_told_before_anything_is_computed(monkeypatch) -> None
     for compute in net.loss, net.loss_and_grad:
         with pytest.raises(ValueError, match=rf"target .* {CLASSES}"):
             compute(np.zeros((3, 2, INPUTS)), np.full((3, 2), CLASSES))
+
+
+def test_ids_that_another_thread_changes_meanwhile_are_never_read(monkeypatch) -> None:
+    net = fastrnn.Network(fastrnn.GRU(CLASSES, 4, seed=0), fastrnn.Linear(4, CLASSES, seed=1))
+    x, target = np.arange(12).reshape(2, 3, 2) % CLASSES
+    forward = _loops.forward
+
+    def change_and_run(*arguments: object) -> None:
+        x[...] = target[...] = 10**12
+        forward(*arguments)
+
+    for compute in net.loss, net.loss_and_grad:
+        x[...], target[...] = np.arange(12).reshape(2, 3, 2) % CLASSES
+        expected, state = compute(x, target)
+        with monkeypatch.context() as patch:
+            patch.setattr(_loops, "forward", change_and_run)
+            changed, changed_state = compute(x, target)
+        assert changed == expected
+        np.testing.assert_array_equal(changed_state, state)

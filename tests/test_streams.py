@@ -133,7 +133,7 @@ def test_it_allocates_nothing_when_told_where_to_write(cell: str, batch_size: in
     taken = []
     tracemalloc.start()
     try:
-        for _ in range(20):
+        for _ in range(200):
             tracemalloc.reset_peak()
             before, _ = tracemalloc.get_traced_memory()
             stream.step(x_t, out=out)
@@ -141,5 +141,7 @@ def test_it_allocates_nothing_when_told_where_to_write(cell: str, batch_size: in
             taken.append(peak - before)
     finally:
         tracemalloc.stop()
-    # An array would be in every step; what another thread or the collector takes is in some.
-    assert min(taken) < out.nbytes / 2
+    # What another thread or the collector takes is in a few steps, and is less than is lost here
+    # if every step leaves something.
+    assert np.median(taken) < out.nbytes / 2
+    assert before < 20 * out.nbytes

@@ -84,13 +84,8 @@ FR_INLINE void gate_tiles(REAL *z, const gate_input *in, ptrdiff_t row, int rows
         tile_of(&t, rows, gates);
         return;
     }
-    /* The first rows bring the weights; the next find them in L1. */
-    const int afar = row == 0 && of * hidden * hidden * (ptrdiff_t)sizeof(REAL) > NEAR_BYTES;
     for (int gate = 0; gate < gates; gate++) {
-        if (afar)
-            afar_tile_of(&t, rows);
-        else
-            tile_of(&t, rows, 1);
+        tile_of(&t, rows, 1);
         t.c += GATE_SIZE;
         t.init += hidden;
         for (int f = 0; f < t.count; f++)

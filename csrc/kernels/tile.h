@@ -24,7 +24,6 @@
 #define panels_at_once FR_NAME(panels_at_once)
 #define tile_stored FR_NAME(tile_stored)
 #define real_tile_of FR_NAME(real_tile_of)
-#define afar_tile_of FR_NAME(afar_tile_of)
 #define small_tile_of FR_NAME(small_tile_of)
 #define weight_size FR_NAME(weight_size)
 #define panel_size FR_NAME(panel_size)
@@ -40,12 +39,6 @@
 #define MAX_PANELS 4
 #define WIDE_ROWS (TILE_ROWS / MAX_PANELS)
 #define ROW_GROUP 4
-#define CACHE_LINE 64
-/* Weights of more bytes than this are not in L2 when a step begins, or not all of them. */
-#define NEAR_BYTES (1 << 19)
-#ifndef WEIGHTS_AHEAD
-#define WEIGHTS_AHEAD 0
-#endif
 #define ROW_TILES(rows) (((rows) + TILE_ROWS - 1) / TILE_ROWS)
 
 /* The first row of tile i of so many, of nearly equal height. A division takes as long as four
@@ -144,10 +137,9 @@ FR_INLINE void store_tile(const tile_args *t, const vec *acc, const int rows, co
 }
 
 /* acc += a @ packed, of one factor. Rows are reached from a few pointers, of which each serves
- * ROW_GROUP: an offset for each would not fit into the registers. Weights are fetched `ahead` rows
- * ahead, or 0: left to the processor. */
+ * ROW_GROUP: an offset for each would not fit into the registers. */
 FR_INLINE void walk(const factor *f, vec *acc, const int rows, const int width,
-                    const fr_stored stored, const int transposed, const int ahead) {
+                    const fr_stored stored, const int transposed) {
     const ptrdiff_t stride = f->stride, depth = f->k;
     const ptrdiff_t next_panel = panel_size(depth, stored);
     const char *b = (const char *)f->packed + panel_size(0, stored);
@@ -162,9 +154,6 @@ FR_INLINE void walk(const factor *f, vec *acc, const int rows, const int width,
         FR_UNROLL
         for (int j = 0; !one_by_one && j < width; j++)
             w[j] = load_weights(b, next_panel, j, stored);
-        for (ptrdiff_t line = 0; ahead && line < PANEL * weight_size(stored); line += CACHE_LINE)
-            __builtin_prefetch((const void *)((uintptr_t)b + (uintptr_t)line +
-                                              (uintptr_t)(ahead * PANEL * weight_size(stored))));
         FR_UNROLL
         for (int r = 0; r < rows; r += ROW_GROUP) FR_OPAQUE(group[r / ROW_GROUP]);
         FR_UNROLL
@@ -187,10 +176,9 @@ FR_INLINE void walk(const factor *f, vec *acc, const int rows, const int width,
     }
 }
 
-/* One tile, `width` vectors wide: whole panels, or the first vector of one. All arguments but the
- * first are compile-time constants at every call, so that `acc` lives in registers. */
-FR_INLINE void tile(const tile_args *of, const int rows, const int width, const fr_stored stored,
-                    const int ahead) {
+/* One tile, `width` vectors wide: whole panels, or the first vector of one. The last three
+ * arguments are compile-time constants at every call, so that `acc` lives in registers. */
+FR_INLINE void tile(const tile_args *of, const int rows, const int width, const fr_stored stored) {
     const tile_args args = *of, *t = &args; /* a store through `of`'s pointers could change `of` */
     vec acc[TILE_ROWS * TILE_VECS];
     const int whole_init = left_of(t, t->init_left, width - 1) >= LANES;
@@ -205,9 +193,9 @@ FR_INLINE void tile(const tile_args *of, const int rows, const int width, const 
 
     for (const factor *f = of->factors; f < of->factors + t->count; f++) {
         if (f->transposed)
-            walk(f, acc, rows, width, stored, 1, 0);
+            walk(f, acc, rows, width, stored, 1);
         else
-            walk(f, acc, rows, width, stored, 0, ahead);
+            walk(f, acc, rows, width, stored, 0);
     }
 
     if (stored == FR_STORED_INT8) {
@@ -231,7 +219,7 @@ FR_INLINE void tile(const tile_args *of, const int rows, const int width, const 
 }
 
 #define FR_TILE(rows, width) \
-    case rows: tile(t, rows, width, stored, ahead); break
+    case rows: tile(t, rows, width, stored); break
 
 #if TILE_ROWS == 14
 #define FR_TILES(width) \
@@ -285,8 +273,7 @@ FR_INLINE void tile(const tile_args *of, const int rows, const int width, const 
 /* `rows` <= TILE_ROWS rows of one panel, or `rows` <= WIDE_ROWS rows of several: so few rows of one
  * panel would leave the multipliers waiting for each other. A panel that has no more than a vector
  * left is a narrow one. */
-FR_INLINE void tile_stored(const tile_args *t, int rows, int panels, const fr_stored stored,
-                           const int ahead) {
+FR_INLINE void tile_stored(const tile_args *t, int rows, int panels, const fr_stored stored) {
     if (panels == 4) switch (rows) {
             FR_WIDE(4);
         }
@@ -304,15 +291,15 @@ FR_INLINE void tile_stored(const tile_args *t, int rows, int panels, const fr_st
 #undef FR_TILE
 
 static void real_tile_of(const tile_args *t, int rows, int panels) {
-    tile_stored(t, rows, panels, FR_STORED_REAL, 0);
+    tile_stored(t, rows, panels, FR_STORED_REAL);
 }
 
 #if SMALL_WEIGHTS
 static void small_tile_of(const tile_args *t, int rows, int panels) {
     if (t->stored == FR_STORED_BF16)
-        tile_stored(t, rows, panels, FR_STORED_BF16, 0);
+        tile_stored(t, rows, panels, FR_STORED_BF16);
     else
-        tile_stored(t, rows, panels, FR_STORED_INT8, 0);
+        tile_stored(t, rows, panels, FR_STORED_INT8);
 }
 #endif
 
@@ -324,17 +311,6 @@ static void tile_of(const tile_args *t, int rows, int panels) {
     }
 #endif
     real_tile_of(t, rows, panels);
-}
-
-/* A tile of one panel, whose weights are in no near cache. */
-static void afar_tile_of(const tile_args *t, int rows) {
-#if WEIGHTS_AHEAD
-    if (t->stored == FR_STORED_REAL) {
-        tile_stored(t, rows, 1, FR_STORED_REAL, WEIGHTS_AHEAD);
-        return;
-    }
-#endif
-    tile_of(t, rows, 1);
 }
 
 /* How many of `left` panels to take together for `rows` rows. */

@@ -191,10 +191,13 @@ def finite(name: str, array: np.ndarray) -> None:
 
 
 def token_ids(name: str, value: np.ndarray, size: int) -> np.ndarray:
-    """Return integer ids as C-contiguous int64 in [0, size)."""
+    """Return a copy of integer ids as C-contiguous int64 in [0, size).
+
+    What the program writes to its own array while a loop runs would reach beyond arrays.
+    """
     if value.dtype.kind == "u" and value.dtype.itemsize == 8 and value.size:
         integer(f"the largest of {name}", int(value.max()), 0, size - 1)
-    ids = np.ascontiguousarray(value, dtype=np.int64)
+    ids = np.array(value, dtype=np.int64, order="C")
     if ids.size:
         low, high = _ops.bounds(ids)
         if low < 0 or high >= size:

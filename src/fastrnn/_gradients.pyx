@@ -114,10 +114,10 @@ cdef class WeightSums:
     cdef Py_ssize_t item
     cdef tuple arrays  # that the pointers are into
 
-    def __init__(self, cnp.ndarray sums not None, cnp.ndarray token_grads, cnp.ndarray grad_ih,
-                 cnp.ndarray grad_hh not None, cnp.ndarray x, cnp.ndarray ids,
-                 cnp.ndarray h_before not None, Py_ssize_t hidden, tuple input_blocks,
-                 tuple hidden_blocks, int threads):
+    def __cinit__(self, cnp.ndarray sums not None, cnp.ndarray token_grads, cnp.ndarray grad_ih,
+                  cnp.ndarray grad_hh not None, cnp.ndarray x, cnp.ndarray ids,
+                  cnp.ndarray h_before not None, Py_ssize_t hidden, tuple input_blocks,
+                  tuple hidden_blocks, int threads):
         cdef int number = kind(sums)
         memset(&self.a, 0, sizeof(self.a))
         self.number, self.threads, self.item = number, threads, cnp.PyArray_ITEMSIZE(sums)

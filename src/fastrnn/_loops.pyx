@@ -337,9 +337,9 @@ cdef class Backward:
     cdef int number, threads
     cdef tuple arrays  # that the pointers are into
 
-    def __init__(self, int cell, int nonlinearity, Py_ssize_t batch, cnp.ndarray starts,
-                 cnp.ndarray before, Py_ssize_t steps, cnp.ndarray carry, cnp.ndarray h not None,
-                 cnp.ndarray c, cnp.ndarray gates, cnp.ndarray packed_hh_t not None, int threads):
+    def __cinit__(self, int cell, int nonlinearity, Py_ssize_t batch, cnp.ndarray starts,
+                  cnp.ndarray before, Py_ssize_t steps, cnp.ndarray carry, cnp.ndarray h not None,
+                  cnp.ndarray c, cnp.ndarray gates, cnp.ndarray packed_hh_t not None, int threads):
         cdef int number = kind(h)
         memset(&self.a, 0, sizeof(self.a))
         self.number, self.threads = number, threads

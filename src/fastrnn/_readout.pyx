@@ -141,12 +141,12 @@ cdef class CrossEntropyRows:
     cdef Py_ssize_t count, row_bytes, most
     cdef tuple arrays  # that the pointers are into
 
-    def __init__(self, cnp.ndarray logits not None, cnp.ndarray dropped,
-                 cnp.ndarray losses not None, cnp.ndarray grad_w not None,
-                 cnp.ndarray grad_bias not None, cnp.ndarray h not None,
-                 cnp.ndarray targets not None, cnp.ndarray packed_w not None,
-                 cnp.ndarray packed_w_t not None, cnp.ndarray bias not None, cnp.ndarray weights,
-                 uint64_t seed, int32_t threshold, double scale):
+    def __cinit__(self, cnp.ndarray logits not None, cnp.ndarray dropped,
+                  cnp.ndarray losses not None, cnp.ndarray grad_w not None,
+                  cnp.ndarray grad_bias not None, cnp.ndarray h not None,
+                  cnp.ndarray targets not None, cnp.ndarray packed_w not None,
+                  cnp.ndarray packed_w_t not None, cnp.ndarray bias not None, cnp.ndarray weights,
+                  uint64_t seed, int32_t threshold, double scale):
         cdef int number = kind(h)
         memset(&self.a, 0, sizeof(self.a))
         self.number, self.count, self.most = number, h.shape[0], logits.shape[0]

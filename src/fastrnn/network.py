@@ -304,7 +304,7 @@ class Network:
         """
         how = self._how(loss, reduction, outputs, class_weight, num_threads)
         layer, table = self.layer, self._table
-        taken = layer._taken(x, h_0, lengths, reset_mask, table, keep=False, keep_ids=False)
+        taken = layer._taken(x, h_0, lengths, reset_mask, table, keep=False)
         target = self._checked_target(target, taken, how)
         with _threads.call:
             run = layer._run(taken, num_threads, keep=False, table=table)
@@ -353,17 +353,19 @@ class Network:
         (4,)
         """
         dropout = _check.number("dropout", dropout, minimum=0, below=1)
-        if seed is None:
-            seed = self.layer._next_seed() if dropout > 0 or self.layer._drops else 0
-        seed = _check.integer("seed", seed, 0, _check.MAX_SEED)
+        if seed is not None:
+            seed = _check.integer("seed", seed, 0, _check.MAX_SEED)
         if dropout > 0 and loss != "cross_entropy":
             raise ValueError(f'dropout needs loss "cross_entropy", got loss {loss!r}')
         if dropout > 0 and self._readout is None:
             raise ValueError(f"dropout is before a read-out, which is missing, got {self!r}")
-        how = self._how(loss, reduction, outputs, class_weight, num_threads, dropout, seed)
+        how = self._how(loss, reduction, outputs, class_weight, num_threads, dropout)
         layer, workspace, table = self.layer, self._workspace, self._table
-        taken = layer._taken(x, h_0, lengths, reset_mask, table, keep=True, keep_ids=False)
+        taken = layer._taken(x, h_0, lengths, reset_mask, table, keep=True)
         target = self._checked_target(target, taken, how)
+        if dropout > 0 or layer._drops:
+            seed = layer._next_seed() if seed is None else seed
+            how = how._replace(seed=seed)
         with _threads.call:
             run = layer._run(
                 taken, num_threads, keep=True, workspace=workspace,
@@ -384,7 +386,6 @@ class Network:
         class_weight: Any,
         num_threads: int | None,
         dropout: float = 0.0,
-        seed: int = 0,
     ) -> How:
         _check.choice("loss", loss, LOSSES)
         _check.choice("reduction", reduction, losses.REDUCTIONS)
@@ -397,7 +398,9 @@ class Network:
             if self._readout is None:
                 raise ValueError(f"class_weight needs a read-out, got {self!r}")
             class_weight = losses.class_weights(class_weight, self.out_features)
-        return How(loss, reduction, outputs, class_weight, num_threads, dropout, seed)
+        if num_threads is not None:
+            _check.integer("num_threads", num_threads)
+        return How(loss, reduction, outputs, class_weight, num_threads, dropout)
 
     def _outcome(self, run: Run, target: np.ndarray, how: How, workspace: Workspace) -> Outcome:
         """Return what computes the loss, and the gradient of the rows that the read-out reads."""
@@ -428,7 +431,12 @@ class Network:
             target = np.ascontiguousarray(taken.rows.gather(form.taken(target)))
         else:
             target = target.reshape(-1, *rest)
-        return target if rest else losses.target_ids(target, size)
+        if rest:
+            return target
+        ids = losses.target_ids(target, size)
+        if how.class_weight is not None and not how.class_weight[ids].any():
+            raise ValueError("class_weight is 0 for every target, expected one that counts")
+        return ids
 
 
 def _check_parts(layer: Any, readout: Any, embedding: Any) -> None:

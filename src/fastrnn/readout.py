@@ -28,7 +28,7 @@ class How(NamedTuple):
     class_weight: np.ndarray | None
     num_threads: int | None
     dropout: float
-    seed: int
+    seed: int = 0
 
 
 class Outcome(Outside, Protocol):
@@ -106,10 +106,6 @@ class CrossEntropy:
     workspace : Workspace
         What the gradient of some rows of h lies in.
 
-    Raises
-    ------
-    ValueError
-        If class weights are 0 for every target.
     """
 
     def __init__(
@@ -120,19 +116,16 @@ class CrossEntropy:
         counts: float = len(target)
         if how.class_weight is not None:
             counts = float(how.class_weight[target].sum())
-            if counts == 0:
-                raise ValueError("class_weight is 0 for every target, expected one that counts")
         self._scale = 1.0 / counts if how.reduction == "mean" else 1.0
         hidden, classes = h.shape[1], readout.out_features
         self._row_work = hidden * classes
         threshold = dropout_threshold(how.dropout)
         block = max(1, min(len(h), _BLOCK_ROWS, _BLOCK_NUMBERS // max(hidden, classes)))
-        losses = _ops.empty((len(h),), np.dtype(np.float64))
         logits = _ops.empty((block, classes), h.dtype)
         dropped = _ops.empty((block, hidden), h.dtype) if threshold else None
         grads = readout._grad_views
         self._rows = _readout.CrossEntropyRows(
-            logits, dropped, losses, grads["weight"], grads["bias"], h, target,
+            logits, dropped, np.zeros(len(h)), grads["weight"], grads["bias"], h, target,
             *readout._packed(), readout._views["bias"], how.class_weight, how.seed, threshold,
             self._scale,
         )  # fmt: skip
@@ -140,7 +133,7 @@ class CrossEntropy:
 
     @property
     def value(self) -> float:
-        """The loss, once all rows have been asked for."""
+        """The loss of the rows that have been asked for."""
         return self._rows.total() * self._scale
 
     def loss(self) -> float:

@@ -90,12 +90,10 @@ def checked(
     tokens: int | None,
     dtype: np.dtype,
     batch_first: bool,
-    keep_ids: bool,
 ) -> Inputs:
     """Return a layer's input as rows; :class:`fastrnn.RNN` says what it may be.
 
-    With ``tokens`` it is ids of so many and nothing else. Ids that are to be kept are copied: those
-    that the caller changed before they are read again would reach beyond arrays.
+    With ``tokens`` it is ids of so many and nothing else.
     """
     listed = None
     if is_list_of_arrays(x):
@@ -122,11 +120,10 @@ def checked(
         counts = _checked_lengths(lengths, steps, batch)
     fresh = None if reset_mask is None else _checked_mask(reset_mask, form)
     rows = rows_of(steps, batch, counts, fresh)
-    values = np.ascontiguousarray(rows.gather(form.taken(array)))
+    values = rows.gather(form.taken(array))
     if is_ids:  # only those that are read need be ids
-        values = _check.token_ids("x", values, tokens or input_size)
-        values = values.copy() if keep_ids else values
-    return Inputs(values, rows, form)
+        return Inputs(_check.token_ids("x", values, tokens or input_size), rows, form)
+    return Inputs(np.ascontiguousarray(values), rows, form)
 
 
 def _checked_list(x: Any, input_size: int, batch_first: bool) -> tuple[np.ndarray, np.ndarray]:

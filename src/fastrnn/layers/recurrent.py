@@ -215,12 +215,11 @@ class Recurrent(Module):
         table: Table | None,
         *,
         keep: bool,
-        keep_ids: bool,
     ) -> Taken:
         """Check x and the state, and that there is memory for what the loops leave."""
         known = None if table is None else len(table.weight)
         values, rows, form = inputs.checked(
-            x, lengths, reset_mask, self.input_size, known, self.dtype, self.batch_first, keep_ids
+            x, lengths, reset_mask, self.input_size, known, self.dtype, self.batch_first
         )
         kept = len(self.state_names) + (self._row_gates if self._has_gates and keep else 0)
         each = kept * self.hidden_size * len(self._sweeps)
@@ -240,7 +239,7 @@ class Recurrent(Module):
         table: Table | None = None,
     ) -> Run:
         """Check x and the state, and run over all steps; ``keep`` what backward needs."""
-        taken = self._taken(x, state, lengths, reset_mask, table, keep=keep, keep_ids=keep)
+        taken = self._taken(x, state, lengths, reset_mask, table, keep=keep)
         return self._run(taken, num_threads, keep=keep, seed=seed, table=table)
 
     def _run(
