@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastrnn.bench import _probe, peers, probe, report, run
+from fastrnn.bench import _probe, peers, probe, report, run, timing
 from fastrnn.bench.limit import limit_seconds
 from fastrnn.bench.peers import contenders, load
 from fastrnn.bench.probe import Constants
@@ -249,6 +249,35 @@ def test_a_library_that_is_not_installed_is_left_out_with_a_line(monkeypatch) ->
     assert len(said) == 1
     assert said[0].startswith("onnxruntime is left out: ")
     assert "onnx" in said[0]
+
+
+class Clock:
+    """Time that passes as it is asked for, in a process whose other thread works for some of it."""
+
+    def __init__(self, busy: float) -> None:
+        self.now, self.busy = 0.0, busy
+
+    def perf_counter(self) -> float:
+        self.now += 1e-4
+        return self.now
+
+    def process_time(self) -> float:
+        return self.now + min(self.now, self.busy)
+
+
+@pytest.mark.parametrize("busy", [0.0, 0.03, 0.1])
+def test_a_contender_waits_for_the_threads_of_the_one_before(monkeypatch, busy) -> None:
+    clock = Clock(busy)
+    monkeypatch.setattr(timing, "time", clock)
+    timing._settle()
+    assert max(timing.SETTLE, busy) < clock.now < max(timing.SETTLE, busy) + 3 * timing.LOOK
+
+
+def test_a_contender_does_not_wait_for_ever_for_threads_that_never_sleep(monkeypatch) -> None:
+    clock = Clock(float("inf"))
+    monkeypatch.setattr(timing, "time", clock)
+    timing._settle()
+    assert 0.2 < clock.now < 0.5
 
 
 def test_a_plot_without_matplotlib_is_refused_before_any_work(monkeypatch, tmp_path) -> None:

@@ -68,6 +68,7 @@ def run(
     note(report.heading(about) + "\n")
     libraries = _load(peer_names, threads, note)
     constants = _constants(note)
+    note(report.LEGEND + "\n")
     table = report.Table(libraries)
     note(table.head())
 
@@ -93,7 +94,11 @@ def _load(names: Sequence[str], threads: int, note: Callable[[str], None]) -> di
     for name in names:
         missing = peers.missing(name)
         if missing:
-            note(f"{name} is left out: {' and '.join(missing)} cannot be imported.\n")
+            packages = " and ".join(missing)
+            note(
+                f"{name} is left out: {packages} cannot be imported; it comes with "
+                f"pip install 'fastrnn[bench]'.\n"
+            )
         else:
             libraries[name] = peers.load(name, threads)
     return libraries

@@ -9,9 +9,10 @@ from itertools import repeat
 
 from fastrnn.bench.peers import Contender
 
-# Seconds until the threads of the contender before have stopped spinning (OpenMP's do for some
-# milliseconds), which would take a core from the next.
-SETTLE = 0.02
+# Seconds between two contenders. The threads of the one before may still spin, OpenMP's for ten
+# milliseconds, OpenBLAS's for a hundred, and would take a core from the next: it waits for them, in
+# looks of LOOK seconds, but not for ever.
+SETTLE, LOOK, MOST_LOOKS = 0.015, 0.005, 60
 
 
 def measure(contenders: Sequence[Contender], repeats: int, seconds: float) -> list[float]:
@@ -36,8 +37,20 @@ def measure(contenders: Sequence[Contender], repeats: int, seconds: float) -> li
 
 
 def _settle() -> None:
-    """Wait, awake: a core that has slept is slower at first."""
-    end = time.perf_counter() + SETTLE
+    """Wait until no other thread of the process is at work.
+
+    Awake: a core that has slept is slower at first.
+    """
+    _stay_awake(SETTLE)
+    for _ in range(MOST_LOOKS):
+        used = time.process_time()
+        _stay_awake(LOOK)
+        if time.process_time() - used < 1.2 * LOOK:
+            return
+
+
+def _stay_awake(seconds: float) -> None:
+    end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         pass
 

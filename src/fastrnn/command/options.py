@@ -417,7 +417,11 @@ def _add_bench(commands: values.Commands) -> None:
         "example:\n  fastrnn bench --rows '^train LSTM' --peers torch,jax --threads 2 --plot a.png",
     )
     option = parser.add_argument
-    option("--quick", action="store_true", help="few rows, few repeats: under a minute")
+    option(
+        "--quick",
+        action="store_true",
+        help="few repeats, and few rows unless --rows says which: under a minute",
+    )
     option(
         "--rows",
         type=values.rows,
