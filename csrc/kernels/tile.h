@@ -221,53 +221,37 @@ FR_INLINE void tile(const tile_args *of, const int rows, const int width, const 
 #define FR_TILE(rows, width) \
     case rows: tile(t, rows, width, stored); break
 
-#if TILE_ROWS == 14
-#define FR_TILES(width) \
-    FR_TILE(1, width);  \
-    FR_TILE(2, width);  \
-    FR_TILE(3, width);  \
-    FR_TILE(4, width);  \
-    FR_TILE(5, width);  \
-    FR_TILE(6, width);  \
-    FR_TILE(7, width);  \
-    FR_TILE(8, width);  \
-    FR_TILE(9, width);  \
-    FR_TILE(10, width); \
-    FR_TILE(11, width); \
-    FR_TILE(12, width); \
-    FR_TILE(13, width); \
-    FR_TILE(14, width)
-#elif TILE_ROWS == 8
-#define FR_TILES(width) \
-    FR_TILE(1, width);  \
-    FR_TILE(2, width);  \
-    FR_TILE(3, width);  \
-    FR_TILE(4, width);  \
-    FR_TILE(5, width);  \
-    FR_TILE(6, width);  \
-    FR_TILE(7, width);  \
-    FR_TILE(8, width)
-#else
-#define FR_TILES(width) \
-    FR_TILE(1, width);  \
-    FR_TILE(2, width);  \
-    FR_TILE(3, width);  \
-    FR_TILE(4, width);  \
-    FR_TILE(5, width);  \
+#define FR_ROWS_2(width) \
+    FR_TILE(1, width);   \
+    FR_TILE(2, width)
+#define FR_ROWS_3(width) \
+    FR_ROWS_2(width);    \
+    FR_TILE(3, width)
+#define FR_ROWS_6(width) \
+    FR_ROWS_3(width);    \
+    FR_TILE(4, width);   \
+    FR_TILE(5, width);   \
     FR_TILE(6, width)
-#endif
+#define FR_ROWS_8(width) \
+    FR_ROWS_6(width);    \
+    FR_TILE(7, width);   \
+    FR_TILE(8, width)
+#define FR_ROWS_14(width) \
+    FR_ROWS_8(width);     \
+    FR_TILE(9, width);    \
+    FR_TILE(10, width);   \
+    FR_TILE(11, width);   \
+    FR_TILE(12, width);   \
+    FR_TILE(13, width);   \
+    FR_TILE(14, width)
 
+#define FR_TILES(width) FR_CAT(FR_ROWS, TILE_ROWS)(width)
 #if WIDE_ROWS == 1
 #define FR_WIDE(panels) FR_TILE(1, (panels) * TILE_VECS)
 #elif WIDE_ROWS == 2
-#define FR_WIDE(panels)               \
-    FR_TILE(1, (panels) * TILE_VECS); \
-    FR_TILE(2, (panels) * TILE_VECS)
+#define FR_WIDE(panels) FR_ROWS_2((panels) * TILE_VECS)
 #else
-#define FR_WIDE(panels)               \
-    FR_TILE(1, (panels) * TILE_VECS); \
-    FR_TILE(2, (panels) * TILE_VECS); \
-    FR_TILE(3, (panels) * TILE_VECS)
+#define FR_WIDE(panels) FR_ROWS_3((panels) * TILE_VECS)
 #endif
 
 /* `rows` <= TILE_ROWS rows of one panel, or `rows` <= WIDE_ROWS rows of several: so few rows of one
@@ -288,6 +272,11 @@ FR_INLINE void tile_stored(const tile_args *t, int rows, int panels, const fr_st
 }
 #undef FR_WIDE
 #undef FR_TILES
+#undef FR_ROWS_2
+#undef FR_ROWS_3
+#undef FR_ROWS_6
+#undef FR_ROWS_8
+#undef FR_ROWS_14
 #undef FR_TILE
 
 static void real_tile_of(const tile_args *t, int rows, int panels) {

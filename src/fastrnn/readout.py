@@ -105,7 +105,6 @@ class CrossEntropy:
     how : How
     workspace : Workspace
         What the gradient of some rows of h lies in.
-
     """
 
     def __init__(
