@@ -4,6 +4,7 @@ import os
 import platform
 from concurrent.futures import ThreadPoolExecutor
 from glob import glob
+from multiprocessing import get_start_method
 
 import numpy as np
 from Cython.Build import cythonize
@@ -74,11 +75,11 @@ def dispatch_library():
 
 
 class BuildLibrariesTogether(build_clib):
-    """Compile several instruction sets at a time."""
+    """Compile several instruction sets at a time, the widest first: it takes longest."""
 
     def build_libraries(self, libraries):
         with ThreadPoolExecutor(JOBS) as pool:
-            list(pool.map(lambda one: build_clib.build_libraries(self, [one]), libraries))
+            list(pool.map(lambda one: build_clib.build_libraries(self, [one]), libraries[::-1]))
 
 
 def extension(name, needs_numpy):
@@ -107,6 +108,8 @@ setup(
         [extension(name, needs_numpy) for name, needs_numpy in EXTENSIONS.items()],
         include_path=["src"],
         build_dir="build/cython",
+        # A process that is not forked would begin with this file again.
+        nthreads=JOBS if get_start_method() == "fork" else 0,
         compiler_directives={
             "language_level": 3,
             "boundscheck": False,
