@@ -74,6 +74,7 @@ static void gemm_run(const gemm_args *g) {
                 t.factors[f].packed =
                     panel_at(g->factors[f].packed, panel, g->factors[f].k, g->stored);
             }
+            if (g->init != g->c) fetch_tile(t.c, t.ldc, rows);
             tile_of(&t, rows, together);
             if (g->nonlinearity != FR_LINEAR)
                 finish(g, row, column, rows, left < together * PANEL ? left : together * PANEL);

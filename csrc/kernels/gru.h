@@ -46,6 +46,7 @@ static void gru_step(REAL *h, REAL *gates, const gate_input *in, ptrdiff_t batch
         for (ptrdiff_t i = 0; i < tiles; i++) {
             const ptrdiff_t row = tile_start(batch, i, tiles);
             const int rows = (int)(tile_start(batch, i + 1, tiles) - row);
+            fetch_tile(h + row * hidden + unit, hidden, rows);
             if (in->x) {
                 gate_tiles(z, in, row, rows, unit, 1, 0, 2, -1, 3);
                 gate_tiles(z + GATE_SIZE, in, row, rows, unit, 2, 1, 0, 0, 3);

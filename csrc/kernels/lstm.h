@@ -46,6 +46,7 @@ static void lstm_step(REAL *h, REAL *c, REAL *gates, const gate_input *in, const
         for (ptrdiff_t i = 0; i < tiles; i++) {
             const ptrdiff_t row = tile_start(batch, i, tiles);
             const int rows = (int)(tile_start(batch, i + 1, tiles) - row);
+            fetch_tile(h + row * hidden + unit, hidden, rows);
             gate_tiles(z, in, row, rows, unit, 4, 0, 0, 0, 4);
             for (int gate = 0; gate < 4; gate++) {
                 if (gate == 2)

@@ -34,11 +34,13 @@
 #define walk FR_NAME(walk)
 #define start_tile FR_NAME(start_tile)
 #define store_tile FR_NAME(store_tile)
+#define fetch_tile FR_NAME(fetch_tile)
 
 #ifndef MAX_PANELS
 #define MAX_PANELS 4
 #define WIDE_ROWS (TILE_ROWS / MAX_PANELS)
 #define ROW_GROUP 4
+#define LINE 64 /* bytes of a cache's line */
 #define ROW_TILES(rows) (((rows) + TILE_ROWS - 1) / TILE_ROWS)
 
 /* The first row of tile i of so many, of nearly equal height. A division takes as long as four
@@ -102,6 +104,15 @@ typedef struct {
 /* Elements that exist of vector j and after, where `left` do of the tile's first row. */
 FR_INLINE ptrdiff_t left_of(const tile_args *t, ptrdiff_t left, const int j) {
     return left - j / TILE_VECS * t->step - j % TILE_VECS * LANES;
+}
+
+/* Fetches the first panel of rows that a tile will be written to: states of many steps exceed L2,
+ * and a store to a line from beyond waits for it. */
+FR_INLINE void fetch_tile(const REAL *to, ptrdiff_t stride, int rows) {
+    if (rows <= WIDE_ROWS) return;
+    for (int r = 0; r < rows; r++)
+        for (int j = 0; j < PANEL; j += LINE / (int)sizeof(REAL))
+            __builtin_prefetch(to + r * stride + j, 1, 3);
 }
 
 /* What vector j of row r starts from. */
