@@ -74,7 +74,7 @@ def test_the_loops_and_the_read_out_refuse_other_dtypes() -> None:
     state, weight = np.zeros((ROWS + 1, UNITS), np.float32), np.zeros(999, np.float32)
     ids, rows, double = np.zeros(ROWS, np.int64), np.zeros((TOKENS, UNITS), np.float32), np.zeros(9)
     before = (0, 1, 1, None, None)
-    span = (0, UNITS, 0, ROWS, 1)
+    span = (0, UNITS, 0, ROWS, 1, False)
     with pytest.raises(TypeError, match="float64"):
         _loops.forward(*before, state, None, None, None, ids, None, None, weight[:UNITS], rows,
                        double, None, *span)  # fmt: skip
@@ -82,8 +82,8 @@ def test_the_loops_and_the_read_out_refuse_other_dtypes() -> None:
         _loops.forward(*before, state, None, None, None, ids, None, None, weight[:UNITS], rows,
                        None, None, *span)  # fmt: skip
     with pytest.raises(TypeError, match="float64"):
-        _loops.Backward(*before, ROWS, None, state, None, None, double, 1)
-    back = _loops.Backward(*before, ROWS, None, state, None, None, weight, 1)
+        _loops.Backward(*before, ROWS, None, state, None, None, double, 1, False)
+    back = _loops.Backward(*before, ROWS, None, state, None, None, weight, 1, False)
     with pytest.raises(TypeError, match="float64"):
         back.run(np.zeros((ROWS, UNITS)), None, None, 0, 0, ROWS)
     logits, bias = np.zeros((ROWS, TOKENS), np.float32), np.zeros(TOKENS, np.float32)

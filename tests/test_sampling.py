@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from oracles.implementations import CELLS, LAYERS
 
 import fastrnn
-from fastrnn import _reference
+from fastrnn import _reference, _team
+from fastrnn.layers import recurrent
 from fastrnn.sampling import generate_ids
 
 VOCABULARY = 11
@@ -69,6 +70,38 @@ def test_a_sample_does_not_depend_on_its_neighbours(cell, prompt):
     many = generate_ids(net, prompt, 40, seed=7, num_samples=5)
     assert many[0].tolist() == generate_ids(net, prompt, 40, seed=7)[0].tolist()
     assert len({tuple(row) for row in many.tolist()}) == 5
+
+
+@pytest.mark.usefixtures("always_split")
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("options", [{}, {"top_k": 3, "stop": [[1]], "repetition_penalty": 1.5}])
+def test_threads_that_share_the_samples_draw_the_same(cell: str, options: dict[str, Any]) -> None:
+    net = network(cell)
+
+    def drawn(threads: int) -> list[list[int]]:
+        fastrnn.set_num_threads(threads)
+        try:
+            return generate_ids(net, [5, 2], 40, seed=7, num_samples=50, **options).tolist()
+        finally:
+            fastrnn.set_num_threads(None)
+
+    helped = _team.helped()
+    assert drawn(3) == drawn(1)
+    for _ in range(100):
+        if _team.helped() > helped:
+            return
+        drawn(3)
+    pytest.fail("no other thread helped in 100 calls")
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_prompt_read_in_pieces_leads_to_the_same_tokens(
+    cell: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net, prompt = network(cell), np.arange(100) % VOCABULARY
+    whole = generate_ids(net, prompt, 20)
+    monkeypatch.setattr(recurrent, "PROMPT_STEPS", 7)
+    assert generate_ids(net, prompt, 20).tolist() == whole.tolist()
 
 
 @pytest.mark.parametrize("temperature", [1e-3, 1e-30, 2e-39, 1e-307, 1e-320])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+import threading
 import tracemalloc
 from typing import Any
 
@@ -20,6 +23,9 @@ from oracles.implementations import (
 )
 from oracles.sweeps import DTYPES, floats_and_ids
 from tolerances import assert_within, rounding
+
+import fastrnn
+from fastrnn import _team
 
 
 @floats_and_ids
@@ -125,11 +131,22 @@ def test_it_keeps_the_weights_that_its_layer_had(cell: str) -> None:
     assert len(by_name(cell, stream.state, "{}")) == len(STATES[cell])
 
 
-@pytest.mark.parametrize("batch_size", [1, 3])
+@pytest.mark.parametrize(
+    ("batch_size", "x_t"),
+    [
+        (1, np.ones(3, np.float32)),
+        (3, np.ones((3, 3), np.float32)),
+        (1, 2),
+        (3, np.array([0, 1, 2])),
+    ],
+    ids=["floats", "batch of floats", "id", "batch of ids"],
+)
 @pytest.mark.parametrize("cell", CELLS)
-def test_it_allocates_nothing_when_told_where_to_write(cell: str, batch_size: int) -> None:
+def test_it_allocates_nothing_when_told_where_to_write(
+    cell: str, batch_size: int, x_t: Any
+) -> None:
     stream = LAYERS[cell](3, 500, seed=0).stream(batch_size)
-    x_t, out = np.ones((batch_size, 3), np.float32), np.empty((batch_size, 500), np.float32)
+    out = np.empty(500 if batch_size == 1 else (batch_size, 500), np.float32)
     taken = []
     tracemalloc.start()
     try:
@@ -145,3 +162,82 @@ def test_it_allocates_nothing_when_told_where_to_write(cell: str, batch_size: in
     # if every step leaves something.
     assert np.median(taken) < out.nbytes / 2
     assert before < 20 * out.nbytes
+
+
+@pytest.mark.usefixtures("always_split")
+@pytest.mark.parametrize("ids", [False, True], ids=["floats", "ids"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_threads_that_share_its_sequences_give_the_same_bits(kind: str, ids: bool) -> None:
+    case = make_case(16, (4, 67, 3, 97), kind, np.float32, ids=ids)
+
+    def steps(threads: int) -> np.ndarray:
+        fastrnn.set_num_threads(threads)
+        try:
+            stream = compiled_layer(case).stream(batch_size=67)
+            assert stream.batch_size * stream.output_size**2 > 2 * 10**5
+            return np.array([stream.step(x_t) for x_t in np.repeat(case.x, 4, axis=0)])
+        finally:
+            fastrnn.set_num_threads(None)
+
+    np.testing.assert_array_equal(steps(3), steps(1))
+
+
+def test_a_long_step_uses_threads_and_lets_other_python_threads_run() -> None:
+    stream = fastrnn.LSTM(64, 512, seed=0).stream(batch_size=256)
+    x_t = np.ones((256, 64), np.float32)
+    others, refused, is_over = 0, [], threading.Event()
+
+    def intrude() -> None:
+        while not is_over.is_set():
+            try:
+                assert stream.state[0].shape == (1, 256, 512)
+            except RuntimeError as error:
+                refused.append(str(error))
+
+    fastrnn.set_num_threads(2)
+    helped = _team.helped()
+    thread = threading.Thread(target=intrude)
+    thread.start()
+    try:
+        for _ in range(300):
+            try:
+                stream.step(x_t)
+            except RuntimeError:
+                others += 1
+            if refused and _team.helped() > helped:
+                break
+    finally:
+        is_over.set()
+        thread.join()
+        fastrnn.set_num_threads(None)
+    assert _team.helped() > helped
+    assert "another thread" in refused[0]
+    assert others == 0
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_it_says_how_to_copy_it(copied: Any) -> None:
+    with pytest.raises(TypeError, match=r"other.reset\(stream.state\)"):
+        copied(fastrnn.GRU(3, 5).stream())
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "x", "error", "message"),
+    [
+        (1, 3, ValueError, "x must be between 0 and 2, got 3"),
+        (1, -1, ValueError, "x must be between 0 and 2, got -1"),
+        (1, 2**70, ValueError, "x must be between 0 and 2"),
+        (1, True, TypeError, "bool"),
+        (2, 1, ValueError, "shape"),
+        (2, np.array([0, 3]), ValueError, "3"),
+        (2, np.array([0, 1, 2]), ValueError, "shape"),
+    ],
+)
+def test_ids_out_of_range_are_refused_and_change_nothing(
+    batch_size: int, x: Any, error: type[Exception], message: str
+) -> None:
+    stream = fastrnn.GRU(3, 5, seed=0).stream(batch_size)
+    before = stream.state
+    with pytest.raises(error, match=message):
+        stream.step(x)
+    np.testing.assert_array_equal(stream.state, before)

@@ -1,6 +1,7 @@
 """Calls from, into and across threads and processes behave."""
 
 import gc
+import itertools
 import os
 import signal
 import subprocess
@@ -53,9 +54,33 @@ def test_several_python_threads_may_call_at_once(cell: str, batch: int) -> None:
         np.testing.assert_array_equal(got, wanted)
 
 
-def test_threads_share_one_sequence_and_its_way_back() -> None:
+@pytest.mark.usefixtures("always_split")
+@pytest.mark.parametrize("has_ids", [False, True])
+@pytest.mark.parametrize("batch", [1, 2, 3, 5, 7, 8])
+@every_cell
+def test_threads_that_share_units_or_sequences_give_the_same_bits(
+    cell: str, batch: int, has_ids: bool
+) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(30, batch, 5)).astype(np.float32)
+    ids = rng.integers(0, 5, (30, batch))
+
+    def there_and_back(threads: int) -> list[np.ndarray]:
+        layer = LAYERS[cell](5, 97, seed=0)
+        output, state = layer(ids if has_ids else x, num_threads=threads)
+        layer.backward(np.ones_like(output), num_threads=threads)
+        return [output, *by_name(cell, state, "{}").values(), *layer.grad.values()]
+
+    expected = there_and_back(1)
+    for threads in (2, 3, 5):
+        for got, wanted in zip(there_and_back(threads), expected, strict=True):
+            np.testing.assert_array_equal(got, wanted)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_threads_share_the_units_of_few_sequences_there_and_back(batch: int) -> None:
     layer = fastrnn.LSTM(5, 300, seed=0)
-    x = np.random.default_rng(0).normal(size=(300, 5)).astype(np.float32)
+    x = np.random.default_rng(0).normal(size=(300, batch, 5)).astype(np.float32)
 
     def gradient(threads: int) -> tuple[np.ndarray, int, int]:
         before = _team.turns_helped()
@@ -219,6 +244,11 @@ LONG_CALLS = {
     "generate": "generate_ids(net, [0], 10**6, num_samples=64)",
     "beam search": "beam_ids(net, [0], 10**5, 64)",
     "wide beam": "beam_ids(tiny, [0], 10**5, 1000)",
+    "rare draws": "generate_ids(rare, [0], 10**6, top_p=0.9)",
+    "small steps": "generate_ids(small, [0], 10**8)",
+    "many ends": "generate_ids(small, [0], 10**7, stop=[[0] * 99 + [i] for i in range(2)] * 999)",
+    "long prompt": "generate_ids(net, np.zeros(10**6, int), 1)",
+    "long prompt of int8": "generate_ids(net, np.zeros(10**6, int), 1, weights='int8')",
     "log-probabilities": "list(log_probs(net, np.zeros(10**6, int), weights='int8'))",
 }
 LONG_CALL = """
@@ -232,6 +262,8 @@ lstm, gru = fastrnn.LSTM(8, 512).eval(), fastrnn.GRU(8, 512).eval()
 ids = np.zeros((20000, 64), np.int8)
 net = fastrnn.Network(fastrnn.RNN(30000, 1024), fastrnn.Linear(1024, 30000))
 tiny = fastrnn.Network(fastrnn.RNN(100, 4), fastrnn.Linear(4, 100))
+rare = fastrnn.Network(fastrnn.RNN(8000, 4), fastrnn.Linear(4, 8000))
+small = fastrnn.Network(fastrnn.RNN(2, 1), fastrnn.Linear(1, 2))
 few = np.zeros((64, 64), np.int64)
 readout = fastrnn.Linear(4096, 4096)
 x = np.zeros((20000, 4096), np.float32)
@@ -266,6 +298,15 @@ def test_ctrl_c_ends_a_long_call_within_a_second_and_the_layer_lives_on(call: st
     # A second for the call; for the interpreter to end, on a machine as busy as it is now, no more
     # than it took to start.
     assert time.monotonic() - start < 1.0 + getting_ready
+
+
+def test_elements_of_next_to_no_work_are_cut_into_segments_too() -> None:
+    segments = _threads.segments(10**8, 1)
+    assert segments[0][0] == 0
+    assert segments[-1][1] == 10**8
+    assert all(stop == begin for (_, stop), (begin, _) in itertools.pairwise(segments))
+    # Even at 50 ns each.
+    assert max(stop - start for start, stop in segments) * 50e-9 < 0.2
 
 
 @every_cell

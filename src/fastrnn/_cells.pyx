@@ -1,13 +1,14 @@
 """A stack of cells that keep their states and are advanced step by step, for streams and text."""
 
 cimport numpy as cnp
+from cpython.exc cimport PyErr_CheckSignals
 from cython cimport floating
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy
 
 import numpy as np
 
-from fastrnn import _ops
+from fastrnn import _ops, _threads
 from fastrnn._composed cimport Loop
 from fastrnn._dispatch cimport CELL_LSTM, CELL_RNN, Cell, cell_step, project
 from fastrnn._kernels cimport (
@@ -16,6 +17,7 @@ from fastrnn._kernels cimport (
     fr_nonlinearity,
     fr_stored,
 )
+from fastrnn._team cimport run_parts
 
 cnp.import_array()
 
@@ -26,13 +28,14 @@ cdef class Cells:
     """Layers that read one another's states, ``rows`` sequences side by side.
 
     Each cell holds two states and writes a step into the one that is not the previous; a composed
-    one holds one. It has the weights of when it was made.
+    one holds one. It has the weights of when it was made. Threads may share the rows of a step,
+    ``is_shared``, unless there is a composed one.
     """
 
     def __cinit__(self, dtype, Py_ssize_t rows, Py_ssize_t input_size):
         self.dtype, self.capacity, self.rows = dtype, rows, rows
         self.input_size = self.output_size = input_size
-        self.is_float = dtype == np.float32
+        self.is_float, self.is_shared = dtype == np.float32, True
         self._owned, self._states = [], []
 
     def add(self, int cell, int nonlinearity, int stored, packed_ih, bias, packed_hh, token_rows,
@@ -60,6 +63,7 @@ cdef class Cells:
         """Add a layer whose steps are those of a loop; ``states`` are what it begins from."""
         cdef OneCell *one = &self.cells[self.count]
         self._owned.append(loop)
+        self.is_shared = False
         one.loop = <void *>loop
         one.width = one.columns = loop.args.columns
         self._place(one, [[part, part] for part in states], hidden, output)
@@ -95,21 +99,46 @@ cdef class Cells:
 
     def read(self, const int64_t[::1] ids):
         """Feed ids (T,) to the only row."""
-        cdef Py_ssize_t t
-        cdef uint64_t mode = fr_fpmode_flush()
-        for t in range(ids.shape[0]):
-            self.advance(NULL, &ids[t])
-        fr_fpmode_restore(mode)
+        cdef Py_ssize_t t, start, stop
+        cdef uint64_t mode
+        for start, stop in _threads.segments(ids.shape[0], self.work):
+            PyErr_CheckSignals()
+            with nogil:
+                mode = fr_fpmode_flush()
+                for t in range(start, stop):
+                    self.advance(NULL, &ids[t], 1)
+                fr_fpmode_restore(mode)
 
-    cdef void advance(self, const void *x, const int64_t *ids) noexcept nogil:
+    cdef int threads(self, Py_ssize_t row_work) except 0:
+        """How many threads are to share the rows of a step, each of so many multiply-adds."""
+        if not self.is_shared:
+            return 1
+        return _threads.threads_for_rows(row_work, self.rows)
+
+    cdef void advance(self, const void *x, const int64_t *ids, int threads) noexcept nogil:
         """Feed each row its x, (rows, I), or where that is NULL its token."""
-        if self.is_float:
-            self._advance(<float *>NULL, x, ids)
+        cdef RowsArgs a
+        if threads > 1:
+            a = RowsArgs(<void *>self, x, ids)
+            run_parts(rows_part, &a, self.rows, threads)
         else:
-            self._advance(<double *>NULL, x, ids)
+            self.advance_rows(x, ids, 0, self.rows)
+        self.advanced()
+
+    cdef void advanced(self) noexcept nogil:
+        """All rows have been fed."""
         self.now = 1 - self.now
 
-    cdef void _advance(self, floating *tag, const void *x, const int64_t *ids) noexcept nogil:
+    cdef void advance_rows(self, const void *x, const int64_t *ids, Py_ssize_t first,
+                           Py_ssize_t last) noexcept nogil:
+        """Feed some of the rows, or all of them unless ``is_shared``."""
+        if self.is_float:
+            self._advance(<float *>NULL, x, ids, first, last)
+        else:
+            self._advance(<double *>NULL, x, ids, first, last)
+
+    cdef void _advance(self, floating *tag, const void *x, const int64_t *ids, Py_ssize_t first,
+                       Py_ssize_t last) noexcept nogil:
         cdef int i
         cdef OneCell *one
         for i in range(self.count):
@@ -117,21 +146,29 @@ cdef class Cells:
             if one.loop != NULL:
                 (<Loop>one.loop).step(x, ids, self.rows)
             else:
-                self._step(one, <const floating *>x, ids, <floating *>one.h[1 - self.now])
+                self._step(one, <const floating *>x, ids, <floating *>one.h[1 - self.now], first,
+                           last)
             x, ids = one.h[1 - self.now], NULL
 
-    cdef void _step(self, OneCell *one, const floating *x, const int64_t *ids,
-                    floating *new) noexcept nogil:
+    cdef void _step(self, OneCell *one, const floating *x, const int64_t *ids, floating *new,
+                    Py_ssize_t first, Py_ssize_t last) noexcept nogil:
         cdef floating *z = new if one.cell == CELL_RNN else <floating *>one.projection
+        cdef floating *c = <floating *>one.c[0]
         cdef const floating *rows = z
+        cdef const floating *h = <const floating *>one.h[self.now]
         if ids == NULL:
-            project(one.stored, z, one.width, x, one.inputs, <const floating *>one.ih,
-                    <const floating *>one.bias, one.columns, self.rows)
+            z += first * one.width
+            rows = z
+            project(one.stored, z, one.width, x + first * one.inputs, one.inputs,
+                    <const floating *>one.ih, <const floating *>one.bias, one.columns,
+                    last - first)
         else:
-            rows = <const floating *>one.token_rows
-        cell_step(one.cell, one.nonlinearity, one.stored, new, <floating *>one.c[0], rows,
-                  one.width, ids, <const floating *>one.h[self.now], <const floating *>one.hh,
-                  self.rows, one.hidden, self.now)
+            rows, ids = <const floating *>one.token_rows, ids + first
+        if c != NULL:
+            c += first * one.hidden
+        cell_step(one.cell, one.nonlinearity, one.stored, new + first * one.hidden, c, rows,
+                  one.width, ids, h + first * one.hidden, <const floating *>one.hh, last - first,
+                  one.hidden, self.now)
 
     cdef void select(self, const Py_ssize_t *parents, Py_ssize_t rows) noexcept nogil:
         """Go on with copies of these rows, in this order."""
@@ -156,6 +193,24 @@ cdef class Cells:
     cdef const void *output(self) noexcept nogil:
         """The last layer's states, (rows, output_size)."""
         return self.cells[self.count - 1].h[self.now]
+
+    cdef const void *next_output(self) noexcept nogil:
+        """Likewise, of the rows that have been fed while others are."""
+        return self.cells[self.count - 1].h[1 - self.now]
+
+
+cdef struct RowsArgs:
+    void *cells
+    const void *x
+    const int64_t *ids
+
+
+cdef void rows_part(const void *args, Py_ssize_t part, Py_ssize_t start,
+                    Py_ssize_t stop) noexcept nogil:
+    cdef const RowsArgs *a = <const RowsArgs *>args
+    cdef uint64_t mode = fr_fpmode_flush()
+    (<Cells>a.cells).advance_rows(a.x, a.ids, start, stop)
+    fr_fpmode_restore(mode)
 
 
 cdef void gather(void *to, const void *source, const Py_ssize_t *parents, Py_ssize_t rows,

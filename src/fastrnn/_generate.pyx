@@ -20,8 +20,14 @@ from fastrnn._kernels cimport (
     fr_sampling,
     fr_stored,
 )
+from fastrnn._team cimport run_parts
 
 cnp.import_array()
+
+# What takes as long as so many multiply-adds: drawing one of several classes, for each of them, and
+# seeing whether a text has come to one of its ends.
+_CLASS_WORK = 200
+_END_WORK = 50
 
 
 @cython.final
@@ -40,7 +46,6 @@ cdef class Decoder:
     cdef const void *_packed_out
     cdef const void *_bias_out
     cdef void *_logits
-    cdef void *_scratch
 
     def __init__(self, Cells cells, int stored, packed_out, bias_out):
         """Without a read-out, what the cells put out are the logits."""
@@ -48,9 +53,8 @@ cdef class Decoder:
         self.classes = cells.output_size if bias_out is None else len(bias_out)
         self._is_float, self._stored = cells.is_float, <fr_stored>stored
         logits = _ops.empty((self.capacity, self.classes), cells.dtype)
-        scratch = _ops.empty(self.classes, cells.dtype)
-        self._logits, self._scratch = cnp.PyArray_DATA(logits), cnp.PyArray_DATA(scratch)
-        self._owned = logits, scratch
+        self._logits = cnp.PyArray_DATA(logits)
+        self._owned = (logits,)
         if packed_out is None:
             return
         bias_out = bias_out.copy()
@@ -63,36 +67,47 @@ cdef class Decoder:
         """The multiply-adds of a row's step."""
         return self._cells.work + self._cells.output_size * self.classes
 
-    cdef void step(self, const int64_t *ids) noexcept nogil:
+    cdef void step(self, const int64_t *ids, int threads) noexcept nogil:
         """Feed each row its token."""
-        self._cells.advance(NULL, ids)
-        if self._is_float:
-            self._read_out(<float *>self._logits)
+        cdef StepArgs a
+        if threads > 1:
+            a = StepArgs(<void *>self, ids)
+            run_parts(step_part, &a, self._cells.rows, threads)
         else:
-            self._read_out(<double *>self._logits)
+            self.step_rows(ids, 0, self._cells.rows)
+        self._cells.advanced()
 
-    cdef void _read_out(self, floating *logits) noexcept nogil:
+    cdef void step_rows(self, const int64_t *ids, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+        """Feed some rows their tokens; a step is over when all have been, and the cells know it."""
+        self._cells.advance_rows(NULL, ids, first, last)
+        if self._is_float:
+            self._read_out(<float *>self._logits, first, last)
+        else:
+            self._read_out(<double *>self._logits, first, last)
+
+    cdef void _read_out(self, floating *logits, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+        cdef Py_ssize_t hidden = self._cells.output_size
+        cdef const floating *h = <const floating *>self._cells.next_output() + first * hidden
+        logits += first * self.classes
         if self._packed_out == NULL:
-            memcpy(logits, self._cells.output(),
-                   self._cells.rows * self.classes * sizeof(floating))
+            memcpy(logits, h, (last - first) * self.classes * sizeof(floating))
             return
-        k_gemm_stored(self._stored, logits, self.classes, <const floating *>self._cells.output(),
-                      self._cells.output_size, <const floating *>self._packed_out,
-                      <const floating *>self._bias_out, self._cells.rows, self.classes,
-                      self._cells.output_size)
+        k_gemm_stored(self._stored, logits, self.classes, h, hidden,
+                      <const floating *>self._packed_out, <const floating *>self._bias_out,
+                      last - first, self.classes, hidden)
 
     cdef void select(self, const Py_ssize_t *parents, Py_ssize_t rows) noexcept nogil:
         """Go on with copies of these rows, in this order; the logits are lost."""
         self._cells.select(parents, rows)
 
-    cdef Py_ssize_t sample(self, Py_ssize_t row, const int32_t *seen, const fr_sampling *options,
-                           double uniform) noexcept nogil:
+    cdef Py_ssize_t sample(self, Py_ssize_t row, void *scratch, const int32_t *seen,
+                           const fr_sampling *options, double uniform) noexcept nogil:
         """Draw a row's next token; its logits are lost."""
         if self._is_float:
-            return k_sample(&(<float *>self._logits)[row * self.classes],
-                            <float *>self._scratch, seen, self.classes, options, uniform)
-        return k_sample(&(<double *>self._logits)[row * self.classes], <double *>self._scratch,
-                        seen, self.classes, options, uniform)
+            return k_sample(&(<float *>self._logits)[row * self.classes], <float *>scratch, seen,
+                            self.classes, options, uniform)
+        return k_sample(&(<double *>self._logits)[row * self.classes], <double *>scratch, seen,
+                        self.classes, options, uniform)
 
     cdef double logit(self, Py_ssize_t row, Py_ssize_t token) noexcept nogil:
         cdef Py_ssize_t i = row * self.classes + token
@@ -116,10 +131,23 @@ cdef class Decoder:
             with nogil:
                 mode = fr_fpmode_flush()
                 for t in range(start, stop):
-                    self.step(&ids[t])
+                    self.step(&ids[t], 1)
                     out[t] = self.log_prob(0, targets[t])
                 fr_fpmode_restore(mode)
         return result
+
+
+cdef struct StepArgs:
+    void *owner
+    const int64_t *ids
+
+
+cdef void step_part(const void *args, Py_ssize_t part, Py_ssize_t start,
+                    Py_ssize_t stop) noexcept nogil:
+    cdef const StepArgs *a = <const StepArgs *>args
+    cdef uint64_t mode = fr_fpmode_flush()
+    (<Decoder>a.owner).step_rows(a.ids, start, stop)
+    fr_fpmode_restore(mode)
 
 
 @cython.final
@@ -178,8 +206,9 @@ cdef class Sampler:
     cdef fr_sampling _options
     cdef bint _penalises
     cdef Py_ssize_t _window, _noted
+    cdef char[:, ::1] _scratch  # by thread
     cdef uint64_t[::1] _sources
-    cdef int64_t[::1] _fed  # by row of the decoder, as are the next two
+    cdef int64_t[::1] _fed, _drawn  # by row of the decoder, as are the next two
     cdef Py_ssize_t[::1] _sample_of, _parents
     cdef Py_ssize_t[:, ::1] _matched  # by sample, as are the next two
     cdef int32_t[:, ::1] _seen  # how often each token is among the recent ones
@@ -198,6 +227,8 @@ cdef class Sampler:
         self._window, self._noted = repetition_window, 0
         self._sources = np.array([_bitgen_address(one) for one in generators], np.uint64)
         self._fed = np.full(samples, prompt[prompt.shape[0] - 1], np.int64)
+        self._drawn = np.empty(samples, np.int64)
+        self._scratch = np.empty((0, 0), np.int8)
         self._sample_of, self._parents = np.arange(samples), np.arange(samples)
         self._matched = np.zeros((samples, ends.count), np.intp)
         if not self._penalises:
@@ -212,8 +243,12 @@ cdef class Sampler:
 
     @property
     def step_work(self):
-        """The multiply-adds of a step of all samples that have not ended."""
-        return self._decoder._cells.rows * self._decoder.row_work
+        """The multiply-adds of a step of all samples that have not ended, or what takes as long."""
+        return self._decoder._cells.rows * (self._row_work + _END_WORK * (self._ends.count + 1))
+
+    @property
+    def _row_work(self):
+        return self._decoder.row_work + _CLASS_WORK * self._decoder.classes
 
     def draw(self, int64_t[:, ::1] tokens):
         """Fill tokens (steps, samples) with the next ones, -1 after a sample's end.
@@ -221,34 +256,61 @@ cdef class Sampler:
         Returns how many steps were made: fewer than asked for once all samples have ended.
         """
         cdef Py_ssize_t t, start, stop, made = 0
+        cdef int threads
         cdef uint64_t mode
         for start, stop in _threads.segments(tokens.shape[0], self.step_work):
             PyErr_CheckSignals()
-            with nogil:
-                mode = fr_fpmode_flush()
-                for t in range(start, stop):
-                    if self._decoder._cells.rows == 0:
-                        break
-                    self._decoder.step(&self._fed[0])
-                    self._draw_each(&tokens[t, 0], tokens.shape[1])
-                    made += 1
-                fr_fpmode_restore(mode)
+            with _threads.call:
+                threads = self._decoder._cells.threads(self._row_work)
+                self._make_scratch(threads)
+                with nogil:
+                    mode = fr_fpmode_flush()
+                    for t in range(start, stop):
+                        if self._decoder._cells.rows == 0:
+                            break
+                        self._step(threads)
+                        self._settle(&tokens[t, 0], tokens.shape[1])
+                        made += 1
+                    fr_fpmode_restore(mode)
         return made
 
-    cdef void _draw_each(self, int64_t *tokens, Py_ssize_t samples) noexcept nogil:
-        cdef Py_ssize_t r, s, kept = 0
-        cdef int64_t token
+    cdef _make_scratch(self, int threads):
+        """Have a row of logits for each thread, in cache lines of its own."""
+        item = 4 if self._decoder._is_float else 8
+        if self._scratch.shape[0] < threads:
+            self._scratch = np.empty((threads, self._decoder.classes * item + 128), np.int8)
+
+    cdef void _step(self, int threads) noexcept nogil:
+        cdef Py_ssize_t rows = self._decoder._cells.rows
+        if threads > 1:
+            run_parts(sampler_part, <void *>self, rows, threads)
+        else:
+            self._draw_rows(0, 0, rows)
+        self._decoder._cells.advanced()
+
+    cdef void _draw_rows(self, Py_ssize_t part, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+        """Feed some rows their tokens, and draw their next ones."""
+        cdef Py_ssize_t r, s
         cdef double uniform = 0
         cdef bitgen_t *source
-        for s in range(samples):
-            tokens[s] = -1
-        for r in range(self._decoder._cells.rows):
+        self._decoder.step_rows(&self._fed[0], first, last)
+        for r in range(first, last):
             s = self._sample_of[r]
             if self._options.temperature != 0:
                 source = <bitgen_t *>self._sources[s]
                 uniform = source.next_double(source.state)
-            token = self._decoder.sample(r, &self._seen[s, 0] if self._penalises else NULL,
-                                         &self._options, uniform)
+            self._drawn[r] = self._decoder.sample(
+                r, &self._scratch[part, 0], &self._seen[s, 0] if self._penalises else NULL,
+                &self._options, uniform)
+
+    cdef void _settle(self, int64_t *tokens, Py_ssize_t samples) noexcept nogil:
+        """Tell what was drawn, and go on with the samples that it does not end."""
+        cdef Py_ssize_t r, s, kept = 0
+        cdef int64_t token
+        for s in range(samples):
+            tokens[s] = -1
+        for r in range(self._decoder._cells.rows):
+            s, token = self._sample_of[r], self._drawn[r]
             tokens[s] = token
             if self._penalises:
                 self._note(s, token)
@@ -272,6 +334,13 @@ cdef class Sampler:
             self._seen[s, oldest] -= 1
         self._recent[s, at] = token
         self._seen[s, token] += 1
+
+
+cdef void sampler_part(const void *args, Py_ssize_t part, Py_ssize_t start,
+                       Py_ssize_t stop) noexcept nogil:
+    cdef uint64_t mode = fr_fpmode_flush()
+    (<Sampler>(<void *>args))._draw_rows(part, start, stop)
+    fr_fpmode_restore(mode)
 
 
 cdef uint64_t _bitgen_address(generator) except 0:
@@ -313,6 +382,7 @@ cdef class Beams:
     def search(self):
         """Return tokens (texts, steps), -1 after an end, and log-probabilities (texts,)."""
         cdef Py_ssize_t t, start, stop, length = self._tokens.shape[0]
+        cdef int threads
         cdef uint64_t mode
         # A candidate costs as much as some 20 multiply-adds; one that is kept moves others.
         work = self._width * (
@@ -320,16 +390,18 @@ cdef class Beams:
         )
         for start, stop in _threads.segments(length, work):
             PyErr_CheckSignals()
-            with nogil:
-                mode = fr_fpmode_flush()
-                for t in range(start, stop):
-                    if self._decoder._cells.rows == 0:
-                        break
-                    self._decoder.step(&self._fed[0])
-                    self._find(t)
-                    self._go_on_with_found(t)
-                    self._steps += 1
-                fr_fpmode_restore(mode)
+            with _threads.call:
+                threads = self._decoder._cells.threads(self._decoder.row_work)
+                with nogil:
+                    mode = fr_fpmode_flush()
+                    for t in range(start, stop):
+                        if self._decoder._cells.rows == 0:
+                            break
+                        self._decoder.step(&self._fed[0], threads)
+                        self._find(t)
+                        self._go_on_with_found(t)
+                        self._steps += 1
+                    fr_fpmode_restore(mode)
         return self._traced(), np.array(self._log_probs[self._now, :self._count])
 
     cdef void _find(self, Py_ssize_t t) noexcept nogil:

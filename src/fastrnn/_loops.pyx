@@ -4,8 +4,8 @@ Rows lie step after step: step t's begin at ``starts[t]``, one for each sequence
 the longest sequences first, so that a step's sequences are the first ones of the step before.
 Without ``starts`` all sequences have all steps. ``h`` has ``batch`` rows more, before all others:
 the initial states; so has the LSTM's ``c``. Each loop has a part that does some sequences, and is
-shared by ``threads`` of the team; a single sequence is shared turn by turn, each thread doing some
-units of every step. No element is ever computed in two ways, so the bits do
+shared by ``threads`` of the team; of a few sequences of one length units are, turn by turn, each
+thread doing some of every step. No element is ever computed in two ways, so the bits do
 not depend on the split. What parts are given lies in a struct, as the team's threads
 hold no GIL; its untyped pointers are of one type, which ``single`` tells.
 
@@ -56,14 +56,14 @@ cdef Py_ssize_t BATCH_TO_FUSE = 4
 
 
 def projection_steps(Py_ssize_t steps, Py_ssize_t batch, Py_ssize_t row_bytes,
-                     Py_ssize_t threads):
+                     Py_ssize_t shares):
     """Return for how many steps at a time input projections are computed, 0 if in the step.
 
-    Threads that share a sequence share them too: each has a few steps.
+    Threads that share the units of a step share them too: each has a few steps.
     """
     if batch >= BATCH_TO_FUSE:
         return 0
-    cdef Py_ssize_t few = 4 * threads if batch == 1 else 1
+    cdef Py_ssize_t few = 4 * shares if shares > 1 else 1
     return min(steps, max(few, PROJECTION_BYTES // (batch * row_bytes)))
 
 
@@ -158,18 +158,18 @@ cdef Py_ssize_t forward_turns(const ForwardArgs *a) noexcept nogil:
 
 cdef void forward_units(const ForwardArgs *a, floating *h, Py_ssize_t turn, int share,
                         int shares) noexcept nogil:
-    """A share of a turn of one sequence: some steps' projections, or some units of a step."""
-    cdef Py_ssize_t t = a.t0, number = turn, steps, first
+    """A share of a turn of all sequences: some steps' projections, or some units of a step."""
+    cdef Py_ssize_t t = a.t0, number = turn, steps, first, batch = a.rows.batch
     if a.together:
         t += turn // (a.together + 1) * a.together
         number = turn % (a.together + 1) - 1
     if number < 0:
         steps = min(a.together, a.t1 - t)
         first = steps * share // shares
-        project_steps(a, &(<floating *>a.projection)[first * a.width], t + first,
-                      t + steps * (share + 1) // shares, 0, 1)
+        project_steps(a, &(<floating *>a.projection)[first * batch * a.width], t + first,
+                      t + steps * (share + 1) // shares, 0, batch)
     else:
-        forward_step(a, h, t + number, t, 0, 1, share_start(a.single, a.hidden, share, shares),
+        forward_step(a, h, t + number, t, 0, batch, share_start(a.single, a.hidden, share, shares),
                      share_start(a.single, a.hidden, share + 1, shares))
 
 
@@ -200,7 +200,7 @@ def forward(int cell, int nonlinearity, Py_ssize_t batch, cnp.ndarray starts, cn
             cnp.ndarray ids, cnp.ndarray packed_ih, cnp.ndarray packed_ih_gates,
             cnp.ndarray bias not None, cnp.ndarray token_rows,
             cnp.ndarray packed_hh not None, cnp.ndarray projection, Py_ssize_t together,
-            Py_ssize_t columns, Py_ssize_t t0, Py_ssize_t t1, int threads):
+            Py_ssize_t columns, Py_ssize_t t0, Py_ssize_t t1, int threads, bint by_units):
     """The states after steps t0 to t1 from x or ids and the states before them.
 
     ``before[b]`` is how many rows the sequences before b have in all; ``starts`` and ``before``
@@ -234,7 +234,7 @@ def forward(int cell, int nonlinearity, Py_ssize_t batch, cnp.ndarray starts, cn
     elif x is not None:
         a.packed_ih_gates = read(packed_ih_gates, number, 1)
     with nogil:
-        if batch == 1 and threads > 1:
+        if by_units:
             take_turns(forward_turn, &a, forward_turns(&a), threads)
         else:
             run_parts(forward_part, &a, work_of(&a.rows), threads)
@@ -300,16 +300,16 @@ cdef void backward_rows(const BackwardArgs *a, floating *dz, Py_ssize_t b0,
 
 
 cdef void backward_turn(const void *args, Py_ssize_t turn, int share, int shares) noexcept nogil:
-    """Some units of a step of one sequence."""
+    """Some units of a step of all sequences, which all have it."""
     cdef const BackwardArgs *a = <const BackwardArgs *>args
     cdef Py_ssize_t t = a.t1 - 1 - turn
     cdef Py_ssize_t u0 = share_start(a.single, a.hidden, share, shares)
     cdef Py_ssize_t u1 = share_start(a.single, a.hidden, share + 1, shares)
     cdef uint64_t mode = fr_fpmode_flush()
     if a.single:
-        backward_step(a, <float *>a.dz, t, 0, 1, u0, u1)
+        backward_step(a, <float *>a.dz, t, 0, a.rows.batch, u0, u1)
     else:
-        backward_step(a, <double *>a.dz, t, 0, 1, u0, u1)
+        backward_step(a, <double *>a.dz, t, 0, a.rows.batch, u0, u1)
     fr_fpmode_restore(mode)
 
 
@@ -335,14 +335,16 @@ cdef class Backward:
 
     cdef BackwardArgs a
     cdef int number, threads
+    cdef bint by_units
     cdef tuple arrays  # that the pointers are into
 
     def __cinit__(self, int cell, int nonlinearity, Py_ssize_t batch, cnp.ndarray starts,
                   cnp.ndarray before, Py_ssize_t steps, cnp.ndarray carry, cnp.ndarray h not None,
-                  cnp.ndarray c, cnp.ndarray gates, cnp.ndarray packed_hh_t not None, int threads):
+                  cnp.ndarray c, cnp.ndarray gates, cnp.ndarray packed_hh_t not None, int threads,
+                  bint by_units):
         cdef int number = kind(h)
         memset(&self.a, 0, sizeof(self.a))
-        self.number, self.threads = number, threads
+        self.number, self.threads, self.by_units = number, threads, by_units
         self.arrays = starts, before, carry, h, c, gates, packed_hh_t
         self.a.single = number == cnp.NPY_FLOAT32
         self.a.cell, self.a.nonlinearity = <Cell>cell, <fr_nonlinearity>nonlinearity
@@ -364,7 +366,7 @@ cdef class Backward:
         a.dz, a.grad_output = written(dz, self.number, 2), read(grad_output, self.number, 2)
         a.grad_last = read(grad_last, self.number, 2)
         with nogil:
-            if a.rows.batch == 1 and self.threads > 1:
+            if self.by_units:
                 take_turns(backward_turn, &a, t1 - t0, self.threads)
             else:
                 run_parts(backward_part, &a, work_of(&a.rows), self.threads)

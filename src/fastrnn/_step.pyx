@@ -4,19 +4,27 @@ import numpy as np
 
 cimport cython
 cimport numpy as cnp
+from cpython.long cimport PyLong_AsLongLongAndOverflow, PyLong_CheckExact
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy
 
-from fastrnn import _check
+from fastrnn import _check, _threads
 from fastrnn._cells cimport Cells
 from fastrnn._kernels cimport fr_fpmode_flush, fr_fpmode_restore
 
 cnp.import_array()
 
+# Multiply-adds from which on a step lets other Python threads run: some 20 microseconds, beside
+# which what that costs does not count.
+cdef double WORTH_RELEASING = 2e6
+
 
 @cython.final
 cdef class Stream:
-    """A recurrent layer fed one step at a time; see :meth:`fastrnn.RNN.stream`."""
+    """A recurrent layer fed one step at a time; see :meth:`fastrnn.RNN.stream`.
+
+    It is for one Python thread at a time: a second one is refused while the first is in a step.
+    """
 
     cdef readonly Py_ssize_t input_size, output_size, batch_size
     cdef Cells _cells
@@ -24,7 +32,8 @@ cdef class Stream:
     cdef tuple _names, _sizes
     cdef size_t _state_bytes
     cdef int _typenum
-    cdef bint _is_float
+    cdef bint _is_float, _is_stepping
+    cdef cnp.ndarray _ids
 
     def __init__(self, Cells cells, tuple state_names, tuple state_sizes):
         """``state_sizes`` are the last dimensions of the parts of the state."""
@@ -33,12 +42,20 @@ cdef class Stream:
         self.input_size, self.output_size = cells.input_size, cells.output_size
         self.batch_size, self._is_float = cells.capacity, cells.is_float
         self._typenum = cnp.NPY_FLOAT32 if self._is_float else cnp.NPY_FLOAT64
+        self._ids = np.empty(self.batch_size, np.int64)
         self._state_bytes = self.batch_size * self.output_size * self._dtype.itemsize
+
+    def __reduce__(self):
+        raise TypeError(
+            "a Stream can be neither copied nor pickled; make another one with its layer's "
+            "stream() and give it this one's state: other.reset(stream.state)"
+        )
 
     @property
     def state(self):
         """A copy of the state, shaped as the layer's initial one: (num_layers, batch_size, size);
         of an LSTM the tuple (h, c)."""
+        self._require_idle()
         parts = self._cells.state()
         return parts[0] if len(parts) == 1 else tuple(parts)
 
@@ -62,6 +79,7 @@ cdef class Stream:
         chosen = np.arange(self.batch_size) if rows is None else self._chosen(rows)
         arrays = _check.state("state", state, self._names)
         if arrays is None:
+            self._require_idle()
             self._cells.set_state(0, chosen)
             return
         checked = [
@@ -69,7 +87,13 @@ cdef class Stream:
         ]
         for name, array, size in zip(self._names, checked, self._sizes, strict=True):
             _check.shape(name, array, (self._cells.count, len(chosen), size))
+        self._require_idle()
         self._cells.set_state(checked, chosen)
+
+    cdef int _require_idle(self) except -1:
+        if self._is_stepping:
+            raise RuntimeError("another thread is in a step of this stream; give each its own")
+        return 0
 
     def _chosen(self, rows):
         """Return the numbers of the sequences that are meant."""
@@ -122,11 +146,38 @@ cdef class Stream:
                 if (ndim == 1 and self.batch_size == 1
                         and cnp.PyArray_DIM(array, 0) == self.input_size):
                     return self._advance(cnp.PyArray_DATA(array), NULL, 1, out)
+        if self._took_ids(x):
+            return self._advance(NULL, <const int64_t *>cnp.PyArray_DATA(self._ids),
+                                 1 if PyLong_CheckExact(x) else 2, out)
         return self._step_any(x, out)
+
+    cdef bint _took_ids(self, x):
+        """Copy token ids of the usual types and in range; whether they were."""
+        cdef int64_t *ids = <int64_t *>cnp.PyArray_DATA(self._ids)
+        cdef const int64_t *given
+        cdef Py_ssize_t i
+        cdef int overflow = 0
+        if self._is_stepping:
+            return False
+        if PyLong_CheckExact(x):
+            ids[0] = PyLong_AsLongLongAndOverflow(x, &overflow)
+            return self.batch_size == 1 and not overflow and 0 <= ids[0] < self.input_size
+        if not (cnp.PyArray_CheckExact(x) and cnp.PyArray_TYPE(x) == cnp.NPY_INT64
+                and cnp.PyArray_ISCARRAY_RO(x) and cnp.PyArray_NDIM(x) == 1
+                and cnp.PyArray_DIM(x, 0) == self.batch_size):
+            return False
+        given = <const int64_t *>cnp.PyArray_DATA(x)
+        for i in range(self.batch_size):
+            ids[i] = given[i]
+            if not 0 <= ids[i] < self.input_size:
+                return False
+        return True
 
     cdef object _step_any(self, x, out):
         """The cases that need a conversion, or end in an error."""
         cdef cnp.ndarray ids
+        if type(x) is int and self.batch_size == 1:
+            _check.integer("x", x, 0, self.input_size - 1)
         array = _check.as_array("x", x)
         if array.dtype.kind in "iu" and array.ndim <= 1:
             if self.batch_size == 1 and array.ndim == 0:
@@ -153,14 +204,35 @@ cdef class Stream:
             result = cnp.PyArray_EMPTY(ndim, &dims[2 - ndim], self._typenum, 0)
         else:
             result = self._checked_out(out, ndim)
-        # The GIL is kept: releasing it costs more than most steps take.
-        mode = fr_fpmode_flush()
-        self._cells.advance(x, ids)
-        fr_fpmode_restore(mode)
+        self._require_idle()
+        if self.batch_size * <double>self._cells.work >= WORTH_RELEASING:
+            self._advance_together(x, ids)
+        else:  # releasing the GIL would cost more than the step takes
+            mode = fr_fpmode_flush()
+            self._cells.advance(x, ids, 1)
+            fr_fpmode_restore(mode)
         memcpy(cnp.PyArray_DATA(result), self._cells.output(), self._state_bytes)
         return result
 
+    cdef object _advance_together(self, const void *x, const int64_t *ids):
+        """Compute a long step without the GIL, its sequences shared by threads."""
+        cdef int threads
+        cdef uint64_t mode
+        with _threads.call:
+            threads = self._cells.threads(self._cells.work)
+            self._is_stepping = True
+            with nogil:
+                mode = fr_fpmode_flush()
+                self._cells.advance(x, ids, threads)
+                fr_fpmode_restore(mode)
+            self._is_stepping = False
+
     cdef cnp.ndarray _checked_out(self, out, int ndim):
+        if (cnp.PyArray_CheckExact(out) and cnp.PyArray_TYPE(out) == self._typenum
+                and cnp.PyArray_ISCARRAY(out) and cnp.PyArray_NDIM(out) == ndim
+                and cnp.PyArray_DIM(out, ndim - 1) == self.output_size
+                and (ndim == 1 or cnp.PyArray_DIM(out, 0) == self.batch_size)):
+            return out
         if not isinstance(out, np.ndarray) or not out.flags.carray or out.dtype != self._dtype:
             raise TypeError(
                 f"out must be a contiguous, writeable array of {self._dtype}, "

@@ -24,6 +24,13 @@ MINIMUM_TURN = 30_000
 # core without AVX reaches in float64, or a fifth if it is shared.
 SEGMENT_WORK = 1e9
 
+# What an element of a loop takes at least, in multiply-adds: some 50 nanoseconds.
+ELEMENT_WORK = 500
+
+# Rows that a thread takes at least where rows alone are shared and weights are read by each: two
+# threads' rows done by one, as when the other gets no processor, then read few weights twice.
+ROWS_OF_SHARE = 8
+
 # While it is entered, threads that have done their part wait awake for the next loop: around
 # what shares several.
 call = _team.Call()
@@ -109,6 +116,11 @@ def threads_for(work: float, parts: int, num_threads: int | None) -> int:
     return threads
 
 
+def threads_for_rows(row_work: float, rows: int) -> int:
+    """Return how many threads to use for a step of so many rows, of so many multiply-adds each."""
+    return threads_for(rows * row_work, max(1, rows // ROWS_OF_SHARE), None)
+
+
 def unit_parts(work: float) -> int:
     """Return in how many parts the units of a step can be shared, of so many multiply-adds."""
     return max(1, min(_team.MAX_SHARES, int(work // MINIMUM_TURN)))
@@ -116,9 +128,10 @@ def unit_parts(work: float) -> int:
 
 def segments(count: int, work: float) -> list[tuple[int, int]]:
     """Cut range(count), each element so many multiply-adds, where Ctrl-C is to be seen."""
+    work = max(work, ELEMENT_WORK)
     if count * work <= SEGMENT_WORK:
         return [(0, count)]
-    size = max(1, int(SEGMENT_WORK // max(1, work)))
+    size = max(1, int(SEGMENT_WORK // work))
     return [(i, min(i + size, count)) for i in range(0, count, size)]
 
 

@@ -28,6 +28,9 @@ from fastrnn.layers.run import Run, Taken
 from fastrnn.layers.sweep import Sweep
 from fastrnn.layers.workspace import FRESH, Workspace
 
+# A prompt is read so many tokens at a time: the states of all of a long one would take gigabytes.
+PROMPT_STEPS = 4096
+
 
 class Recurrent(Module):
     """Base of the recurrent layers.
@@ -445,8 +448,13 @@ class Recurrent(Module):
     def _state_after(self, ids: np.ndarray, stored: int, table: Table | None) -> Any:
         """Return the parts of the state after ids (T,), (L, 1, size) each."""
         if not stored:
-            run = self._forward(ids, None, None, keep=False, table=table)
-            return [part[:, None] for part in self._final(run)]
+            state: Any = None
+            parts: tuple[np.ndarray, ...] = ()
+            for begin in range(0, len(ids), PROMPT_STEPS):
+                some = ids[begin : begin + PROMPT_STEPS]
+                parts = self._final(self._forward(some, state, None, keep=False, table=table))
+                state = self._state_of(parts)
+            return [part[:, None] for part in parts]
         cells = self._cells(1, stored, table)
         cells.read(ids)
         return cells.state()

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 CHUNK_NUMBERS = 1 << 16
 CHUNK_ROWS = 256
 
+# Of fewer sequences than this, reading the weights takes longer than the multiply-adds, or so long
+# that two halves of the sequences one after the other take longer than all of them.
+FEW_SEQUENCES = 8
+
 
 class Saved(NamedTuple):
     """What the way back needs of the way there, in rows."""
@@ -119,7 +123,7 @@ class Sweep:
         layer, width, batch = self._layer, self._width, rows.batch
         hidden, dtype, is_dense = layer.hidden_size, layer.dtype, x.ndim == 2
         row_work = self._columns * (hidden + (self.input_size if is_dense else 0))
-        threads = self._threads(rows, row_work, num_threads)
+        threads, by_units = self._threads(rows, row_work, num_threads)
         h = workspace.take("h" + self.suffix, (batch + rows.count, hidden), dtype)
         rows.begin(h, initial[0], self.backwards)
         c = gates = projection = None
@@ -131,7 +135,9 @@ class Sweep:
             rows.begin(c, initial[1], self.backwards)
         together = 0
         if is_dense:
-            together = _loops.projection_steps(rows.steps, batch, width * dtype.itemsize, threads)
+            together = _loops.projection_steps(
+                rows.steps, batch, width * dtype.itemsize, threads if by_units else 1
+            )
         if together:
             projection = _ops.empty((together * batch, width), dtype)
         read = (
@@ -146,7 +152,7 @@ class Sweep:
         for segment in _threads.segments(rows.steps, batch * row_work) if rows.count else ():
             _loops.forward(
                 layer._cell, layer._f, batch, rows.starts, rows.before, h, c, gates, *read,
-                projection, together, self._columns, *segment, threads,
+                projection, together, self._columns, *segment, threads, by_units,
             )  # fmt: skip
         return Saved(x, h, c, gates)
 
@@ -185,7 +191,7 @@ class Sweep:
         row_work = columns * layer.hidden_size
         loop = _loops.Backward(
             layer._cell, layer._f, batch, rows.starts, rows.before, rows.steps, carry, saved.h,
-            saved.c, saved.gates, packed.hh_back, self._threads(rows, row_work, num_threads),
+            saved.c, saved.gates, packed.hh_back, *self._threads(rows, row_work, num_threads),
         )  # fmt: skip
         for begin, end in chunks:
             first, last = rows.first_row(begin), rows.first_row(end)
@@ -248,11 +254,22 @@ class Sweep:
     def _through_mask(self, saved: Saved, grad: np.ndarray) -> None:
         """Let a gradient of what W_hh is multiplied with become that of the states."""
 
-    def _threads(self, rows: Rows, row_work: int, num_threads: int | None) -> int:
-        """Return how many threads to use for all rows: they share sequences, or units of one."""
-        work, parts, layer = rows.count * row_work, rows.batch, self._layer
-        if parts == 1 and work >= 2 * _threads.MINIMUM_SHARE:
-            parts = _threads.unit_parts(self._columns * layer.hidden_size)
+    def _threads(self, rows: Rows, row_work: int, num_threads: int | None) -> tuple[int, bool]:
+        """Return how many threads to use for all rows, and whether they share units of a step.
+
+        They share sequences if there are more than a few, which takes less waiting. Of a few, each
+        thread would read all weights, which is what takes the time.
+        """
+        work, layer = rows.count * row_work, self._layer
+        if (
+            rows.batch < FEW_SEQUENCES
+            and rows.starts is None
+            and work >= 2 * _threads.MINIMUM_SHARE
+        ):
+            parts = _threads.unit_parts(rows.batch * self._columns * layer.hidden_size)
             if parts > 1:
                 parts = min(parts, _ops.unit_blocks(layer.hidden_size, layer.dtype))
-        return _threads.threads_for(work, parts, num_threads)
+            threads = _threads.threads_for(work, parts, num_threads)
+            if threads > 1:
+                return threads, True
+        return _threads.threads_for(work, rows.batch, num_threads), False
