@@ -1,4 +1,7 @@
-"""A stack of cells that keep their states and are advanced step by step, for streams and text."""
+"""A stack of cells that keep their states and are advanced step by step, for streams and text.
+
+A read-out may follow them; what a step puts out is its outputs then, else the last layer's states.
+"""
 
 cimport numpy as cnp
 from cpython.exc cimport PyErr_CheckSignals
@@ -10,7 +13,7 @@ import numpy as np
 
 from fastrnn import _ops, _threads
 from fastrnn._composed cimport Loop
-from fastrnn._dispatch cimport CELL_LSTM, CELL_RNN, Cell, cell_step, project
+from fastrnn._dispatch cimport CELL_LSTM, CELL_RNN, Cell, cell_step, k_gemm_stored, project
 from fastrnn._kernels cimport (
     fr_fpmode_flush,
     fr_fpmode_restore,
@@ -34,7 +37,7 @@ cdef class Cells:
 
     def __cinit__(self, dtype, Py_ssize_t rows, Py_ssize_t input_size):
         self.dtype, self.capacity, self.rows = dtype, rows, rows
-        self.input_size = self.output_size = input_size
+        self.input_size = self.output_size = self.classes = input_size
         self.is_float, self.is_shared = dtype == np.float32, True
         self._owned, self._states = [], []
 
@@ -78,9 +81,18 @@ cdef class Cells:
                 one.c[i] = cnp.PyArray_DATA(pairs[1][i])
         self._states.append(pairs)
         self.work += hidden * one.width
-        self.output_size = output
+        self.output_size = self.classes = output
         self.count += 1
         self.set_state(0)
+
+    def add_readout(self, int stored, packed, bias):
+        """Put out bias + W h from now on; the bias is copied, the packed weight kept."""
+        bias = bias.copy()
+        self._owned.append((packed, bias))
+        self.stored_out = <fr_stored>stored
+        self.packed_out, self.bias_out = cnp.PyArray_DATA(packed), cnp.PyArray_DATA(bias)
+        self.classes = len(bias)
+        self.work += self.output_size * self.classes
 
     def state(self):
         """Return copies of the parts of the state, (L, rows, size) each."""
@@ -106,7 +118,7 @@ cdef class Cells:
             with nogil:
                 mode = fr_fpmode_flush()
                 for t in range(start, stop):
-                    self.advance(NULL, &ids[t], 1)
+                    self.advance(NULL, NULL, &ids[t], 1)
                 fr_fpmode_restore(mode)
 
     cdef int threads(self, Py_ssize_t row_work) except 0:
@@ -115,29 +127,33 @@ cdef class Cells:
             return 1
         return _threads.threads_for_rows(row_work, self.rows)
 
-    cdef void advance(self, const void *x, const int64_t *ids, int threads) noexcept nogil:
-        """Feed each row its x, (rows, I), or where that is NULL its token."""
+    cdef void advance(self, void *out, const void *x, const int64_t *ids,
+                      int threads) noexcept nogil:
+        """Feed each row its x, (rows, I), or where that is NULL its token.
+
+        What the step puts out is written to ``out``, (rows, classes), unless that is NULL.
+        """
         cdef RowsArgs a
         if threads > 1:
-            a = RowsArgs(<void *>self, x, ids)
+            a = RowsArgs(<void *>self, out, x, ids)
             run_parts(rows_part, &a, self.rows, threads)
         else:
-            self.advance_rows(x, ids, 0, self.rows)
+            self.advance_rows(out, x, ids, 0, self.rows)
         self.advanced()
 
     cdef void advanced(self) noexcept nogil:
         """All rows have been fed."""
         self.now = 1 - self.now
 
-    cdef void advance_rows(self, const void *x, const int64_t *ids, Py_ssize_t first,
+    cdef void advance_rows(self, void *out, const void *x, const int64_t *ids, Py_ssize_t first,
                            Py_ssize_t last) noexcept nogil:
         """Feed some of the rows, or all of them unless ``is_shared``."""
         if self.is_float:
-            self._advance(<float *>NULL, x, ids, first, last)
+            self._advance(<float *>out, x, ids, first, last)
         else:
-            self._advance(<double *>NULL, x, ids, first, last)
+            self._advance(<double *>out, x, ids, first, last)
 
-    cdef void _advance(self, floating *tag, const void *x, const int64_t *ids, Py_ssize_t first,
+    cdef void _advance(self, floating *out, const void *x, const int64_t *ids, Py_ssize_t first,
                        Py_ssize_t last) noexcept nogil:
         cdef int i
         cdef OneCell *one
@@ -149,6 +165,17 @@ cdef class Cells:
                 self._step(one, <const floating *>x, ids, <floating *>one.h[1 - self.now], first,
                            last)
             x, ids = one.h[1 - self.now], NULL
+        if out != NULL:
+            self._put_out(out + first * self.classes,
+                          <const floating *>x + first * self.output_size, last - first)
+
+    cdef void _put_out(self, floating *out, const floating *h, Py_ssize_t rows) noexcept nogil:
+        if self.packed_out == NULL:
+            memcpy(out, h, rows * self.classes * sizeof(floating))
+        else:
+            k_gemm_stored(self.stored_out, out, self.classes, h, self.output_size,
+                          <const floating *>self.packed_out, <const floating *>self.bias_out,
+                          rows, self.classes, self.output_size)
 
     cdef void _step(self, OneCell *one, const floating *x, const int64_t *ids, floating *new,
                     Py_ssize_t first, Py_ssize_t last) noexcept nogil:
@@ -190,17 +217,10 @@ cdef class Cells:
         self.now = 1 - last
         self.rows = rows
 
-    cdef const void *output(self) noexcept nogil:
-        """The last layer's states, (rows, output_size)."""
-        return self.cells[self.count - 1].h[self.now]
-
-    cdef const void *next_output(self) noexcept nogil:
-        """Likewise, of the rows that have been fed while others are."""
-        return self.cells[self.count - 1].h[1 - self.now]
-
 
 cdef struct RowsArgs:
     void *cells
+    void *out
     const void *x
     const int64_t *ids
 
@@ -209,7 +229,7 @@ cdef void rows_part(const void *args, Py_ssize_t part, Py_ssize_t start,
                     Py_ssize_t stop) noexcept nogil:
     cdef const RowsArgs *a = <const RowsArgs *>args
     cdef uint64_t mode = fr_fpmode_flush()
-    (<Cells>a.cells).advance_rows(a.x, a.ids, start, stop)
+    (<Cells>a.cells).advance_rows(a.out, a.x, a.ids, start, stop)
     fr_fpmode_restore(mode)
 
 

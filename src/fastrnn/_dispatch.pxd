@@ -168,6 +168,13 @@ cdef inline void project(fr_stored stored, floating *z, Py_ssize_t width, const 
         k_gemm(z + columns, width, x, inputs, packed_ih, bias + columns, rows, width - columns, 0)
 
 
+cdef inline void k_softmax(floating *logits, Py_ssize_t m, Py_ssize_t classes) noexcept nogil:
+    if floating is float:
+        table.f32.softmax(logits, m, classes)
+    else:
+        table.f64.softmax(logits, m, classes)
+
+
 cdef inline double k_cross_entropy(const floating *logits, const int64_t *targets,
                                    Py_ssize_t m, Py_ssize_t classes) noexcept nogil:
     if floating is float:

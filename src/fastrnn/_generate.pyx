@@ -8,18 +8,12 @@ from cpython.exc cimport PyErr_CheckSignals
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from cython cimport floating
 from libc.stdint cimport int32_t, int64_t, uint64_t
-from libc.string cimport memcpy
 from numpy.random cimport bitgen_t
 
 from fastrnn import _ops, _threads
 from fastrnn._cells cimport Cells
-from fastrnn._dispatch cimport k_cross_entropy, k_gemm_stored, k_sample
-from fastrnn._kernels cimport (
-    fr_fpmode_flush,
-    fr_fpmode_restore,
-    fr_sampling,
-    fr_stored,
-)
+from fastrnn._dispatch cimport k_cross_entropy, k_sample
+from fastrnn._kernels cimport fr_fpmode_flush, fr_fpmode_restore, fr_sampling
 from fastrnn._team cimport run_parts
 
 cnp.import_array()
@@ -32,7 +26,7 @@ _END_WORK = 50
 
 @cython.final
 cdef class Decoder:
-    """Cells and a read-out: fed a token for each row, it has the logits of the next ones.
+    """Cells that put out logits: fed a token for each row, it has those of the next ones.
 
     What the loops below know of a network is all in here. It has the weights of when it was made:
     later changes do not reach it.
@@ -40,61 +34,28 @@ cdef class Decoder:
 
     cdef readonly Py_ssize_t capacity, classes
     cdef Cells _cells
-    cdef fr_stored _stored
     cdef bint _is_float
-    cdef tuple _owned
-    cdef const void *_packed_out
-    cdef const void *_bias_out
+    cdef object _owned
     cdef void *_logits
 
-    def __init__(self, Cells cells, int stored, packed_out, bias_out):
-        """Without a read-out, what the cells put out are the logits."""
-        self._cells, self.capacity = cells, cells.capacity
-        self.classes = cells.output_size if bias_out is None else len(bias_out)
-        self._is_float, self._stored = cells.is_float, <fr_stored>stored
-        logits = _ops.empty((self.capacity, self.classes), cells.dtype)
-        self._logits = cnp.PyArray_DATA(logits)
-        self._owned = (logits,)
-        if packed_out is None:
-            return
-        bias_out = bias_out.copy()
-        self._owned += packed_out, bias_out
-        self._packed_out = cnp.PyArray_DATA(packed_out)
-        self._bias_out = cnp.PyArray_DATA(bias_out)
+    def __init__(self, Cells cells):
+        self._cells, self._is_float = cells, cells.is_float
+        self.capacity, self.classes = cells.capacity, cells.classes
+        self._owned = _ops.empty((self.capacity, self.classes), cells.dtype)
+        self._logits = cnp.PyArray_DATA(self._owned)
 
     @property
     def row_work(self):
         """The multiply-adds of a row's step."""
-        return self._cells.work + self._cells.output_size * self.classes
+        return self._cells.work
 
     cdef void step(self, const int64_t *ids, int threads) noexcept nogil:
         """Feed each row its token."""
-        cdef StepArgs a
-        if threads > 1:
-            a = StepArgs(<void *>self, ids)
-            run_parts(step_part, &a, self._cells.rows, threads)
-        else:
-            self.step_rows(ids, 0, self._cells.rows)
-        self._cells.advanced()
+        self._cells.advance(self._logits, NULL, ids, threads)
 
     cdef void step_rows(self, const int64_t *ids, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
         """Feed some rows their tokens; a step is over when all have been, and the cells know it."""
-        self._cells.advance_rows(NULL, ids, first, last)
-        if self._is_float:
-            self._read_out(<float *>self._logits, first, last)
-        else:
-            self._read_out(<double *>self._logits, first, last)
-
-    cdef void _read_out(self, floating *logits, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
-        cdef Py_ssize_t hidden = self._cells.output_size
-        cdef const floating *h = <const floating *>self._cells.next_output() + first * hidden
-        logits += first * self.classes
-        if self._packed_out == NULL:
-            memcpy(logits, h, (last - first) * self.classes * sizeof(floating))
-            return
-        k_gemm_stored(self._stored, logits, self.classes, h, hidden,
-                      <const floating *>self._packed_out, <const floating *>self._bias_out,
-                      last - first, self.classes, hidden)
+        self._cells.advance_rows(self._logits, NULL, ids, first, last)
 
     cdef void select(self, const Py_ssize_t *parents, Py_ssize_t rows) noexcept nogil:
         """Go on with copies of these rows, in this order; the logits are lost."""
@@ -135,19 +96,6 @@ cdef class Decoder:
                     out[t] = self.log_prob(0, targets[t])
                 fr_fpmode_restore(mode)
         return result
-
-
-cdef struct StepArgs:
-    void *owner
-    const int64_t *ids
-
-
-cdef void step_part(const void *args, Py_ssize_t part, Py_ssize_t start,
-                    Py_ssize_t stop) noexcept nogil:
-    cdef const StepArgs *a = <const StepArgs *>args
-    cdef uint64_t mode = fr_fpmode_flush()
-    (<Decoder>a.owner).step_rows(a.ids, start, stop)
-    fr_fpmode_restore(mode)
 
 
 @cython.final

@@ -22,6 +22,7 @@ from fastrnn._dispatch cimport (
     k_normalise,
     k_normalise_back,
     k_scatter_rows,
+    k_softmax,
 )
 from fastrnn._kernels cimport fr_fpmode_flush, fr_fpmode_restore, fr_nonlinearity, fr_stored
 from fastrnn._team cimport STRIPE, run_parts, stripes
@@ -319,10 +320,7 @@ def normalise_back(floating[:, ::1] dx, const floating[:, ::1] normal, const flo
 def softmax(floating[:, ::1] logits):
     """Replace each row by its softmax."""
     with nogil:
-        if floating is float:
-            table.f32.softmax(&logits[0, 0], logits.shape[0], logits.shape[1])
-        else:
-            table.f64.softmax(&logits[0, 0], logits.shape[0], logits.shape[1])
+        k_softmax(&logits[0, 0], logits.shape[0], logits.shape[1])
 
 
 def cross_entropy_grad(floating[:, ::1] logits, const int64_t[::1] targets, double scale):

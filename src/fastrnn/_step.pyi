@@ -9,7 +9,12 @@ class Stream:
     output_size: int
     batch_size: int
     def __init__(
-        self, cells: Any, state_names: tuple[str, ...], state_sizes: tuple[int, ...]
+        self,
+        cells: Any,
+        state_names: tuple[str, ...],
+        state_sizes: tuple[int, ...],
+        num_tokens: int | None = None,
+        is_softmax: bool = False,
     ) -> None: ...
     @property
     def state(self) -> Any: ...

@@ -6,10 +6,10 @@ cimport cython
 cimport numpy as cnp
 from cpython.long cimport PyLong_AsLongLongAndOverflow, PyLong_CheckExact
 from libc.stdint cimport int64_t, uint64_t
-from libc.string cimport memcpy
 
 from fastrnn import _check, _threads
 from fastrnn._cells cimport Cells
+from fastrnn._dispatch cimport k_softmax
 from fastrnn._kernels cimport fr_fpmode_flush, fr_fpmode_restore
 
 cnp.import_array()
@@ -21,7 +21,8 @@ cdef double WORTH_RELEASING = 2e6
 
 @cython.final
 cdef class Stream:
-    """A recurrent layer fed one step at a time; see :meth:`fastrnn.RNN.stream`.
+    """A layer or network fed one step at a time; see :meth:`fastrnn.RNN.stream`,
+    :meth:`fastrnn.Network.stream`.
 
     It is for one Python thread at a time: a second one is refused while the first is in a step.
     """
@@ -30,20 +31,25 @@ cdef class Stream:
     cdef Cells _cells
     cdef object _dtype
     cdef tuple _names, _sizes
-    cdef size_t _state_bytes
     cdef int _typenum
-    cdef bint _is_float, _is_stepping
+    cdef bint _is_softmax, _is_stepping
     cdef cnp.ndarray _ids
+    cdef Py_ssize_t _num_tokens, _num_features
 
-    def __init__(self, Cells cells, tuple state_names, tuple state_sizes):
-        """``state_sizes`` are the last dimensions of the parts of the state."""
+    def __init__(self, Cells cells, tuple state_names, tuple state_sizes, num_tokens=None,
+                 is_softmax=False):
+        """``state_sizes`` are the last dimensions of the parts of the state.
+
+        With ``num_tokens`` it takes so many ids and no floats, else as many ids as features.
+        """
         self._cells, self._dtype = cells, cells.dtype
         self._names, self._sizes = state_names, state_sizes
-        self.input_size, self.output_size = cells.input_size, cells.output_size
-        self.batch_size, self._is_float = cells.capacity, cells.is_float
-        self._typenum = cnp.NPY_FLOAT32 if self._is_float else cnp.NPY_FLOAT64
+        self.input_size, self.output_size = cells.input_size, cells.classes
+        self.batch_size, self._is_softmax = cells.capacity, is_softmax
+        self._typenum = cnp.NPY_FLOAT32 if cells.is_float else cnp.NPY_FLOAT64
         self._ids = np.empty(self.batch_size, np.int64)
-        self._state_bytes = self.batch_size * self.output_size * self._dtype.itemsize
+        self._num_features = self.input_size if num_tokens is None else -1
+        self._num_tokens = self.input_size if num_tokens is None else num_tokens
 
     def __reduce__(self):
         raise TypeError(
@@ -110,7 +116,7 @@ cdef class Stream:
         return array
 
     def step(self, x, out=None):
-        """Advance by one step and return the new state.
+        """Advance by one step and return the new state, or a network's output.
 
         Parameters
         ----------
@@ -119,13 +125,13 @@ cdef class Stream:
             (input_size,) when batch_size is 1; or token ids: integers of shape
             (batch_size,), or one integer when batch_size is 1.
         out : ndarray, optional
-            Where to write the state, contiguous and of its shape and dtype: then nothing is
-            allocated. It must not overlap x.
+            Where to write what is returned, contiguous and of its shape and dtype: then nothing
+            is allocated. It must not overlap x.
 
         Returns
         -------
         ndarray
-            The state, shape (batch_size, output_size), or (output_size,) for an input without
+            The last layer's state or the output, shape (batch_size, output_size), or (output_size,) for an input without
             a batch dimension; ``out`` if it was given.
 
         Raises
@@ -141,10 +147,10 @@ cdef class Stream:
             if cnp.PyArray_TYPE(array) == self._typenum and cnp.PyArray_ISCARRAY_RO(array):
                 ndim = cnp.PyArray_NDIM(array)
                 if (ndim == 2 and cnp.PyArray_DIM(array, 0) == self.batch_size
-                        and cnp.PyArray_DIM(array, 1) == self.input_size):
+                        and cnp.PyArray_DIM(array, 1) == self._num_features):
                     return self._advance(cnp.PyArray_DATA(array), NULL, 2, out)
                 if (ndim == 1 and self.batch_size == 1
-                        and cnp.PyArray_DIM(array, 0) == self.input_size):
+                        and cnp.PyArray_DIM(array, 0) == self._num_features):
                     return self._advance(cnp.PyArray_DATA(array), NULL, 1, out)
         if self._took_ids(x):
             return self._advance(NULL, <const int64_t *>cnp.PyArray_DATA(self._ids),
@@ -161,7 +167,7 @@ cdef class Stream:
             return False
         if PyLong_CheckExact(x):
             ids[0] = PyLong_AsLongLongAndOverflow(x, &overflow)
-            return self.batch_size == 1 and not overflow and 0 <= ids[0] < self.input_size
+            return self.batch_size == 1 and not overflow and 0 <= ids[0] < self._num_tokens
         if not (cnp.PyArray_CheckExact(x) and cnp.PyArray_TYPE(x) == cnp.NPY_INT64
                 and cnp.PyArray_ISCARRAY_RO(x) and cnp.PyArray_NDIM(x) == 1
                 and cnp.PyArray_DIM(x, 0) == self.batch_size):
@@ -169,7 +175,7 @@ cdef class Stream:
         given = <const int64_t *>cnp.PyArray_DATA(x)
         for i in range(self.batch_size):
             ids[i] = given[i]
-            if not 0 <= ids[i] < self.input_size:
+            if not 0 <= ids[i] < self._num_tokens:
                 return False
         return True
 
@@ -177,17 +183,19 @@ cdef class Stream:
         """The cases that need a conversion, or end in an error."""
         cdef cnp.ndarray ids
         if type(x) is int and self.batch_size == 1:
-            _check.integer("x", x, 0, self.input_size - 1)
+            _check.integer("x", x, 0, self._num_tokens - 1)
         array = _check.as_array("x", x)
         if array.dtype.kind in "iu" and array.ndim <= 1:
             if self.batch_size == 1 and array.ndim == 0:
-                token = _check.integer("x", int(array), 0, self.input_size - 1)
+                token = _check.integer("x", int(array), 0, self._num_tokens - 1)
                 ids = np.array([token], np.int64)
             else:
                 _check.shape("x", array, (self.batch_size,))
-                ids = _check.token_ids("x", array, self.input_size)
+                ids = _check.token_ids("x", array, self._num_tokens)
             return self._advance(NULL, <const int64_t *>cnp.PyArray_DATA(ids),
                                  2 if array.ndim else 1, out)
+        if self._num_features < 0:
+            raise TypeError(f"x must be token ids, integers, got {_check.describe(x)}")
         converted = _check.floats("x", x, self._dtype)
         unbatched = self.batch_size == 1 and converted.ndim == 1
         expected = [self.batch_size, self.input_size]
@@ -206,15 +214,18 @@ cdef class Stream:
             result = self._checked_out(out, ndim)
         self._require_idle()
         if self.batch_size * <double>self._cells.work >= WORTH_RELEASING:
-            self._advance_together(x, ids)
+            self._advance_together(cnp.PyArray_DATA(result), x, ids)
         else:  # releasing the GIL would cost more than the step takes
             mode = fr_fpmode_flush()
-            self._cells.advance(x, ids, 1)
+            self._cells.advance(cnp.PyArray_DATA(result), x, ids, 1)
             fr_fpmode_restore(mode)
-        memcpy(cnp.PyArray_DATA(result), self._cells.output(), self._state_bytes)
+        if self._is_softmax and self._typenum == cnp.NPY_FLOAT32:
+            k_softmax(<float *>cnp.PyArray_DATA(result), self.batch_size, self.output_size)
+        elif self._is_softmax:
+            k_softmax(<double *>cnp.PyArray_DATA(result), self.batch_size, self.output_size)
         return result
 
-    cdef object _advance_together(self, const void *x, const int64_t *ids):
+    cdef object _advance_together(self, void *out, const void *x, const int64_t *ids):
         """Compute a long step without the GIL, its sequences shared by threads."""
         cdef int threads
         cdef uint64_t mode
@@ -223,7 +234,7 @@ cdef class Stream:
             self._is_stepping = True
             with nogil:
                 mode = fr_fpmode_flush()
-                self._cells.advance(x, ids, threads)
+                self._cells.advance(out, x, ids, threads)
                 fr_fpmode_restore(mode)
             self._is_stepping = False
 

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from fastrnn import _check, _ops, _threads, losses
+from fastrnn._cells import Cells
+from fastrnn._step import Stream
 from fastrnn.layers import Embedding, Linear, Module, Recurrent
 from fastrnn.layers.embedding import Table
 from fastrnn.layers.run import Run, Taken
@@ -254,6 +256,49 @@ class Network:
             )  # fmt: skip
             output = run.rows.spread(layer._features(run))
         return run.form.given(output), layer._state_of(layer._final(run))
+
+    def stream(self, batch_size: int = 1, weights: str | None = None) -> Stream:
+        """Return an object that keeps the state, is fed one step at a time and gives the outputs.
+
+        It has the weights that the network has now: later changes do not reach it.
+
+        Parameters
+        ----------
+        batch_size, weights
+            As :meth:`fastrnn.RNN.stream` takes them; the read-out's weight is stored so too.
+
+        Returns
+        -------
+        Stream
+            With ``step(x_t, out=None)``, which returns the outputs, ``state`` and
+            ``reset(state=None, rows=None)``. Of a network with an embedding it takes token ids.
+
+        Raises
+        ------
+        TypeError, ValueError, MemoryError
+            As :meth:`fastrnn.RNN.stream` does.
+
+        Examples
+        --------
+        >>> import fastrnn
+        >>> net = fastrnn.Network(fastrnn.RNN(4, 8, seed=0), fastrnn.Linear(8, 2, seed=1))
+        >>> net.stream().step(3).shape
+        (2,)
+        """
+        layer, table = self.layer, self._table
+        cells, stored = layer._checked_cells(batch_size, weights, table)
+        self._add_readout(cells, stored)
+        return layer._stream_of(
+            cells,
+            num_tokens=None if table is None else len(table.weight),
+            is_softmax=self.output == "softmax",
+        )
+
+    def _add_readout(self, cells: Cells, stored: int) -> None:
+        """Have cells put out what the read-out makes of their states."""
+        readout = self._readout
+        if readout is not None:
+            cells.add_readout(stored, readout._packed_stored(stored), readout._views["bias"])
 
     def loss(
         self,

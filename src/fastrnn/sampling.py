@@ -218,12 +218,10 @@ def _row(network: Network) -> int:
 
 def decoder(network: Network, prompt: np.ndarray, rows: int, weights: str | None) -> Decoder:
     """Return a decoder whose rows all follow a prompt, checked, that lacks its last token."""
-    layer, readout = network.layer, network.readout
-    stored = _check.weights("weights", weights, layer.dtype)
-    packed_out = bias = None
-    if readout is not None:
-        packed_out, bias = readout._packed_stored(stored), readout._views["bias"]
-    return layer._decoder(prompt, rows, packed_out, bias, stored, network._table)
+    stored = _check.weights("weights", weights, network.layer.dtype)
+    cells = network.layer._cells_after(prompt[:-1], rows, stored, network._table)
+    network._add_readout(cells, stored)
+    return Decoder(cells)
 
 
 def _checked_prompt(network: Network, prompt_ids: Any) -> tuple[np.ndarray, int]:

@@ -14,7 +14,6 @@ import numpy as np
 
 from fastrnn import _check, _threads
 from fastrnn._cells import MOST, Cells
-from fastrnn._generate import Decoder
 from fastrnn._step import Stream
 from fastrnn.layers import initial, inputs
 from fastrnn.layers.composed import ComposedSweep, dropped_out
@@ -427,23 +426,14 @@ class Recurrent(Module):
             for name, array in ("h", saved.h), ("c", saved.c), ("gates", saved.gates):
                 workspace.give(name + sweep.suffix, array)
 
-    def _decoder(
-        self,
-        prompt: np.ndarray,
-        rows: int,
-        packed_out: np.ndarray | None,
-        bias_out: np.ndarray | None,
-        stored: int,
-        table: Table | None,
-    ) -> Decoder:
-        """Return what reads and continues rows of tokens, all after the prompt but its last token.
-
-        ``prompt`` are ids (prompt_len,); the read-out's weight is packed and stored as W_hh is.
-        """
+    def _cells_after(
+        self, prompt: np.ndarray, rows: int, stored: int, table: Table | None
+    ) -> Cells:
+        """Return the layers for being advanced step by step, all rows after ids (T,)."""
         cells = self._cells(rows, stored, table)
-        if len(prompt) > 1:
-            cells.set_state(self._state_after(prompt[:-1], stored, table))
-        return Decoder(cells, stored, packed_out, bias_out)
+        if len(prompt):
+            cells.set_state(self._state_after(prompt, stored, table))
+        return cells
 
     def _state_after(self, ids: np.ndarray, stored: int, table: Table | None) -> Any:
         """Return the parts of the state after ids (T,), (L, 1, size) each."""
@@ -512,13 +502,21 @@ class Recurrent(Module):
         >>> stream.step(np.ones(3, np.float32)).shape
         (5,)
         """
+        cells, _ = self._checked_cells(batch_size, weights, None)
+        return self._stream_of(cells)
+
+    def _checked_cells(
+        self, batch_size: Any, weights: Any, table: Table | None
+    ) -> tuple[Cells, int]:
+        """Return what a stream advances and what its weights are stored as, both as asked for."""
         batch_size = _check.integer("batch_size", batch_size)
         numbers = (3 + self._row_gates) * self.hidden_size * len(self._sweeps)
         _check.memory("the states", batch_size, numbers, self.dtype.itemsize)
-        return self._stream(batch_size, _check.weights("weights", weights, self.dtype))
+        stored = _check.weights("weights", weights, self.dtype)
+        return self._cells(batch_size, stored, table), stored
 
-    def _stream(self, batch_size: int, stored: int) -> Stream:
-        return Stream(self._cells(batch_size, stored), self.state_names, self.state_sizes)
+    def _stream_of(self, cells: Cells, **options: Any) -> Stream:
+        return Stream(cells, self.state_names, self.state_sizes, **options)
 
     def _checked_states(self, value: Any, form: Form) -> list[np.ndarray | None]:
         """Return the parts of an initial state as (D * L, B, H), or None for zeros."""
