@@ -41,7 +41,8 @@ cdef class Cells:
     cdef _place(self, OneCell *one, list pairs, Py_ssize_t hidden, Py_ssize_t output)
     cdef _part(self, list pairs, int part)
     cdef int threads(self, Py_ssize_t row_work) except 0
-    cdef void advance(self, void *out, const void *x, const int64_t *ids, int threads) noexcept nogil
+    cdef void advance(self, void *out, const void *x, const int64_t *ids,
+                      int threads) noexcept nogil
     cdef void advance_rows(self, void *out, const void *x, const int64_t *ids, Py_ssize_t first,
                            Py_ssize_t last) noexcept nogil
     cdef void advanced(self) noexcept nogil

@@ -131,14 +131,16 @@ cdef class Stream:
         Returns
         -------
         ndarray
-            The last layer's state or the output, shape (batch_size, output_size), or (output_size,) for an input without
-            a batch dimension; ``out`` if it was given.
+            The last layer's state or the network's output, shape (batch_size, output_size), or
+            (output_size,) for an input without a batch dimension; ``out`` if it was given.
 
         Raises
         ------
         TypeError, ValueError
             For an input or out of the wrong dtype or shape, or an id out of range; the state is
             as before then.
+        RuntimeError
+            If another Python thread is in a step of this stream.
         """
         cdef cnp.ndarray array
         cdef int ndim
