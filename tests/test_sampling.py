@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from oracles.implementations import CELLS, LAYERS
 
@@ -138,6 +138,52 @@ def test_top_k_keeps_the_lowest_of_equal_tokens():
     net.readout.bias = np.zeros(VOCABULARY)
     drawn = generate_ids(net, [0], 200, top_k=3, seed=0)
     assert set(drawn[0].tolist()) == {0, 1, 2}
+
+
+PATTERNS = {
+    "spread": lambda rng, size: rng.normal(0, 2, size),
+    "ties": lambda rng, size: rng.integers(-2, 3, size) / 2.0,
+    "equal": lambda rng, size: np.zeros(size),
+    "zeros": lambda rng, size: np.where(rng.random(size) < 0.7, -1e4, rng.normal(0, 1, size)),
+    "peaked": lambda rng, size: rng.normal(0, 20, size),
+    "ascending": lambda rng, size: np.sort(rng.normal(0, 1, size)),
+}
+# Shares that no number of equal probabilities reaches exactly.
+TOP_P = [1e-9, 0.12345678, 0.54321987, 0.90123456, 0.99912345, float(np.nextafter(1, 0)), 1.0]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@given(
+    size=st.integers(1, 300) | st.sampled_from([1000, 6000]),
+    pattern=st.sampled_from(sorted(PATTERNS)),
+    top_k=st.sampled_from(["all", "one", "all but one"]) | st.integers(1, 300),
+    top_p=st.sampled_from(TOP_P),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_what_stays_of_any_row_is_what_a_full_sort_keeps(
+    dtype: Any, size: int, pattern: str, top_k: int | str, top_p: float, seed: int
+) -> None:
+    logits = PATTERNS[pattern](np.random.default_rng(seed), size).astype(dtype)
+    named = {"all": size, "one": 1, "all but one": max(1, size - 1)}
+    top_k = named[top_k] if isinstance(top_k, str) else top_k
+    close = 1e-5 if dtype == np.float32 else 1e-12  # of a total: what rounding may decide
+
+    p = np.exp(logits - logits.max(), dtype=np.float64)
+    ranked = np.argsort(-p, kind="stable")[:top_k]
+    reached = np.cumsum(p[ranked]) / p[ranked].sum()
+    assume(not np.any((np.abs(reached - top_p) < close) & (1 - reached > close)))
+    kept = np.sort(ranked[: np.count_nonzero(reached < top_p) + 1])
+    cumulative = np.cumsum(p[kept]) / p[kept].sum()
+
+    readout = fastrnn.Linear(1, size, dtype=dtype, seed=0)
+    readout.weight, readout.bias = np.zeros_like(readout.weight), logits
+    net = fastrnn.Network(fastrnn.RNN(size, 1, dtype=dtype, seed=0), readout)
+    options: dict[str, Any] = {"top_k": top_k, "top_p": top_p, "seed": seed, "num_samples": 40}
+    drawn = generate_ids(net, [0], 1, **options)[:, 0]
+    for token, child in zip(drawn, np.random.SeedSequence(seed).spawn(40), strict=True):
+        u = np.random.Generator(np.random.PCG64(child)).random()
+        if np.abs(cumulative - u).min() > close:
+            assert token == kept[np.searchsorted(cumulative, u, side="right")]
 
 
 # The order of the options: penalty, temperature, top_k, top_p, min_p

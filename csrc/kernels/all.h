@@ -13,6 +13,7 @@
 #include "probe.h"
 #include "rnn.h"
 #include "softmax.h"
+#include "select.h"
 #include "sample.h"
 #if SMALL_WEIGHTS
 #include "small.h"

@@ -1,35 +1,10 @@
 /* Drawing the next token. */
 #define LARGEST (sizeof(REAL) == sizeof(float) ? (double)FLT_MAX : DBL_MAX)
-#define sift_down FR_NAME(sift_down)
-#define sort_descending FR_NAME(sort_descending)
 #define penalise FR_NAME(penalise)
-#define cut_off FR_NAME(cut_off)
 #define drop_below FR_NAME(drop_below)
 #define draw FR_NAME(draw)
-
-static void sift_down(REAL *heap, ptrdiff_t root, ptrdiff_t size) {
-    for (;;) {
-        ptrdiff_t child = 2 * root + 1;
-        if (child >= size) return;
-        if (child + 1 < size && heap[child + 1] < heap[child]) child++;
-        if (!(heap[child] < heap[root])) return;
-        const REAL moved = heap[root];
-        heap[root] = heap[child];
-        heap[child] = moved;
-        root = child;
-    }
-}
-
-/* Heapsort on a min-heap: in place, and no worse than size log size on any input. */
-static void sort_descending(REAL *x, ptrdiff_t size) {
-    for (ptrdiff_t i = size / 2 - 1; i >= 0; i--) sift_down(x, i, size);
-    for (ptrdiff_t last = size - 1; last > 0; last--) {
-        const REAL smallest = x[0];
-        x[0] = x[last];
-        x[last] = smallest;
-        sift_down(x, 0, last);
-    }
-}
+#define draw_fast FR_NAME(draw_fast)
+#define serial_total FR_NAME(serial_total)
 
 /* Makes less of the tokens that were seen, of their logits whatever the sign. */
 static void penalise(REAL *logits, const int32_t *seen, ptrdiff_t size, double penalty) {
@@ -41,36 +16,10 @@ static void penalise(REAL *logits, const int32_t *seen, ptrdiff_t size, double p
     }
 }
 
-/* Zeroes all but the top_k largest probabilities and, of those (renormalised), all but the
- * fewest that reach top_p. Ties are kept from the lowest index on. Returns the sum kept. */
-static double cut_off(REAL *p, REAL *sorted, ptrdiff_t size, ptrdiff_t top_k, double top_p) {
-    for (ptrdiff_t i = 0; i < size; i++) sorted[i] = p[i];
-    sort_descending(sorted, size);
-    double total = 0, reached = 0;
-    for (ptrdiff_t i = 0; i < top_k; i++) total += (double)sorted[i];
-    ptrdiff_t kept = 0;
-    while (kept < top_k && (kept == 0 || reached < top_p * total))
-        reached += (double)sorted[kept++];
-    const REAL threshold = sorted[kept - 1];
-    ptrdiff_t ties = 0;
-    for (ptrdiff_t i = 0; i < kept; i++) ties += sorted[i] == threshold;
-    for (ptrdiff_t i = 0; i < size; i++) {
-        if (p[i] == threshold && ties > 0)
-            ties--;
-        else if (p[i] <= threshold)
-            p[i] = 0;
-    }
-    return reached;
-}
-
 /* Zeroes the probabilities below `least`; returns the sum of the others. */
 static double drop_below(REAL *p, ptrdiff_t size, double least) {
-    double kept = 0;
-    for (ptrdiff_t i = 0; i < size; i++) {
-        if ((double)p[i] < least) p[i] = 0;
-        kept += (double)p[i];
-    }
-    return kept;
+    for (ptrdiff_t i = 0; i < size; i++) p[i] = (double)p[i] < least ? 0 : p[i];
+    return sum_above(p, size, 0);
 }
 
 /* The index where the running sum of p first exceeds uniform * total. */
@@ -85,6 +34,35 @@ static ptrdiff_t draw(const REAL *p, ptrdiff_t size, double total, double unifor
         if (sum > target) return i;
     }
     return last;
+}
+
+/* The same, or -1 where the order of a sum could decide. */
+static ptrdiff_t draw_fast(const REAL *p, ptrdiff_t size, double total, double uniform) {
+    const double target = uniform * total, doubt = DOUBT(size) * total;
+    double sum = 0;
+    ptrdiff_t i = 0;
+    for (; i + BLOCK <= size; i += BLOCK) {
+        const double next = sum + sum_block(p + i);
+        if (next > target - doubt) break;
+        sum = next;
+    }
+    for (; i < size; i++) {
+        sum += (double)p[i];
+        if (sum > target - doubt) return sum > target + doubt ? i : -1;
+    }
+    return -1;
+}
+
+/* The sum of p in the order that defines it: by index after min_p, else from the largest on. */
+static double serial_total(const REAL *p, REAL *scratch, ptrdiff_t size, double min_p) {
+    double total = 0;
+    if (min_p <= 0) {
+        size = collect(scratch, p, size, 0, 2);
+        sort_descending(scratch, size);
+        p = scratch;
+    }
+    for (ptrdiff_t i = 0; i < size; i++) total += (double)p[i];
+    return total;
 }
 
 static ptrdiff_t FR_NAME(sample)(REAL *logits, REAL *scratch, const int32_t *seen,
@@ -102,9 +80,13 @@ static ptrdiff_t FR_NAME(sample)(REAL *logits, REAL *scratch, const int32_t *see
     /* Not infinity, which times the largest logit, now zero, would be NaN. */
     scale_row(logits, classes, fmin(1.0 / temperature, LARGEST));
     double total = sum_exp(logits, logits, classes, 0);
-    if (options->top_k < classes || top_p < 1)
-        total = cut_off(logits, scratch, classes, options->top_k, top_p);
+    const int cuts = options->top_k < classes || top_p < 1;
+    if (cuts)
+        total = cut_off(logits, scratch, classes, options->top_k, top_p, total / (double)classes);
     /* These are multiples of the largest probability, which is exp(0). */
     if (options->min_p > 0) total = drop_below(logits, classes, options->min_p);
+    const ptrdiff_t drawn = draw_fast(logits, classes, total, uniform);
+    if (drawn >= 0) return drawn;
+    if (cuts || options->min_p > 0) total = serial_total(logits, scratch, classes, options->min_p);
     return draw(logits, classes, total, uniform);
 }

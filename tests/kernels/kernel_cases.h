@@ -101,6 +101,22 @@ static void NAME(sample_cases)(const char *isa, const TABLE *k, const REAL *logi
         below += p;
     }
 
+    /* Fewer than top_k tokens are larger than one that stays. */
+    for (one.top_k = 1; one.top_k <= n; one.top_k++) {
+        ptrdiff_t first_kept = -1, last_kept = -1;
+        for (ptrdiff_t j = 0; j < n; j++) {
+            ptrdiff_t larger = 0;
+            for (ptrdiff_t i = 0; i < n; i++) larger += probabilities[i] > probabilities[j];
+            if (larger >= one.top_k) continue;
+            if (first_kept < 0) first_kept = j;
+            last_kept = j;
+        }
+        check(isa, "sample, top_k, first", 1, n, NAME(drawn)(k, logits, NULL, n, one, 0),
+              first_kept, 0);
+        check(isa, "sample, top_k, last", 1, n, NAME(drawn)(k, logits, NULL, n, one, 0.999999),
+              last_kept, 0);
+    }
+
     /* A min_p just below a token's share of the largest probability keeps that token. */
     for (ptrdiff_t last = 0; last < n; last++) {
         const double least = 0.999 * (double)probabilities[last];
