@@ -122,6 +122,26 @@ def test_large_logits_do_not_overflow(scale: float) -> None:
     assert set(generate_ids(net, [0], 20)[0].tolist()) == {2}
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("options", [{}, {"temperature": 0}, {"top_k": 2}, {"top_p": 0.5}], ids=str)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_logits_that_are_no_numbers_are_an_error(
+    value: float, options: dict[str, Any], dtype: Any
+) -> None:
+    layer = fastrnn.RNN(VOCABULARY, 3, nonlinearity="relu", dtype=dtype, seed=0)
+    net = fastrnn.Network(layer, fastrnn.Linear(3, VOCABULARY, dtype=dtype, seed=1))
+    largest = np.finfo(dtype).max
+    layer.bias_ih_l0 = np.full_like(layer.bias_ih_l0, largest)
+    weight = np.zeros_like(net.readout.weight)
+    if np.isnan(value):
+        weight[4] = [2, -2, 0]
+    else:
+        weight[4 if value > 0 else slice(None)] = np.sign(value) * 2
+    net.readout.weight = weight
+    with pytest.raises(fastrnn.NonFiniteLossError, match=f"drawn.*{np.dtype(dtype).name}"):
+        generate_ids(net, [0], 5, num_samples=2, **options)
+
+
 def test_frequencies_follow_the_softmax():
     net = network()
     y, _ = net(np.array([[2]]))

@@ -5,6 +5,7 @@
 #define draw FR_NAME(draw)
 #define draw_fast FR_NAME(draw_fast)
 #define serial_total FR_NAME(serial_total)
+#define first_of FR_NAME(first_of)
 
 /* Makes less of the tokens that were seen, of their logits whatever the sign. */
 static void penalise(REAL *logits, const int32_t *seen, ptrdiff_t size, double penalty) {
@@ -65,21 +66,27 @@ static double serial_total(const REAL *p, REAL *scratch, ptrdiff_t size, double 
     return total;
 }
 
+/* The first of the logits that equals their largest, or -1 where that is no number. */
+static ptrdiff_t first_of(const REAL *logits, ptrdiff_t size, REAL largest) {
+    ptrdiff_t first = 0;
+    int no_number = !((double)largest >= -LARGEST && (double)largest <= LARGEST);
+    for (ptrdiff_t i = 0; i < size; i++) no_number |= logits[i] != logits[i];
+    while (!no_number && first < size - 1 && logits[first] != largest) first++;
+    return no_number ? -1 : first;
+}
+
 static ptrdiff_t FR_NAME(sample)(REAL *logits, REAL *scratch, const int32_t *seen,
                                  ptrdiff_t classes, const fr_sampling *options, double uniform) {
     const double temperature = options->temperature, top_p = options->top_p;
     if (seen && options->repetition_penalty != 1)
         penalise(logits, seen, classes, options->repetition_penalty);
     const REAL largest = row_max(logits, classes);
-    if (temperature == 0) {
-        ptrdiff_t best = 0;
-        while (best < classes - 1 && logits[best] != largest) best++;
-        return best;
-    }
+    if (temperature == 0) return first_of(logits, classes, largest);
     for (ptrdiff_t i = 0; i < classes; i++) logits[i] -= largest;
     /* Not infinity, which times the largest logit, now zero, would be NaN. */
     scale_row(logits, classes, fmin(1.0 / temperature, LARGEST));
     double total = sum_exp(logits, logits, classes, 0);
+    if (!(total > 0)) return -1; /* infinity less infinity is NaN too */
     const int cuts = options->top_k < classes || top_p < 1;
     if (cuts)
         total = cut_off(logits, scratch, classes, options->top_k, top_p, total / (double)classes);

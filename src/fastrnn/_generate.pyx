@@ -10,6 +10,7 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 from numpy.random cimport bitgen_t
 
 from fastrnn import _ops, _threads
+from fastrnn.errors import not_finite
 from fastrnn._cells cimport Cells
 from fastrnn._dispatch cimport k_cross_entropy, k_sample
 from fastrnn._kernels cimport fr_fpmode_flush, fr_fpmode_restore, fr_sampling
@@ -62,7 +63,7 @@ cdef class Decoder:
 
     cdef Py_ssize_t sample(self, Py_ssize_t row, void *scratch, const int32_t *seen,
                            const fr_sampling *options, double uniform) noexcept nogil:
-        """Draw a row's next token; its logits are lost."""
+        """Draw a row's next token, or -1 if logits are no numbers; they are lost."""
         if self._is_float:
             return k_sample(&(<float *>self._logits)[row * self.classes], <float *>scratch, seen,
                             self.classes, options, uniform)
@@ -151,7 +152,7 @@ cdef class Sampler:
     cdef Ends _ends
     cdef list _generators
     cdef fr_sampling _options
-    cdef bint _penalises
+    cdef bint _penalises, _has_failed
     cdef Py_ssize_t _window, _noted
     cdef char[:, ::1] _scratch  # by thread
     cdef uint64_t[::1] _sources
@@ -200,7 +201,8 @@ cdef class Sampler:
     def draw(self, int64_t[:, ::1] tokens):
         """Fill tokens (steps, samples) with the next ones, -1 after a sample's end.
 
-        Returns how many steps were made: fewer than asked for once all samples have ended.
+        Returns how many steps were made: fewer than asked for once all samples have ended. Raises
+        NonFiniteLossError where logits are no numbers.
         """
         cdef Py_ssize_t t, start, stop, made = 0
         cdef int threads
@@ -213,12 +215,14 @@ cdef class Sampler:
                 with nogil:
                     mode = fr_fpmode_flush()
                     for t in range(start, stop):
-                        if self._decoder._cells.rows == 0:
+                        if self._decoder._cells.rows == 0 or self._has_failed:
                             break
                         self._step(threads)
                         self._settle(&tokens[t, 0], tokens.shape[1])
                         made += 1
                     fr_fpmode_restore(mode)
+            if self._has_failed:
+                raise not_finite("the next token cannot be drawn", self._decoder._cells.dtype)
         return made
 
     cdef _make_scratch(self, int threads):
@@ -258,6 +262,9 @@ cdef class Sampler:
             tokens[s] = -1
         for r in range(self._decoder._cells.rows):
             s, token = self._sample_of[r], self._drawn[r]
+            if token < 0:
+                self._has_failed = True
+                return
             tokens[s] = token
             if self._penalises:
                 self._note(s, token)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 
 class NonFiniteLossError(FloatingPointError):
-    """Training met a loss that is NaN or infinite and stopped before using it."""
+    """A loss, or what a model puts out, is NaN or infinite, and was not used."""
 
 
 class ModelFileError(ValueError):
@@ -17,3 +19,11 @@ class UnknownCharacterError(ValueError):
 
 class StopTraining(Exception):  # noqa: N818 - a request rather than an error, as StopIteration is
     """What a callback raises to end the training after the step that it was called for."""
+
+
+def not_finite(what: str, dtype: np.dtype) -> NonFiniteLossError:
+    """Return the error for a model's outputs that are no numbers, and what they prevent."""
+    return NonFiniteLossError(
+        f"{what}: the model's outputs exceed the range of {dtype.name}; train it again with a "
+        "lower learning rate"
+    )

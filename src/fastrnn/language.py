@@ -9,8 +9,9 @@ import numpy as np
 
 from fastrnn import _check
 from fastrnn.corpus.vocabulary import Decoder, Symbols, check_text
+from fastrnn.errors import not_finite
 from fastrnn.network import Network
-from fastrnn.reading import Reader, not_finite
+from fastrnn.reading import Reader
 from fastrnn.sampling import beam_ids, generate_ids, stream_ids
 
 
@@ -112,6 +113,8 @@ class LanguageModel(Reader):
             If an argument has the wrong type or value.
         UnknownCharacterError
             If the prompt or a stop string holds a character the model does not know.
+        NonFiniteLossError
+            If the model's outputs are too large for its dtype.
         RuntimeError
             If the model has no vocabulary yet.
 
@@ -258,7 +261,7 @@ class LanguageModel(Reader):
             network, ids, length, beam_width, stop=_stop_ids(vocabulary, stop), weights=weights
         )
         if len(log_probs) == 0:
-            raise not_finite("the continuations", network)
+            raise not_finite("no continuation can be found", network.layer.dtype)
         return [
             Continuation(prompt + text, log_prob)
             for text, log_prob in zip(_decoded(vocabulary, tokens), log_probs.tolist(), strict=True)

@@ -13,7 +13,7 @@ import numpy as np
 from fastrnn import _check, scoring
 from fastrnn.corpus.corpus import Corpus, as_corpus
 from fastrnn.corpus.vocabulary import Symbols, check_length
-from fastrnn.errors import NonFiniteLossError
+from fastrnn.errors import not_finite
 from fastrnn.network import Network
 
 _LARGEST_EXPONENT = math.log(sys.float_info.max)
@@ -222,7 +222,7 @@ class Reader(ABC):
         network, ids = self._spelled(text, unknown, 2)
         for part in scoring.log_probs(network, ids, num_threads=num_threads, weights=weights):
             if not np.isfinite(part).all():
-                raise not_finite("the loss over text", network)
+                raise not_finite("the loss over text cannot be measured", network.layer.dtype)
             yield part
 
     def _spelled(
@@ -244,15 +244,7 @@ def _joined(
     joined, start = np.empty((rows, columns), dtype), 0
     for part in parts:
         if not np.isfinite(part).all():
-            raise not_finite(f"{what} along text", network)
+            raise not_finite(f"{what} along text cannot be measured", dtype)
         joined[start : start + len(part)] = part
         start += len(part)
     return joined
-
-
-def not_finite(what: str, network: Network) -> NonFiniteLossError:
-    """Return the error for outputs that are no numbers."""
-    return NonFiniteLossError(
-        f"{what} cannot be measured: the model's outputs exceed the range of "
-        f"{network.layer.dtype.name}; train it again with a lower learning rate"
-    )

@@ -67,6 +67,8 @@ def generate_ids(network: Network, prompt_ids: Any, length: int, **options: Any)
     ------
     TypeError, ValueError
         For an argument of the wrong type or out of its range.
+    NonFiniteLossError
+        If a logit is NaN or the largest is infinite.
 
     Examples
     --------

@@ -12,7 +12,7 @@ import numpy as np
 
 from fastrnn import _ops, checkpoint
 from fastrnn.demo.models import uploads
-from fastrnn.errors import ModelFileError
+from fastrnn.errors import ModelFileError, NonFiniteLossError
 from fastrnn.sampling import generate_ids
 from fastrnn.text import CharRNN
 from fastrnn.training.fitting import TrainingStep
@@ -109,13 +109,14 @@ def write(
     """
     network, symbols, start = model._start(prompt, None)
     options = {"temperature": temperature, "top_k": top_k, "seed": seed}
-    (drawn,) = generate_ids(network, start, length + 1, **options)
-    ids = np.concatenate([start, drawn[:length]])
-    states, logits = _last_steps(network, ids)
-    if not np.isfinite(logits).all():
+    try:
+        (drawn,) = generate_ids(network, start, length + 1, **options)
+    except NonFiniteLossError:
         raise ValueError(
             "The network cannot write here: its answers are not finite, as of weights too large."
-        )
+        ) from None
+    ids = np.concatenate([start, drawn[:length]])
+    states, logits = _last_steps(network, ids)
     return Written(
         prompt,
         symbols.decode(drawn[:length]),
