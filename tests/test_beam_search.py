@@ -13,7 +13,7 @@ from oracles.implementations import CELLS, LAYERS
 from tolerances import assert_within, rounding
 
 import fastrnn
-from fastrnn import CharRNN, _reference
+from fastrnn import CharRNN, _reference, _team
 from fastrnn.sampling import beam_ids, generate_ids
 
 
@@ -187,3 +187,22 @@ def test_outputs_that_are_no_numbers_are_an_error() -> None:
     model.network.layer.bias_ih_l0 = np.full_like(model.network.layer.bias_ih_l0, 9)
     with pytest.raises(fastrnn.NonFiniteLossError, match="float32"):
         model.beam_search("a", 3)
+
+
+def test_threads_that_share_the_beams_find_the_same_from_the_first_step_on() -> None:
+    net = fastrnn.Network(fastrnn.GRU(9, 512, seed=0), fastrnn.Linear(512, 9, seed=1))
+
+    def found(threads: int) -> tuple[list[list[int]], list[float]]:
+        fastrnn.set_num_threads(threads)
+        try:
+            tokens, log_probs = beam_ids(net, [0], 4, 64)
+            return tokens.tolist(), log_probs.tolist()
+        finally:
+            fastrnn.set_num_threads(None)
+
+    expected, helped = found(1), _team.helped()
+    for _ in range(100):
+        assert found(2) == expected
+        if _team.helped() > helped:
+            return
+    pytest.fail("no other thread helped in 100 searches")

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import pickle
+import sys
 import threading
+import time
 import tracemalloc
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -168,51 +173,91 @@ def test_it_allocates_nothing_when_told_where_to_write(
 @pytest.mark.parametrize("ids", [False, True], ids=["floats", "ids"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_threads_that_share_its_sequences_give_the_same_bits(kind: str, ids: bool) -> None:
-    case = make_case(16, (4, 67, 3, 97), kind, np.float32, ids=ids)
+    case = make_case(16, (4, 300, 3, 97), kind, np.float32, ids=ids)  # enough to be shared
 
     def steps(threads: int) -> np.ndarray:
         fastrnn.set_num_threads(threads)
         try:
-            stream = compiled_layer(case).stream(batch_size=67)
-            assert stream.batch_size * stream.output_size**2 > 2 * 10**5
-            return np.array([stream.step(x_t) for x_t in np.repeat(case.x, 4, axis=0)])
+            stream = compiled_layer(case).stream(batch_size=300)
+            return np.array([stream.step(x_t) for x_t in np.repeat(case.x, 3, axis=0)])
         finally:
             fastrnn.set_num_threads(None)
 
-    np.testing.assert_array_equal(steps(3), steps(1))
+    expected, helped = steps(1), _team.helped()
+    for _ in range(100):
+        np.testing.assert_array_equal(steps(3), expected)
+        if _team.helped() > helped:
+            return
+    pytest.fail("no other thread helped in 100 turns")
+
+
+@pytest.fixture
+def threads_alternate_often() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    fastrnn.set_num_threads(1)
+    yield
+    fastrnn.set_num_threads(None)
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("threads_alternate_often")
+@pytest.mark.parametrize("hidden_size", [16, 1024], ids=["with the GIL", "without the GIL"])
+def test_of_two_threads_in_one_stream_each_is_refused_or_makes_a_whole_step(
+    hidden_size: int,
+) -> None:
+    layer = fastrnn.LSTM(10, hidden_size, num_layers=2, seed=0)
+    stream, ends = layer.stream(), time.monotonic() + 1.0
+    made = [0, 0]
+
+    def work(number: int) -> None:
+        while time.monotonic() < ends:
+            with contextlib.suppress(RuntimeError, ValueError):
+                stream.step(10**12)
+            with contextlib.suppress(RuntimeError):
+                stream.step(3)
+                made[number] += 1
+            if number:
+                with contextlib.suppress(RuntimeError):
+                    assert all(np.isfinite(part).all() for part in stream.state)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(work, range(2)))
+    alone = layer.stream()
+    for _ in range(sum(made)):
+        alone.step(3)
+    for got, wanted in zip(stream.state, alone.state, strict=True):
+        np.testing.assert_array_equal(got, wanted)
+    assert all(made)
 
 
 def test_a_long_step_uses_threads_and_lets_other_python_threads_run() -> None:
     stream = fastrnn.LSTM(64, 512, seed=0).stream(batch_size=256)
     x_t = np.ones((256, 64), np.float32)
-    others, refused, is_over = 0, [], threading.Event()
+    turns, is_over = [0], threading.Event()
 
-    def intrude() -> None:
+    def count() -> None:
         while not is_over.is_set():
-            try:
-                assert stream.state[0].shape == (1, 256, 512)
-            except RuntimeError as error:
-                refused.append(str(error))
+            turns[0] += 1
 
     fastrnn.set_num_threads(2)
     helped = _team.helped()
-    thread = threading.Thread(target=intrude)
+    thread = threading.Thread(target=count)
     thread.start()
     try:
         for _ in range(300):
-            try:
-                stream.step(x_t)
-            except RuntimeError:
-                others += 1
-            if refused and _team.helped() > helped:
+            before = turns[0]
+            start = time.perf_counter()
+            stream.step(x_t)
+            took = time.perf_counter() - start
+            if turns[0] > before and took < sys.getswitchinterval() and _team.helped() > helped:
                 break
     finally:
         is_over.set()
         thread.join()
         fastrnn.set_num_threads(None)
+    assert turns[0] > before
     assert _team.helped() > helped
-    assert "another thread" in refused[0]
-    assert others == 0
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps])
@@ -241,3 +286,12 @@ def test_ids_out_of_range_are_refused_and_change_nothing(
     with pytest.raises(error, match=message):
         stream.step(x)
     np.testing.assert_array_equal(stream.state, before)
+
+
+@pytest.mark.parametrize("shape", [(2, 5), (4, 5), (3, 4), (3, 6), (5,), (15,), (1, 3, 5)])
+def test_an_out_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
+    stream, out = fastrnn.GRU(2, 5, seed=0).stream(3), np.zeros(shape, np.float32)
+    with pytest.raises(ValueError, match="out"):
+        stream.step(np.ones((3, 2), np.float32), out)
+    assert not out.any()
+    assert not stream.state.any()

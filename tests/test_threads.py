@@ -77,6 +77,27 @@ def test_threads_that_share_units_or_sequences_give_the_same_bits(
             np.testing.assert_array_equal(got, wanted)
 
 
+@pytest.mark.usefixtures("always_split")
+@pytest.mark.parametrize("option", ["lengths", "reset_mask"])
+@pytest.mark.parametrize("batch", [1, 2, 5, 7])
+@every_cell
+def test_threads_share_few_sequences_of_any_lengths(cell: str, batch: int, option: str) -> None:
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(30, batch, 5)).astype(np.float32)
+    given = rng.integers(1, 31, batch) if option == "lengths" else rng.random((30, batch)) < 0.1
+
+    def there_and_back(threads: int) -> list[np.ndarray]:
+        layer = LAYERS[cell](5, 97, seed=0)
+        output, state = layer(x, num_threads=threads, **{option: given})
+        layer.backward(np.ones_like(output), num_threads=threads)
+        return [output, *by_name(cell, state, "{}").values(), *layer.grad.values()]
+
+    expected = there_and_back(1)
+    for threads in (2, 3, 5):
+        for got, wanted in zip(there_and_back(threads), expected, strict=True):
+            np.testing.assert_array_equal(got, wanted)
+
+
 @pytest.mark.parametrize("batch", [1, 3])
 def test_threads_share_the_units_of_few_sequences_there_and_back(batch: int) -> None:
     layer = fastrnn.LSTM(5, 300, seed=0)

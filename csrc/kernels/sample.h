@@ -78,8 +78,10 @@ static ptrdiff_t first_of(const REAL *logits, ptrdiff_t size, REAL largest) {
 static ptrdiff_t FR_NAME(sample)(REAL *logits, REAL *scratch, const int32_t *seen,
                                  ptrdiff_t classes, const fr_sampling *options, double uniform) {
     const double temperature = options->temperature, top_p = options->top_p;
-    if (seen && options->repetition_penalty != 1)
+    if (seen && options->repetition_penalty != 1) {
+        if (first_of(logits, classes, row_max(logits, classes)) < 0) return -1;
         penalise(logits, seen, classes, options->repetition_penalty);
+    }
     const REAL largest = row_max(logits, classes);
     if (temperature == 0) return first_of(logits, classes, largest);
     for (ptrdiff_t i = 0; i < classes; i++) logits[i] -= largest;

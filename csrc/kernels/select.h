@@ -8,6 +8,7 @@
 #define SORT_FEW 128 /* up to here comparing all pairs is faster than a heap */
 #define SPARE 24     /* so many more are sorted rather than that another pass leaves fewer */
 #define PASSES 32
+#define IDLE_PASSES 4 /* after so many that separate nothing, what is left is equal or nearly so */
 /* Times their total: more than two sums of the same numbers, none negative, can differ by. */
 #define DOUBT(size) (8 * DBL_EPSILON * (double)(size))
 #define sift_down FR_NAME(sift_down)
@@ -120,12 +121,14 @@ typedef struct {
 static bounds narrow(bounds found, REAL middle, const REAL *p, ptrdiff_t size, ptrdiff_t top_k,
                      double least) {
     double above_low = (double)size, above_high = 0;
-    for (int i = 0; i < PASSES; i++) {
+    if (size <= SORT_FEW) return found;
+    for (int i = 0, idle = 0; i < PASSES && idle < IDLE_PASSES; i++) {
         const double enough = least < HUGE_VAL ? above_high : (double)top_k;
         if (above_low <= enough + SPARE || !(middle > found.low && middle < found.high)) break;
         double count;
         const double sum = weigh_above(p, size, middle, &count);
         if (fabs(sum - least) < 1e-5 * least) break; /* too near for a sum in REAL */
+        idle = count == above_low || count == above_high ? idle + 1 : 0;
         if (count < (double)top_k && sum < least)
             found.high = middle, above_high = count;
         else
@@ -172,10 +175,10 @@ static cut reach(const REAL *sorted, ptrdiff_t size, double above, double least)
 /* `mean`, roughly that of p, is where to begin. */
 static cut find_top_k(const REAL *p, REAL *scratch, ptrdiff_t size, ptrdiff_t top_k, double top_p,
                       double mean) {
-    const bounds all = {-1, 2};
+    const bounds all = {0, 2};
     const REAL low = narrow(all, (REAL)mean, p, size, top_k, HUGE_VAL).low;
     const ptrdiff_t found = collect(scratch, p, size, low, 2);
-    const ptrdiff_t kept = found < top_k ? found : top_k; /* fewer where there is NaN */
+    const ptrdiff_t kept = found < top_k ? found : top_k; /* fewer: the others are 0 */
     sort_descending(scratch, found);
     double total = 0;
     for (ptrdiff_t i = 0; i < kept; i++) total += (double)scratch[i];

@@ -40,7 +40,7 @@ cdef class Cells:
     cdef list _owned
     cdef _place(self, OneCell *one, list pairs, Py_ssize_t hidden, Py_ssize_t output)
     cdef _part(self, list pairs, int part)
-    cdef int threads(self, Py_ssize_t row_work) except 0
+    cdef int threads(self, Py_ssize_t row_work, Py_ssize_t rows) except 0
     cdef void advance(self, void *out, const void *x, const int64_t *ids,
                       int threads) noexcept nogil
     cdef void advance_rows(self, void *out, const void *x, const int64_t *ids, Py_ssize_t first,

@@ -121,11 +121,11 @@ cdef class Cells:
                     self.advance(NULL, NULL, &ids[t], 1)
                 fr_fpmode_restore(mode)
 
-    cdef int threads(self, Py_ssize_t row_work) except 0:
-        """How many threads are to share the rows of a step, each of so many multiply-adds."""
+    cdef int threads(self, Py_ssize_t row_work, Py_ssize_t rows) except 0:
+        """How many threads are to share so many rows of a step, each of so many multiply-adds."""
         if not self.is_shared:
             return 1
-        return _threads.threads_for_rows(row_work, self.rows)
+        return _threads.threads_for_rows(row_work, rows)
 
     cdef void advance(self, void *out, const void *x, const int64_t *ids,
                       int threads) noexcept nogil:
@@ -148,6 +148,8 @@ cdef class Cells:
     cdef void advance_rows(self, void *out, const void *x, const int64_t *ids, Py_ssize_t first,
                            Py_ssize_t last) noexcept nogil:
         """Feed some of the rows, or all of them unless ``is_shared``."""
+        if first == last:  # more threads than rows
+            return
         if self.is_float:
             self._advance(<float *>out, x, ids, first, last)
         else:

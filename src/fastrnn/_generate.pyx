@@ -210,7 +210,7 @@ cdef class Sampler:
         for start, stop in _threads.segments(tokens.shape[0], self.step_work):
             PyErr_CheckSignals()
             with _threads.call:
-                threads = self._decoder._cells.threads(self._row_work)
+                threads = self._decoder._cells.threads(self._row_work, self._decoder._cells.rows)
                 self._make_scratch(threads)
                 with nogil:
                     mode = fr_fpmode_flush()
@@ -345,7 +345,7 @@ cdef class Beams:
         for start, stop in _threads.segments(length, work):
             PyErr_CheckSignals()
             with _threads.call:
-                threads = self._decoder._cells.threads(self._decoder.row_work)
+                threads = self._decoder._cells.threads(self._decoder.row_work, self._width)
                 with nogil:
                     mode = fr_fpmode_flush()
                     for t in range(start, stop):

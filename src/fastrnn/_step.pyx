@@ -24,7 +24,7 @@ cdef class Stream:
     """A layer or network fed one step at a time; see :meth:`fastrnn.RNN.stream`,
     :meth:`fastrnn.Network.stream`.
 
-    It is for one Python thread at a time: a second one is refused while the first is in a step.
+    It is for one Python thread at a time: a second one is refused while the first uses it.
     """
 
     cdef readonly Py_ssize_t input_size, output_size, batch_size
@@ -32,8 +32,9 @@ cdef class Stream:
     cdef object _dtype
     cdef tuple _names, _sizes
     cdef int _typenum
-    cdef bint _is_softmax, _is_stepping
+    cdef bint _is_softmax, _is_busy
     cdef cnp.ndarray _ids
+    cdef const int64_t *_copied  # those of _ids
     cdef Py_ssize_t _num_tokens, _num_features
 
     def __init__(self, Cells cells, tuple state_names, tuple state_sizes, num_tokens=None,
@@ -48,6 +49,7 @@ cdef class Stream:
         self.batch_size, self._is_softmax = cells.capacity, is_softmax
         self._typenum = cnp.NPY_FLOAT32 if cells.is_float else cnp.NPY_FLOAT64
         self._ids = np.empty(self.batch_size, np.int64)
+        self._copied = <const int64_t *>cnp.PyArray_DATA(self._ids)
         self._num_features = self.input_size if num_tokens is None else -1
         self._num_tokens = self.input_size if num_tokens is None else num_tokens
 
@@ -61,8 +63,11 @@ cdef class Stream:
     def state(self):
         """A copy of the state, shaped as the layer's initial one: (num_layers, batch_size, size);
         of an LSTM the tuple (h, c)."""
-        self._require_idle()
-        parts = self._cells.state()
+        self._occupy()
+        try:
+            parts = self._cells.state()
+        finally:
+            self._is_busy = False
         return parts[0] if len(parts) == 1 else tuple(parts)
 
     def reset(self, state=None, rows=None):
@@ -85,21 +90,21 @@ cdef class Stream:
         chosen = np.arange(self.batch_size) if rows is None else self._chosen(rows)
         arrays = _check.state("state", state, self._names)
         if arrays is None:
-            self._require_idle()
-            self._cells.set_state(0, chosen)
+            self._set_state(0, chosen)
             return
         checked = [
             _check.floats(n, a, self._dtype) for n, a in zip(self._names, arrays, strict=True)
         ]
         for name, array, size in zip(self._names, checked, self._sizes, strict=True):
             _check.shape(name, array, (self._cells.count, len(chosen), size))
-        self._require_idle()
-        self._cells.set_state(checked, chosen)
+        self._set_state(checked, chosen)
 
-    cdef int _require_idle(self) except -1:
-        if self._is_stepping:
-            raise RuntimeError("another thread is in a step of this stream; give each its own")
-        return 0
+    cdef _set_state(self, parts, rows):
+        self._occupy()
+        try:
+            self._cells.set_state(parts, rows)
+        finally:
+            self._is_busy = False
 
     def _chosen(self, rows):
         """Return the numbers of the sequences that are meant."""
@@ -140,10 +145,12 @@ cdef class Stream:
             For an input or out of the wrong dtype or shape, or an id out of range; the state is
             as before then.
         RuntimeError
-            If another Python thread is in a step of this stream.
+            If another Python thread is using this stream.
         """
         cdef cnp.ndarray array
-        cdef int ndim
+        cdef int ndim, overflow = 0
+        cdef int64_t token
+        result = None
         if cnp.PyArray_CheckExact(x):
             array = <cnp.ndarray>x
             if cnp.PyArray_TYPE(array) == self._typenum and cnp.PyArray_ISCARRAY_RO(array):
@@ -154,32 +161,15 @@ cdef class Stream:
                 if (ndim == 1 and self.batch_size == 1
                         and cnp.PyArray_DIM(array, 0) == self._num_features):
                     return self._advance(cnp.PyArray_DATA(array), NULL, 1, out)
-        if self._took_ids(x):
-            return self._advance(NULL, <const int64_t *>cnp.PyArray_DATA(self._ids),
-                                 1 if PyLong_CheckExact(x) else 2, out)
-        return self._step_any(x, out)
-
-    cdef bint _took_ids(self, x):
-        """Copy token ids of the usual types and in range; whether they were."""
-        cdef int64_t *ids = <int64_t *>cnp.PyArray_DATA(self._ids)
-        cdef const int64_t *given
-        cdef Py_ssize_t i
-        cdef int overflow = 0
-        if self._is_stepping:
-            return False
-        if PyLong_CheckExact(x):
-            ids[0] = PyLong_AsLongLongAndOverflow(x, &overflow)
-            return self.batch_size == 1 and not overflow and 0 <= ids[0] < self._num_tokens
-        if not (cnp.PyArray_CheckExact(x) and cnp.PyArray_TYPE(x) == cnp.NPY_INT64
-                and cnp.PyArray_ISCARRAY_RO(x) and cnp.PyArray_NDIM(x) == 1
-                and cnp.PyArray_DIM(x, 0) == self.batch_size):
-            return False
-        given = <const int64_t *>cnp.PyArray_DATA(x)
-        for i in range(self.batch_size):
-            ids[i] = given[i]
-            if not 0 <= ids[i] < self._num_tokens:
-                return False
-        return True
+            if (cnp.PyArray_TYPE(array) == cnp.NPY_INT64 and cnp.PyArray_ISCARRAY_RO(array)
+                    and cnp.PyArray_NDIM(array) == 1
+                    and cnp.PyArray_DIM(array, 0) == self.batch_size):
+                result = self._advance(NULL, <const int64_t *>cnp.PyArray_DATA(array), 2, out)
+        elif PyLong_CheckExact(x) and self.batch_size == 1:
+            token = PyLong_AsLongLongAndOverflow(x, &overflow)
+            if not overflow:
+                result = self._advance(NULL, &token, 1, out)
+        return self._step_any(x, out) if result is None else result
 
     cdef object _step_any(self, x, out):
         """The cases that need a conversion, or end in an error."""
@@ -205,7 +195,10 @@ cdef class Stream:
         return self._advance(cnp.PyArray_DATA(converted), NULL, 1 if unbatched else 2, out)
 
     cdef object _advance(self, const void *x, const int64_t *ids, int ndim, out):
-        """Compute the next state and return it in an array of 1 or 2 dimensions."""
+        """Compute the next state and return it in an array of 1 or 2 dimensions.
+
+        Or None if an id is out of range, and nothing has changed.
+        """
         cdef cnp.npy_intp dims[2]
         cdef cnp.ndarray result
         cdef uint64_t mode
@@ -214,31 +207,62 @@ cdef class Stream:
             result = cnp.PyArray_EMPTY(ndim, &dims[2 - ndim], self._typenum, 0)
         else:
             result = self._checked_out(out, ndim)
-        self._require_idle()
         if self.batch_size * <double>self._cells.work >= WORTH_RELEASING:
-            self._advance_together(cnp.PyArray_DATA(result), x, ids)
+            if not self._advance_together(cnp.PyArray_DATA(result), x, ids):
+                return None
         else:  # releasing the GIL would cost more than the step takes
+            if not self._began(ids):
+                return None
             mode = fr_fpmode_flush()
-            self._cells.advance(cnp.PyArray_DATA(result), x, ids, 1)
+            self._cells.advance(cnp.PyArray_DATA(result), x, self._own(ids), 1)
             fr_fpmode_restore(mode)
+            self._is_busy = False
         if self._is_softmax and self._typenum == cnp.NPY_FLOAT32:
             k_softmax(<float *>cnp.PyArray_DATA(result), self.batch_size, self.output_size)
         elif self._is_softmax:
             k_softmax(<double *>cnp.PyArray_DATA(result), self.batch_size, self.output_size)
         return result
 
-    cdef object _advance_together(self, void *out, const void *x, const int64_t *ids):
+    cdef bint _advance_together(self, void *out, const void *x, const int64_t *ids) except -1:
         """Compute a long step without the GIL, its sequences shared by threads."""
         cdef int threads
         cdef uint64_t mode
         with _threads.call:
-            threads = self._cells.threads(self._cells.work)
-            self._is_stepping = True
+            threads = self._cells.threads(self._cells.work, self.batch_size)
+            if not self._began(ids):
+                return False
             with nogil:
                 mode = fr_fpmode_flush()
-                self._cells.advance(out, x, ids, threads)
+                self._cells.advance(out, x, self._own(ids), threads)
                 fr_fpmode_restore(mode)
-            self._is_stepping = False
+            self._is_busy = False
+        return True
+
+    cdef bint _began(self, const int64_t *ids) except -1:
+        """Keep others out and copy ids, if there are any; whether these are in range.
+
+        Between this and the end of a step, what holds the GIL runs no Python code, which another
+        thread or a signal's handler could use for a step of its own.
+        """
+        cdef int64_t *own = <int64_t *>cnp.PyArray_DATA(self._ids)
+        cdef Py_ssize_t i
+        self._occupy()
+        if ids != NULL:
+            for i in range(self.batch_size):
+                own[i] = ids[i]
+                if not 0 <= own[i] < self._num_tokens:
+                    self._is_busy = False
+                    return False
+        return True
+
+    cdef const int64_t *_own(self, const int64_t *ids) noexcept nogil:
+        return NULL if ids == NULL else self._copied
+
+    cdef int _occupy(self) except -1:
+        if self._is_busy:
+            raise RuntimeError("another thread is using this stream; give each its own")
+        self._is_busy = True
+        return 0
 
     cdef cnp.ndarray _checked_out(self, out, int ndim):
         if (cnp.PyArray_CheckExact(out) and cnp.PyArray_TYPE(out) == self._typenum
