@@ -8,7 +8,7 @@
 #define SORT_FEW 128 /* up to here comparing all pairs is faster than a heap */
 #define SPARE 24     /* so many more are sorted rather than that another pass leaves fewer */
 #define PASSES 32
-#define IDLE_PASSES 4 /* after so many that separate nothing, what is left is equal or nearly so */
+#define IDLE_PASSES 4 /* that separate nothing: what is left is equal, or nearly so */
 /* Times their total: more than two sums of the same numbers, none negative, can differ by. */
 #define DOUBT(size) (8 * DBL_EPSILON * (double)(size))
 #define sift_down FR_NAME(sift_down)
