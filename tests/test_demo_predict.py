@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import time
 
 import numpy as np
 import pytest
-from browser import drag, eventually, eventually_drawn, numbers
+from browser import PATIENCE, drag, eventually, eventually_drawn, numbers
 from test_demo_page import ANNOUNCED
 
 import fastrnn
@@ -24,6 +25,15 @@ def press(page, name: str) -> None:
 
 def choose(page, label: str, value: str) -> None:
     page.get_by_label(label, exact=True).select_option(value)
+
+
+def choose_series(page, series: predict.Series) -> None:
+    """Choose it, and wait until its window is shown: it would replace one typed before it comes."""
+    choose(page, "Series", series.name)
+    give_up = time.monotonic() + PATIENCE
+    while (shown := page.get_by_label("Window").input_value()) != str(series.window):
+        assert time.monotonic() < give_up, f"the window shown is {shown}, not {series.window}"
+        page.wait_for_timeout(20)
 
 
 def upload(page, content: str, name: str = "shop.csv") -> None:
@@ -49,7 +59,7 @@ def expect(page, forecaster: fastrnn.Forecaster, series: predict.Series, steps: 
 
 
 def test_what_is_trained_on_any_series_forecasts_as_the_library_does(page) -> None:
-    choose(page, "Series", "Sunspots")
+    choose_series(page, predict.sunspots())
     choose(page, "Cell", "GRU")
     choose(page, "Hidden units", "8")
     drag(page.get_by_label("Passes over the series"), 40)
@@ -72,7 +82,7 @@ def test_what_is_trained_on_any_series_forecasts_as_the_library_does(page) -> No
 
 def test_scaling_and_window_change_a_training_and_it_can_be_stopped(page, open_view) -> None:
     other = open_view("predict-a-sequence")
-    choose(page, "Series", "Counting")
+    choose_series(page, predict.counting())
     page.get_by_label("Window").fill("41")
     page.get_by_text("Expected a whole number from 2 to 40, got “41”").wait_for()
     press(page, "Train")
@@ -89,7 +99,7 @@ def test_scaling_and_window_change_a_training_and_it_can_be_stopped(page, open_v
     eventually(
         page.get_by_text("The first value of the forecast"), first, lambda text: numbers(text)[:1]
     )
-    choose(page, "Series", "Sine wave")
+    choose_series(page, predict.sine())
     stops_and_goes_with_its_series(page)
     assert other.get_by_text("Press Train").count() == 1
 
@@ -106,7 +116,7 @@ def stops_and_goes_with_its_series(page) -> None:
     page.get_by_text("The first value of the forecast").wait_for()
     press(page, "Train")
     page.get_by_text(re.compile(r"\d+%, loss")).wait_for()
-    choose(page, "Series", "Counting")
+    choose_series(page, predict.counting())
     page.get_by_role("button", name="Train", exact=True, disabled=False).wait_for()
     assert page.get_by_text("The first value of the forecast").count() == 0
 
