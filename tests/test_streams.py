@@ -228,7 +228,7 @@ def test_of_two_threads_in_one_stream_each_is_refused_or_makes_a_whole_step(
         alone.step(3)
     for got, wanted in zip(stream.state, alone.state, strict=True):
         np.testing.assert_array_equal(got, wanted)
-    assert all(made)
+    assert any(made)
 
 
 def test_a_long_step_uses_threads_and_lets_other_python_threads_run() -> None:
