@@ -201,6 +201,16 @@ def threads_alternate_often() -> Iterator[None]:
     sys.setswitchinterval(before)
 
 
+@contextlib.contextmanager
+def may_be_refused() -> Iterator[None]:
+    """Let pass that another thread is in the stream, and no other error."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "another thread is using this stream" not in str(error):
+            raise
+
+
 @pytest.mark.usefixtures("threads_alternate_often")
 @pytest.mark.parametrize("hidden_size", [16, 1024], ids=["with the GIL", "without the GIL"])
 def test_of_two_threads_in_one_stream_each_is_refused_or_makes_a_whole_step(
@@ -212,13 +222,13 @@ def test_of_two_threads_in_one_stream_each_is_refused_or_makes_a_whole_step(
 
     def work(number: int) -> None:
         while time.monotonic() < ends:
-            with contextlib.suppress(RuntimeError, ValueError):
+            with may_be_refused(), pytest.raises(ValueError, match="between 0 and 9"):
                 stream.step(10**12)
-            with contextlib.suppress(RuntimeError):
+            with may_be_refused():
                 stream.step(3)
                 made[number] += 1
             if number:
-                with contextlib.suppress(RuntimeError):
+                with may_be_refused():
                     assert all(np.isfinite(part).all() for part in stream.state)
 
     with ThreadPoolExecutor(2) as pool:

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,19 +56,24 @@ def test_several_python_threads_may_call_at_once(cell: str, batch: int) -> None:
 
 
 @pytest.mark.usefixtures("always_split")
-@pytest.mark.parametrize("has_ids", [False, True])
+@pytest.mark.parametrize("given", ["floats", "ids", "lengths", "reset_mask"])
 @pytest.mark.parametrize("batch", [1, 2, 3, 5, 7, 8])
 @every_cell
 def test_threads_that_share_units_or_sequences_give_the_same_bits(
-    cell: str, batch: int, has_ids: bool
+    cell: str, batch: int, given: str
 ) -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(30, batch, 5)).astype(np.float32)
-    ids = rng.integers(0, 5, (30, batch))
+    if given == "ids":
+        x = rng.integers(0, 5, (30, batch))
+    options = {
+        "lengths": {"lengths": rng.integers(1, 31, batch)},
+        "reset_mask": {"reset_mask": rng.random((30, batch)) < 0.1},
+    }.get(given, {})
 
     def there_and_back(threads: int) -> list[np.ndarray]:
         layer = LAYERS[cell](5, 97, seed=0)
-        output, state = layer(ids if has_ids else x, num_threads=threads)
+        output, state = layer(x, num_threads=threads, **options)
         layer.backward(np.ones_like(output), num_threads=threads)
         return [output, *by_name(cell, state, "{}").values(), *layer.grad.values()]
 
@@ -77,35 +83,16 @@ def test_threads_that_share_units_or_sequences_give_the_same_bits(
             np.testing.assert_array_equal(got, wanted)
 
 
-@pytest.mark.usefixtures("always_split")
-@pytest.mark.parametrize("option", ["lengths", "reset_mask"])
-@pytest.mark.parametrize("batch", [1, 2, 5, 7])
-@every_cell
-def test_threads_share_few_sequences_of_any_lengths(cell: str, batch: int, option: str) -> None:
-    rng = np.random.default_rng(1)
-    x = rng.normal(size=(30, batch, 5)).astype(np.float32)
-    given = rng.integers(1, 31, batch) if option == "lengths" else rng.random((30, batch)) < 0.1
-
-    def there_and_back(threads: int) -> list[np.ndarray]:
-        layer = LAYERS[cell](5, 97, seed=0)
-        output, state = layer(x, num_threads=threads, **{option: given})
-        layer.backward(np.ones_like(output), num_threads=threads)
-        return [output, *by_name(cell, state, "{}").values(), *layer.grad.values()]
-
-    expected = there_and_back(1)
-    for threads in (2, 3, 5):
-        for got, wanted in zip(there_and_back(threads), expected, strict=True):
-            np.testing.assert_array_equal(got, wanted)
-
-
-@pytest.mark.parametrize("batch", [1, 3])
-def test_threads_share_the_units_of_few_sequences_there_and_back(batch: int) -> None:
+@pytest.mark.parametrize(("batch", "options"), [(1, {}), (1, {"lengths": [299]}), (3, {})])
+def test_threads_share_the_units_of_few_sequences_there_and_back(
+    batch: int, options: dict[str, Any]
+) -> None:
     layer = fastrnn.LSTM(5, 300, seed=0)
     x = np.random.default_rng(0).normal(size=(300, batch, 5)).astype(np.float32)
 
     def gradient(threads: int) -> tuple[np.ndarray, int, int]:
         before = _team.turns_helped()
-        output, _ = layer(x, num_threads=threads)
+        output, _ = layer(x, num_threads=threads, **options)
         between = _team.turns_helped()
         grad_x, _ = layer.backward(np.ones_like(output), num_threads=threads)
         return grad_x, between - before, _team.turns_helped() - between

@@ -80,6 +80,16 @@ static double NAME(drawn)(const TABLE *k, const REAL *logits, const int32_t *see
     return (double)index;
 }
 
+/* The least and the largest uniform number draw the first and the last of what is kept. */
+static void NAME(check_ends)(const char *isa, const char *what, const TABLE *k, const REAL *logits,
+                             ptrdiff_t n, fr_sampling options, const int32_t *kept) {
+    ptrdiff_t first = 0, last = n - 1;
+    while (!kept[first]) first++;
+    while (!kept[last]) last--;
+    check(isa, what, 1, n, NAME(drawn)(k, logits, NULL, n, options, 0), first, 0);
+    check(isa, what, 1, n, NAME(drawn)(k, logits, NULL, n, options, 0.999999), last, 0);
+}
+
 static void NAME(sample_cases)(const char *isa, const TABLE *k, const REAL *logits,
                                const REAL *probabilities, ptrdiff_t n) {
     const fr_sampling plain = {.repetition_penalty = 1, .temperature = 1, .top_k = n, .top_p = 1};
@@ -101,36 +111,23 @@ static void NAME(sample_cases)(const char *isa, const TABLE *k, const REAL *logi
         below += p;
     }
 
+    int32_t *kept = malloc((size_t)n * sizeof(int32_t));
     /* Fewer than top_k tokens are larger than one that stays. */
     for (one.top_k = 1; one.top_k <= n; one.top_k++) {
-        ptrdiff_t first_kept = -1, last_kept = -1;
         for (ptrdiff_t j = 0; j < n; j++) {
             ptrdiff_t larger = 0;
             for (ptrdiff_t i = 0; i < n; i++) larger += probabilities[i] > probabilities[j];
-            if (larger >= one.top_k) continue;
-            if (first_kept < 0) first_kept = j;
-            last_kept = j;
+            kept[j] = larger < one.top_k;
         }
-        check(isa, "sample, top_k, first", 1, n, NAME(drawn)(k, logits, NULL, n, one, 0),
-              first_kept, 0);
-        check(isa, "sample, top_k, last", 1, n, NAME(drawn)(k, logits, NULL, n, one, 0.999999),
-              last_kept, 0);
+        NAME(check_ends)(isa, "sample, top_k", k, logits, n, one, kept);
     }
 
     /* A min_p just below a token's share of the largest probability keeps that token. */
     for (ptrdiff_t last = 0; last < n; last++) {
         const double least = 0.999 * (double)probabilities[last];
         likely.min_p = least / (double)probabilities[best];
-        ptrdiff_t first_kept = -1, last_kept = -1;
-        for (ptrdiff_t j = 0; j < n; j++) {
-            if ((double)probabilities[j] < least) continue;
-            if (first_kept < 0) first_kept = j;
-            last_kept = j;
-        }
-        check(isa, "sample, min_p, first", 1, n, NAME(drawn)(k, logits, NULL, n, likely, 0),
-              first_kept, 0);
-        check(isa, "sample, min_p, last", 1, n, NAME(drawn)(k, logits, NULL, n, likely, 0.999999),
-              last_kept, 0);
+        for (ptrdiff_t j = 0; j < n; j++) kept[j] = (double)probabilities[j] >= least;
+        NAME(check_ends)(isa, "sample, min_p", k, logits, n, likely, kept);
     }
 
     /* A penalty takes from what was seen, whatever its sign, and from nothing else. */
@@ -147,7 +144,7 @@ static void NAME(sample_cases)(const char *isa, const TABLE *k, const REAL *logi
     check(isa, "sample, penalty", 1, n, NAME(drawn)(k, logits, seen, n, greedy, 0), expected, 0);
     greedy.repetition_penalty = 1;
     check(isa, "sample, penalty of 1", 1, n, NAME(drawn)(k, logits, seen, n, greedy, 0), best, 0);
-    free(seen);
+    free(seen), free(kept);
 }
 
 static void NAME(row_cases)(const char *isa, const TABLE *k, ptrdiff_t m, ptrdiff_t n) {

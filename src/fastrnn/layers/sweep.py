@@ -261,11 +261,8 @@ class Sweep:
         thread would read all weights, which is what takes the time.
         """
         work, layer = rows.count * row_work, self._layer
-        if (
-            rows.batch < FEW_SEQUENCES
-            and rows.starts is None
-            and work >= 2 * _threads.MINIMUM_SHARE
-        ):
+        have_all_steps = rows.batch == 1 or rows.starts is None
+        if have_all_steps and rows.batch < FEW_SEQUENCES and work >= 2 * _threads.MINIMUM_SHARE:
             parts = _threads.unit_parts(rows.batch * self._columns * layer.hidden_size)
             if parts > 1:
                 parts = min(parts, _ops.unit_blocks(layer.hidden_size, layer.dtype))

@@ -12,7 +12,7 @@ import numpy as np
 
 from fastrnn import _ops, checkpoint
 from fastrnn.demo.models import uploads
-from fastrnn.errors import ModelFileError, NonFiniteLossError, not_finite
+from fastrnn.errors import ModelFileError, NonFiniteLossError
 from fastrnn.sampling import generate_ids
 from fastrnn.text import CharRNN
 from fastrnn.training.fitting import TrainingStep
@@ -109,16 +109,17 @@ def write(
     """
     network, symbols, start = model._start(prompt, None)
     options = {"temperature": temperature, "top_k": top_k, "seed": seed}
+    refusal = ValueError(
+        "The network cannot write here: its answers are not finite, as of weights too large."
+    )
     try:
         (drawn,) = generate_ids(network, start, length + 1, **options)
-        ids = np.concatenate([start, drawn[:length]])
-        states, logits = _last_steps(network, ids)
-        if not np.isfinite(logits).all():  # minus infinity can be drawn beside
-            raise not_finite("no text can be drawn", network.layer.dtype)
     except NonFiniteLossError:
-        raise ValueError(
-            "The network cannot write here: its answers are not finite, as of weights too large."
-        ) from None
+        raise refusal from None
+    ids = np.concatenate([start, drawn[:length]])
+    states, logits = _last_steps(network, ids)
+    if not np.isfinite(logits).all():  # minus infinity, beside which others can be drawn
+        raise refusal
     return Written(
         prompt,
         symbols.decode(drawn[:length]),
