@@ -121,7 +121,6 @@ typedef struct {
 static bounds narrow(bounds found, REAL middle, const REAL *p, ptrdiff_t size, ptrdiff_t top_k,
                      double least) {
     double above_low = (double)size, above_high = 0;
-    if (size <= SORT_FEW) return found;
     for (int i = 0, idle = 0; i < PASSES && idle < IDLE_PASSES; i++) {
         const double enough = least < HUGE_VAL ? above_high : (double)top_k;
         if (above_low <= enough + SPARE || !(middle > found.low && middle < found.high)) break;
