@@ -3,6 +3,7 @@
 
 #include "activation.h"
 #include "tile.h"
+#include "row.h"
 #include "gemm.h"
 #include "gates.h"
 #include "gru.h"

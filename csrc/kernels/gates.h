@@ -11,6 +11,8 @@
 #define GATE_SIZE (TILE_ROWS * PANEL)
 #define gate_input FR_CAT(gate_input, SUFFIX)
 #define gate_tiles FR_NAME(gate_tiles)
+#define gate_row FR_NAME(gate_row)
+#define is_plain_row FR_NAME(is_plain_row)
 #define clear_narrow FR_NAME(clear_narrow)
 #define gradient_tile FR_NAME(gradient_tile)
 #define each_tanh FR_NAME(each_tanh)
@@ -91,6 +93,28 @@ FR_INLINE void gate_tiles(REAL *z, const gate_input *in, ptrdiff_t row, int rows
         for (int f = 0; f < t.count; f++)
             t.factors[f].packed = panel_at(t.factors[f].packed, 1, t.factors[f].k, t.stored);
     }
+}
+
+/* Whether gate_row can do it. */
+FR_INLINE int is_plain_row(const gate_input *in, ptrdiff_t batch) {
+    return batch == 1 && !in->x && in->packed_hh;
+}
+
+/* The same for a single row without x, in registers: gate g's vector j in z[g * TILE_VECS + j]. */
+FR_INLINE void gate_row(vec *z, const gate_input *in, ptrdiff_t unit, const int gates,
+                        const int first, const int of, const fr_stored stored) {
+    const ptrdiff_t hidden = in->hidden;
+    const tile_args t = {
+        .init = in->rows + first * hidden + unit,
+        .ld_init = in->ld,
+        .init_stride = hidden,
+        .init_left = hidden - unit,
+        .ids = in->ids,
+        .factors = {{in->h, hidden, 0, panel_at(in->packed_hh, unit / PANEL * of, hidden, stored),
+                     hidden}},
+        .count = 1,
+    };
+    tile_sums(&t, z, 1, gates * TILE_VECS, stored);
 }
 
 FR_INLINE void each_sigmoid(REAL *z, ptrdiff_t size) {

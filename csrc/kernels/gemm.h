@@ -128,6 +128,10 @@ static void FR_NAME(pack)(REAL *packed, const REAL *matrix, ptrdiff_t row_stride
 
 static void FR_NAME(gemm)(REAL *c, ptrdiff_t ldc, const REAL *a, ptrdiff_t lda, const REAL *packed,
                           const REAL *bias, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k) {
+    if (m == 1) {
+        row_run(c, bias, a, packed, k, 0, n, 0, FR_LINEAR, FR_STORED_REAL);
+        return;
+    }
     const gemm_args g = {
         .c = c,
         .ldc = ldc,

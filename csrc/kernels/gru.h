@@ -12,37 +12,66 @@
  * Rows hold n, r, z, m: the first three are what the input projection's gradient needs, the last
  * three what the recurrent one's does.
  */
+#define gru_units FR_NAME(gru_units)
 #define gru_cell FR_NAME(gru_cell)
+#define gru_row FR_NAME(gru_row)
 #define gru_step FR_NAME(gru_step)
 #define gru_cell_back FR_NAME(gru_cell_back)
 
-/* `n` units of one row: in z n's projection, r and z activated, and m; gates may be NULL. */
+/* A vector of units, `left` of which exist, from n's projection, r and z activated, and m, which
+ * are kept unless `gates` is NULL. */
+FR_INLINE void gru_units(REAL *h, REAL *gates, vec input, vec r, vec keep, vec m,
+                         const REAL *h_prev, ptrdiff_t hidden, ptrdiff_t left) {
+    const vec new = v_tanh(v_fma(r, m, input)), old = v_load_tail(h_prev, left);
+    if (gates) {
+        v_store_tail(gates, new, left);
+        v_store_tail(gates + hidden, r, left);
+        v_store_tail(gates + 2 * hidden, keep, left);
+        v_store_tail(gates + 3 * hidden, m, left);
+    }
+    v_store_tail(h, v_fma(keep, v_sub(old, new), new), left);
+}
+
+/* `n` units of one row, which stand in z as gru_units takes them. */
 FR_INLINE void gru_cell(REAL *h, REAL *gates, const REAL *z, const REAL *h_prev, ptrdiff_t hidden,
                         ptrdiff_t n) {
-    for (ptrdiff_t u = 0; u < n; u += LANES) {
-        const ptrdiff_t left = n - u;
-        const vec r = v_load(z + GATE_SIZE + u), keep = v_load(z + 2 * GATE_SIZE + u);
-        const vec m = v_load(z + 3 * GATE_SIZE + u);
-        const vec new = v_tanh(v_fma(r, m, v_load(z + u)));
-        const vec old = v_load_tail(h_prev + u, left);
-        if (gates) {
-            v_store_tail(gates + u, new, left);
-            v_store_tail(gates + hidden + u, r, left);
-            v_store_tail(gates + 2 * hidden + u, keep, left);
-            v_store_tail(gates + 3 * hidden + u, m, left);
-        }
-        v_store_tail(h + u, v_fma(keep, v_sub(old, new), new), left);
+    for (ptrdiff_t u = 0; u < n; u += LANES)
+        gru_units(h + u, gates ? gates + u : NULL, v_load(z + u), v_load(z + GATE_SIZE + u),
+                  v_load(z + 2 * GATE_SIZE + u), v_load(z + 3 * GATE_SIZE + u), h_prev + u, hidden,
+                  n - u);
+}
+
+/* PANEL units of a single row from `unit` on. */
+FR_INLINE void gru_row(REAL *h, REAL *gates, const gate_input *in, ptrdiff_t unit,
+                       const fr_stored stored) {
+    const REAL *input = in->rows + (in->ids ? in->ids[0] * in->ld : 0);
+    vec z[3 * TILE_VECS];
+    gate_row(z, in, unit, 3, 1, 3, stored);
+    FR_UNROLL
+    for (int j = 0; j < TILE_VECS; j++) {
+        const ptrdiff_t u = unit + j * LANES, left = in->hidden - u;
+        if (left > 0)
+            gru_units(h + u, gates ? gates + u : NULL, v_load_tail(input + u, left),
+                      v_sigmoid(z[j]), v_sigmoid(z[TILE_VECS + j]), z[2 * TILE_VECS + j], in->h + u,
+                      in->hidden, left);
     }
 }
 
 static void gru_step(REAL *h, REAL *gates, const gate_input *in, ptrdiff_t batch) {
     const ptrdiff_t hidden = in->hidden, tiles = ROW_TILES(batch);
     const ptrdiff_t blocks = PANELS_OF(in->last - in->first);
+    const int is_row = is_plain_row(in, batch);
     _Alignas(64) REAL z[4 * GATE_SIZE];
     if (batch > WIDE_ROWS) clear_narrow(z, hidden);
     for (ptrdiff_t done = 0; done < blocks; done++) {
         const ptrdiff_t unit = in->first + (in->reverse ? blocks - 1 - done : done) * PANEL;
         const ptrdiff_t n = hidden - unit < PANEL ? hidden - unit : PANEL;
+        if (is_row) {
+#define FR_CALL(stored) gru_row(h, gates, in, unit, stored)
+            FR_BY_STORED(in->stored, FR_CALL);
+#undef FR_CALL
+            continue;
+        }
         for (ptrdiff_t i = 0; i < tiles; i++) {
             const ptrdiff_t row = tile_start(batch, i, tiles);
             const int rows = (int)(tile_start(batch, i + 1, tiles) - row);

@@ -11,26 +11,48 @@
  *
  * tanh(c_t) is computed again: a tenth of the step's memory would go into keeping it.
  */
+#define lstm_units FR_NAME(lstm_units)
 #define lstm_cell FR_NAME(lstm_cell)
+#define lstm_row FR_NAME(lstm_row)
 #define lstm_step FR_NAME(lstm_step)
 #define lstm_cell_back FR_NAME(lstm_cell_back)
 
-/* `n` units of one row, whose activated gates stand in z; gates may be NULL. */
+/* A vector of units, `left` of which exist, from their gates, which are kept unless `gates` is
+ * NULL. */
+FR_INLINE void lstm_units(REAL *h, REAL *c, REAL *gates, vec i, vec f, vec g, vec o,
+                          const REAL *c_prev, ptrdiff_t hidden, ptrdiff_t left) {
+    const vec state = v_fma(f, v_load_tail(c_prev, left), v_mul(i, g));
+    if (gates) {
+        v_store_tail(gates, i, left);
+        v_store_tail(gates + hidden, f, left);
+        v_store_tail(gates + 2 * hidden, g, left);
+        v_store_tail(gates + 3 * hidden, o, left);
+    }
+    v_store_tail(c, state, left);
+    v_store_tail(h, v_mul(o, v_tanh(state)), left);
+}
+
+/* `n` units of one row, whose activated gates stand in z. */
 FR_INLINE void lstm_cell(REAL *h, REAL *c, REAL *gates, const REAL *z, const REAL *c_prev,
                          ptrdiff_t hidden, ptrdiff_t n) {
-    for (ptrdiff_t u = 0; u < n; u += LANES) {
-        const ptrdiff_t left = n - u;
-        const vec i = v_load(z + u), f = v_load(z + GATE_SIZE + u);
-        const vec g = v_load(z + 2 * GATE_SIZE + u), o = v_load(z + 3 * GATE_SIZE + u);
-        const vec state = v_fma(f, v_load_tail(c_prev + u, left), v_mul(i, g));
-        if (gates) {
-            v_store_tail(gates + u, i, left);
-            v_store_tail(gates + hidden + u, f, left);
-            v_store_tail(gates + 2 * hidden + u, g, left);
-            v_store_tail(gates + 3 * hidden + u, o, left);
-        }
-        v_store_tail(c + u, state, left);
-        v_store_tail(h + u, v_mul(o, v_tanh(state)), left);
+    for (ptrdiff_t u = 0; u < n; u += LANES)
+        lstm_units(h + u, c + u, gates ? gates + u : NULL, v_load(z + u), v_load(z + GATE_SIZE + u),
+                   v_load(z + 2 * GATE_SIZE + u), v_load(z + 3 * GATE_SIZE + u), c_prev + u, hidden,
+                   n - u);
+}
+
+/* PANEL units of a single row from `unit` on. */
+FR_INLINE void lstm_row(REAL *h, REAL *c, REAL *gates, const gate_input *in, const REAL *c_prev,
+                        ptrdiff_t unit, const fr_stored stored) {
+    vec z[4 * TILE_VECS];
+    gate_row(z, in, unit, 4, 0, 4, stored);
+    FR_UNROLL
+    for (int j = 0; j < TILE_VECS; j++) {
+        const ptrdiff_t u = unit + j * LANES;
+        if (u < in->hidden)
+            lstm_units(h + u, c + u, gates ? gates + u : NULL, v_sigmoid(z[j]),
+                       v_sigmoid(z[TILE_VECS + j]), v_tanh(z[2 * TILE_VECS + j]),
+                       v_sigmoid(z[3 * TILE_VECS + j]), c_prev + u, in->hidden, in->hidden - u);
     }
 }
 
@@ -38,11 +60,18 @@ static void lstm_step(REAL *h, REAL *c, REAL *gates, const gate_input *in, const
                       ptrdiff_t batch) {
     const ptrdiff_t hidden = in->hidden, tiles = ROW_TILES(batch);
     const ptrdiff_t blocks = PANELS_OF(in->last - in->first);
+    const int is_row = is_plain_row(in, batch);
     _Alignas(64) REAL z[4 * GATE_SIZE];
     if (batch > WIDE_ROWS) clear_narrow(z, hidden);
     for (ptrdiff_t done = 0; done < blocks; done++) {
         const ptrdiff_t unit = in->first + (in->reverse ? blocks - 1 - done : done) * PANEL;
         const ptrdiff_t n = hidden - unit < PANEL ? hidden - unit : PANEL;
+        if (is_row) {
+#define FR_CALL(stored) lstm_row(h, c, gates, in, c_prev, unit, stored)
+            FR_BY_STORED(in->stored, FR_CALL);
+#undef FR_CALL
+            continue;
+        }
         for (ptrdiff_t i = 0; i < tiles; i++) {
             const ptrdiff_t row = tile_start(batch, i, tiles);
             const int rows = (int)(tile_start(batch, i + 1, tiles) - row);

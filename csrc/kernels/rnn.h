@@ -11,6 +11,11 @@ static void FR_NAME(rnn_forward)(REAL *h, const REAL *input, ptrdiff_t ld_input,
                                  const REAL *h_prev, const REAL *packed_hh, ptrdiff_t batch,
                                  ptrdiff_t hidden, ptrdiff_t first, ptrdiff_t last, int reverse,
                                  fr_nonlinearity nonlinearity) {
+    if (batch == 1 && packed_hh && !x) {
+        row_run(h, ids ? input + ids[0] * ld_input : input, h_prev, packed_hh, hidden, first, last,
+                reverse, nonlinearity, FR_STORED_REAL);
+        return;
+    }
     const factor from_x = {x, inputs, 0, packed_ih, inputs};
     const factor from_h = {h_prev, hidden, 0, packed_hh, hidden};
     gemm_args g = {

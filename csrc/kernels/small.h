@@ -66,6 +66,10 @@ static void FR_NAME(pack_small)(void *packed, const float *weight, ptrdiff_t gat
 static void FR_NAME(gemm_small)(float *c, ptrdiff_t ldc, const float *a, ptrdiff_t lda,
                                 const void *packed, const float *bias, ptrdiff_t m, ptrdiff_t n,
                                 ptrdiff_t k, fr_stored stored) {
+    if (m == 1) {
+        row_run(c, bias, a, packed, k, 0, n, 0, FR_LINEAR, stored);
+        return;
+    }
     const gemm_args g = {
         .c = c,
         .ldc = ldc,
@@ -85,6 +89,11 @@ static void FR_NAME(rnn_forward_small)(float *h, const float *input, ptrdiff_t l
                                        const void *packed_hh, ptrdiff_t batch, ptrdiff_t hidden,
                                        int reverse, fr_nonlinearity nonlinearity,
                                        fr_stored stored) {
+    if (batch == 1) {
+        row_run(h, ids ? input + ids[0] * ld_input : input, h_prev, packed_hh, hidden, 0, hidden,
+                reverse, nonlinearity, stored);
+        return;
+    }
     const gemm_args g = {
         .reverse = reverse,
         .c = h,

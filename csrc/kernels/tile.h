@@ -34,6 +34,8 @@
 #define walk FR_NAME(walk)
 #define start_tile FR_NAME(start_tile)
 #define store_tile FR_NAME(store_tile)
+#define store_vectors FR_NAME(store_vectors)
+#define tile_sums FR_NAME(tile_sums)
 #define fetch_tile FR_NAME(fetch_tile)
 
 #ifndef MAX_PANELS
@@ -134,8 +136,8 @@ FR_INLINE void start_tile(const tile_args *t, vec *acc, const int rows, const in
     }
 }
 
-FR_INLINE void store_tile(const tile_args *t, const vec *acc, const int rows, const int width,
-                          const int whole) {
+FR_INLINE void store_vectors(const tile_args *t, const vec *acc, const int rows, const int width,
+                             const int whole) {
     FR_UNROLL
     for (int r = 0; r < rows; r++) {
         FR_UNROLL
@@ -145,6 +147,13 @@ FR_INLINE void store_tile(const tile_args *t, const vec *acc, const int rows, co
             if (left > 0) v_store_tail(to, acc[r * width + j], left);
         }
     }
+}
+
+FR_INLINE void store_tile(const tile_args *t, const vec *acc, const int rows, const int width) {
+    if (left_of(t, t->c_left, width - 1) >= LANES)
+        store_vectors(t, acc, rows, width, 1);
+    else
+        store_vectors(t, acc, rows, width, 0);
 }
 
 /* acc += a @ packed, of one factor. Rows are reached from a few pointers, of which each serves
@@ -187,11 +196,10 @@ FR_INLINE void walk(const factor *f, vec *acc, const int rows, const int width,
     }
 }
 
-/* One tile, `width` vectors wide: whole panels, or the first vector of one. The last three
- * arguments are compile-time constants at every call, so that `acc` lives in registers. */
-FR_INLINE void tile(const tile_args *of, const int rows, const int width, const fr_stored stored) {
-    const tile_args args = *of, *t = &args; /* a store through `of`'s pointers could change `of` */
-    vec acc[TILE_ROWS * TILE_VECS];
+/* acc <- what the tile starts from and all of its factors give. The last three arguments are
+ * compile-time constants at every call, so that `acc` lives in registers. */
+FR_INLINE void tile_sums(const tile_args *t, vec *acc, const int rows, const int width,
+                         const fr_stored stored) {
     const int whole_init = left_of(t, t->init_left, width - 1) >= LANES;
 
     if (!t->init || stored == FR_STORED_INT8) {
@@ -202,7 +210,7 @@ FR_INLINE void tile(const tile_args *of, const int rows, const int width, const 
     else
         start_tile(t, acc, rows, width, 0);
 
-    for (const factor *f = of->factors; f < of->factors + t->count; f++) {
+    for (const factor *f = t->factors; f < t->factors + t->count; f++) {
         if (f->transposed)
             walk(f, acc, rows, width, stored, 1);
         else
@@ -210,8 +218,8 @@ FR_INLINE void tile(const tile_args *of, const int rows, const int width, const 
     }
 
     if (stored == FR_STORED_INT8) {
-        const char *scales = of->factors[0].packed;
-        const ptrdiff_t next_panel = panel_size(of->factors[0].k, stored);
+        const char *scales = t->factors[0].packed;
+        const ptrdiff_t next_panel = panel_size(t->factors[0].k, stored);
         FR_UNROLL
         for (int r = 0; r < rows; r++) {
             FR_UNROLL
@@ -222,11 +230,14 @@ FR_INLINE void tile(const tile_args *of, const int rows, const int width, const 
             }
         }
     }
+}
 
-    if (left_of(t, t->c_left, width - 1) >= LANES)
-        store_tile(t, acc, rows, width, 1);
-    else
-        store_tile(t, acc, rows, width, 0);
+/* One tile, `width` vectors wide: whole panels, or the first vector of one. */
+FR_INLINE void tile(const tile_args *of, const int rows, const int width, const fr_stored stored) {
+    const tile_args args = *of; /* a store through `of`'s pointers could change `of` */
+    vec acc[TILE_ROWS * TILE_VECS];
+    tile_sums(of, acc, rows, width, stored);
+    store_tile(&args, acc, rows, width);
 }
 
 #define FR_TILE(rows, width) \
