@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from fastrnn import cpu
+from fastrnn.bench import machine, report
 from fastrnn.command import cli
 
 COMMAND = [sys.executable, "-m", "fastrnn", "bench", "--quick", "--peers", ""]
@@ -46,6 +47,14 @@ def test_small_rows_of_every_kind_and_cell_are_checked_timed_and_written(tmp_pat
     assert (tmp_path / "rows.md").read_text() == done.stdout
     assert "Load average at the start" in done.stdout
     assert "No peer was measured." in done.stdout
+
+
+def test_what_holds_a_library_to_an_instruction_set_is_reported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert "environment" not in report.heading(machine.describe(1) | {"environment": {}})
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    assert "ONEDNN_MAX_CPU_ISA=AVX2" in report.heading(machine.describe(1))
 
 
 def test_every_library_gets_as_many_threads(tmp_path: Path) -> None:

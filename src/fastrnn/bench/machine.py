@@ -13,6 +13,15 @@ import fastrnn.cpu
 
 PACKAGES = ("fastrnn", "numpy", "torch", "jax", "jaxlib", "onnx", "onnxruntime", "openvino")
 
+# What chooses the instruction set of a library, where it is set.
+INSTRUCTION_SETS = (
+    "FASTRNN_ISA",
+    "NPY_DISABLE_CPU_FEATURES",
+    "ATEN_CPU_CAPABILITY",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "ONEDNN_MAX_CPU_ISA",
+)
+
 
 def describe(threads: int) -> dict[str, object]:
     """Everything that a reader needs to place the numbers, ready for JSON."""
@@ -20,6 +29,7 @@ def describe(threads: int) -> dict[str, object]:
         "cpu": _cpu_name(),
         "isa": fastrnn.cpu.active(),
         "threads": threads,
+        "environment": {name: os.environ[name] for name in INSTRUCTION_SETS if name in os.environ},
         "cores": os.cpu_count(),
         "load_average": _load_average(),
         "platform": platform.platform(),

@@ -145,11 +145,13 @@ def heading(machine: dict[str, Any]) -> str:
     """Return the machine, the versions and how busy it was, a line each."""
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     commit = f", commit {machine['commit']}" if machine["commit"] else ""
+    forced = " ".join(f"{name}={value}" for name, value in machine["environment"].items())
     return (
         f"{machine['cpu']}, {machine['isa']}, {machine['threads']} thread(s), "
         f"{machine['date']}{commit}.\n"
         f"Python {machine['python']}, {versions}.\n"
-        f"Load average at the start: {_load(machine['load_average'])}."
+        + (f"Set in the environment: {forced}.\n" if forced else "")
+        + f"Load average at the start: {_load(machine['load_average'])}."
     )
 
 
