@@ -52,9 +52,14 @@ def test_small_rows_of_every_kind_and_cell_are_checked_timed_and_written(tmp_pat
 def test_what_holds_a_library_to_an_instruction_set_is_reported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert "environment" not in report.heading(machine.describe(1) | {"environment": {}})
+    for name in (*machine.INSTRUCTION_SETS, "XLA_FLAGS"):
+        monkeypatch.delenv(name, raising=False)
+    assert "environment" not in report.heading(machine.describe(1))
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
-    assert "ONEDNN_MAX_CPU_ISA=AVX2" in report.heading(machine.describe(1))
+    monkeypatch.setenv("XLA_FLAGS", "--xla_other=1 --xla_cpu_max_isa=AVX2")
+    heading = report.heading(machine.describe(1))
+    held = "ONEDNN_MAX_CPU_ISA=AVX2 XLA_FLAGS=--xla_cpu_max_isa=AVX2"
+    assert f"Set in the environment: {held}.\n" in heading
 
 
 def test_every_library_gets_as_many_threads(tmp_path: Path) -> None:

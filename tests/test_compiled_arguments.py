@@ -22,7 +22,7 @@ def sums(**changed: np.ndarray | None) -> None:
     }
     arrays |= changed
     dz, whole = arrays.pop("dz"), ((0, 0, 1),)
-    _gradients.WeightSums(*arrays.values(), UNITS, whole, whole, 1).add(dz, 0, 0, ROWS)
+    _gradients.WeightSums(*arrays.values(), UNITS, whole, whole, ROWS, 1).add(dz, 0, 0, ROWS)
 
 
 def read_only(array: np.ndarray) -> np.ndarray:
@@ -82,10 +82,10 @@ def test_the_loops_and_the_read_out_refuse_other_dtypes() -> None:
         _loops.forward(*before, state, None, None, None, ids, None, None, weight[:UNITS], rows,
                        None, None, *span)  # fmt: skip
     with pytest.raises(TypeError, match="float64"):
-        _loops.Backward(*before, ROWS, None, state, None, None, double, 1, False)
-    back = _loops.Backward(*before, ROWS, None, state, None, None, weight, 1, False)
+        _loops.Backward(*before, ROWS, None, state, None, None, double, True, ROWS, 1, False)
+    back = _loops.Backward(*before, ROWS, None, state, None, None, weight, True, ROWS, 1, False)
     with pytest.raises(TypeError, match="float64"):
-        back.run(np.zeros((ROWS, UNITS)), None, None, 0, 0, ROWS)
+        back.run(np.zeros((ROWS, UNITS)), None, None, 0, ROWS)
     logits, bias = np.zeros((ROWS, TOKENS), np.float32), np.zeros(TOKENS, np.float32)
     of_readout = np.zeros((TOKENS, UNITS), np.float32), np.zeros(TOKENS, np.float32)
     for losses, targets in (
@@ -95,7 +95,7 @@ def test_the_loops_and_the_read_out_refuse_other_dtypes() -> None:
         with pytest.raises(TypeError, match="C-contiguous array of 1 dimensions"):
             _readout.CrossEntropyRows(
                 logits, None, losses, *of_readout, state[1:], targets, weight, weight, bias, None,
-                0, 0, 1.0,
+                0, 0, 1.0, ROWS,
             )  # fmt: skip
     with pytest.raises(TypeError, match="int32"):
         _ops.bounds(ids.astype(np.int32))

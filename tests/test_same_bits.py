@@ -78,12 +78,26 @@ def test_the_number_of_threads_changes_nothing(
 
 
 @floats_and_ids
+@pytest.mark.parametrize(
+    ("shape", "groups"),
+    [
+        (LARGE, ([0], [50], [96], [3, 4], [7, 0, 95], list(range(20, 37)))),
+        ((4, 6, 33, ONE[3]), ([0], [5], [1, 2])),
+    ],
+    ids=["many_sequences", "many_units"],
+)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_else_is_in_the_batch_changes_nothing(kind: str, dtype: Any, ids: bool) -> None:
-    case = make_case(7, LARGE, kind, dtype, ids=ids)
+def test_what_else_is_in_the_batch_changes_nothing(
+    kind: str,
+    dtype: Any,
+    ids: bool,
+    shape: tuple[int, int, int, int],
+    groups: tuple[list[int], ...],
+) -> None:
+    case = make_case(7, shape, kind, dtype, ids=ids)
     whole = compiled_pass(case)
-    for rows in ([0], [50], [96], [3, 4], [7, 0, 95], list(range(20, 37))):
+    for rows in groups:
         part = compiled_pass(case.each(lambda a, rows=rows: a[:, rows]))
         for name in whole.keys() - {f"grad/{name}" for name in case.weights}:
             np.testing.assert_array_equal(part[name], whole[name][:, rows])

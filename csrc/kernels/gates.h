@@ -13,6 +13,7 @@
 #define gate_tiles FR_NAME(gate_tiles)
 #define gate_row FR_NAME(gate_row)
 #define is_plain_row FR_NAME(is_plain_row)
+#define unit_after FR_NAME(unit_after)
 #define clear_narrow FR_NAME(clear_narrow)
 #define gradient_tile FR_NAME(gradient_tile)
 #define each_tanh FR_NAME(each_tanh)
@@ -95,12 +96,8 @@ FR_INLINE void gate_tiles(REAL *z, const gate_input *in, ptrdiff_t row, int rows
     }
 }
 
-/* Whether gate_row can do it. */
-FR_INLINE int is_plain_row(const gate_input *in, ptrdiff_t batch) {
-    return batch == 1 && !in->x && in->packed_hh;
-}
-
-/* The same for a single row without x, in registers: gate g's vector j in z[g * TILE_VECS + j]. */
+/* Gates of a single row without x, as gate_tiles has them, but gate g's vector j in
+ * z[g * TILE_VECS + j], where its activation follows without a way to memory. */
 FR_INLINE void gate_row(vec *z, const gate_input *in, ptrdiff_t unit, const int gates,
                         const int first, const int of, const fr_stored stored) {
     const ptrdiff_t hidden = in->hidden;
@@ -115,6 +112,20 @@ FR_INLINE void gate_row(vec *z, const gate_input *in, ptrdiff_t unit, const int 
         .count = 1,
     };
     tile_sums(&t, z, 1, gates * TILE_VECS, stored);
+}
+
+/* Whether that is for it, and worth it: float64's activations are libm's, and call for all
+ * registers.
+ */
+FR_INLINE int is_plain_row(const gate_input *in, ptrdiff_t batch) {
+    return GATES_IN_REGISTERS && sizeof(REAL) == sizeof(float) && batch == 1 && !in->x &&
+           in->packed_hh;
+}
+
+/* Where the block of units starts that comes after so many others. */
+FR_INLINE ptrdiff_t unit_after(const gate_input *in, ptrdiff_t done) {
+    const ptrdiff_t blocks = PANELS_OF(in->last - in->first);
+    return in->first + (in->reverse ? blocks - 1 - done : done) * PANEL;
 }
 
 FR_INLINE void each_sigmoid(REAL *z, ptrdiff_t size) {

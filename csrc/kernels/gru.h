@@ -41,37 +41,38 @@ FR_INLINE void gru_cell(REAL *h, REAL *gates, const REAL *z, const REAL *h_prev,
                   n - u);
 }
 
-/* PANEL units of a single row from `unit` on. */
-FR_INLINE void gru_row(REAL *h, REAL *gates, const gate_input *in, ptrdiff_t unit,
-                       const fr_stored stored) {
-    const REAL *input = in->rows + (in->ids ? in->ids[0] * in->ld : 0);
-    vec z[3 * TILE_VECS];
-    gate_row(z, in, unit, 3, 1, 3, stored);
-    FR_UNROLL
-    for (int j = 0; j < TILE_VECS; j++) {
-        const ptrdiff_t u = unit + j * LANES, left = in->hidden - u;
-        if (left > 0)
-            gru_units(h + u, gates ? gates + u : NULL, v_load_tail(input + u, left),
-                      v_sigmoid(z[j]), v_sigmoid(z[TILE_VECS + j]), z[2 * TILE_VECS + j], in->h + u,
-                      in->hidden, left);
+FR_INLINE void gru_row(REAL *h, REAL *gates, const gate_input *in, const fr_stored stored) {
+    const ptrdiff_t hidden = in->hidden, blocks = PANELS_OF(in->last - in->first);
+    const REAL *input = in->rows + (in->ids ? in->ids[0] * in->ld : 0), *h_prev = in->h;
+    for (ptrdiff_t done = 0; done < blocks; done++) {
+        const ptrdiff_t unit = unit_after(in, done);
+        vec z[3 * TILE_VECS];
+        gate_row(z, in, unit, 3, 1, 3, stored);
+        FR_UNROLL
+        for (int j = 0; j < TILE_VECS; j++) {
+            const ptrdiff_t u = unit + j * LANES;
+            if (u < hidden)
+                gru_units(h + u, gates ? gates + u : NULL, v_load_tail(input + u, hidden - u),
+                          v_sigmoid(z[j]), v_sigmoid(z[TILE_VECS + j]), z[2 * TILE_VECS + j],
+                          h_prev + u, hidden, hidden - u);
+        }
     }
 }
 
 static void gru_step(REAL *h, REAL *gates, const gate_input *in, ptrdiff_t batch) {
     const ptrdiff_t hidden = in->hidden, tiles = ROW_TILES(batch);
     const ptrdiff_t blocks = PANELS_OF(in->last - in->first);
-    const int is_row = is_plain_row(in, batch);
+    if (is_plain_row(in, batch)) {
+#define FR_CALL(stored) gru_row(h, gates, in, stored)
+        FR_BY_STORED(in->stored, FR_CALL);
+#undef FR_CALL
+        return;
+    }
     _Alignas(64) REAL z[4 * GATE_SIZE];
     if (batch > WIDE_ROWS) clear_narrow(z, hidden);
     for (ptrdiff_t done = 0; done < blocks; done++) {
-        const ptrdiff_t unit = in->first + (in->reverse ? blocks - 1 - done : done) * PANEL;
+        const ptrdiff_t unit = unit_after(in, done);
         const ptrdiff_t n = hidden - unit < PANEL ? hidden - unit : PANEL;
-        if (is_row) {
-#define FR_CALL(stored) gru_row(h, gates, in, unit, stored)
-            FR_BY_STORED(in->stored, FR_CALL);
-#undef FR_CALL
-            continue;
-        }
         for (ptrdiff_t i = 0; i < tiles; i++) {
             const ptrdiff_t row = tile_start(batch, i, tiles);
             const int rows = (int)(tile_start(batch, i + 1, tiles) - row);

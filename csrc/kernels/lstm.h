@@ -41,18 +41,21 @@ FR_INLINE void lstm_cell(REAL *h, REAL *c, REAL *gates, const REAL *z, const REA
                    n - u);
 }
 
-/* PANEL units of a single row from `unit` on. */
 FR_INLINE void lstm_row(REAL *h, REAL *c, REAL *gates, const gate_input *in, const REAL *c_prev,
-                        ptrdiff_t unit, const fr_stored stored) {
-    vec z[4 * TILE_VECS];
-    gate_row(z, in, unit, 4, 0, 4, stored);
-    FR_UNROLL
-    for (int j = 0; j < TILE_VECS; j++) {
-        const ptrdiff_t u = unit + j * LANES;
-        if (u < in->hidden)
-            lstm_units(h + u, c + u, gates ? gates + u : NULL, v_sigmoid(z[j]),
-                       v_sigmoid(z[TILE_VECS + j]), v_tanh(z[2 * TILE_VECS + j]),
-                       v_sigmoid(z[3 * TILE_VECS + j]), c_prev + u, in->hidden, in->hidden - u);
+                        const fr_stored stored) {
+    const ptrdiff_t hidden = in->hidden, blocks = PANELS_OF(in->last - in->first);
+    for (ptrdiff_t done = 0; done < blocks; done++) {
+        const ptrdiff_t unit = unit_after(in, done);
+        vec z[4 * TILE_VECS];
+        gate_row(z, in, unit, 4, 0, 4, stored);
+        FR_UNROLL
+        for (int j = 0; j < TILE_VECS; j++) {
+            const ptrdiff_t u = unit + j * LANES;
+            if (u < hidden)
+                lstm_units(h + u, c + u, gates ? gates + u : NULL, v_sigmoid(z[j]),
+                           v_sigmoid(z[TILE_VECS + j]), v_tanh(z[2 * TILE_VECS + j]),
+                           v_sigmoid(z[3 * TILE_VECS + j]), c_prev + u, hidden, hidden - u);
+        }
     }
 }
 
@@ -60,18 +63,17 @@ static void lstm_step(REAL *h, REAL *c, REAL *gates, const gate_input *in, const
                       ptrdiff_t batch) {
     const ptrdiff_t hidden = in->hidden, tiles = ROW_TILES(batch);
     const ptrdiff_t blocks = PANELS_OF(in->last - in->first);
-    const int is_row = is_plain_row(in, batch);
+    if (is_plain_row(in, batch)) {
+#define FR_CALL(stored) lstm_row(h, c, gates, in, c_prev, stored)
+        FR_BY_STORED(in->stored, FR_CALL);
+#undef FR_CALL
+        return;
+    }
     _Alignas(64) REAL z[4 * GATE_SIZE];
     if (batch > WIDE_ROWS) clear_narrow(z, hidden);
     for (ptrdiff_t done = 0; done < blocks; done++) {
-        const ptrdiff_t unit = in->first + (in->reverse ? blocks - 1 - done : done) * PANEL;
+        const ptrdiff_t unit = unit_after(in, done);
         const ptrdiff_t n = hidden - unit < PANEL ? hidden - unit : PANEL;
-        if (is_row) {
-#define FR_CALL(stored) lstm_row(h, c, gates, in, c_prev, unit, stored)
-            FR_BY_STORED(in->stored, FR_CALL);
-#undef FR_CALL
-            continue;
-        }
         for (ptrdiff_t i = 0; i < tiles; i++) {
             const ptrdiff_t row = tile_start(batch, i, tiles);
             const int rows = (int)(tile_start(batch, i + 1, tiles) - row);

@@ -1,7 +1,8 @@
-/* The product of a single row, each sum finished in the register that it is made in.
+/* The product of a single row, activated before it is stored.
  *
- * Of one sequence, a step takes what its latencies add up to: a way to memory and back takes as
- * long as the multiply-adds of 16 units. The sums are those of a tile, in the same order.
+ * Of one sequence a step takes what its latencies add up to, so that stored sums that are loaded
+ * again to be activated are time (docs/performance.md, "One row"). The sums are those of a tile, in
+ * the same order.
  */
 #if MAX_PANELS != 4
 #error "row_groups has a case for each number of panels"
@@ -55,7 +56,7 @@ FR_INLINE void row_groups(REAL *c, const REAL *init, const REAL *a, const void *
         const ptrdiff_t n = last - column < most ? last - column : most;
         const REAL *from = init ? init + column : NULL;
         const factor f = {a, k, 0, panel_at(packed, column / PANEL, k, stored), k};
-        switch (n <= LANES ? 0 : PANELS_OF(n)) {
+        switch (n <= LANES ? 0 : PANELS_OF(n)) { /* 0: not even a panel, one vector */
             FR_COLUMNS(0, 1);
             FR_COLUMNS(1, TILE_VECS);
             FR_COLUMNS(2, 2 * TILE_VECS);

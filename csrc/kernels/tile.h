@@ -236,7 +236,7 @@ FR_INLINE void tile_sums(const tile_args *t, vec *acc, const int rows, const int
 FR_INLINE void tile(const tile_args *of, const int rows, const int width, const fr_stored stored) {
     const tile_args args = *of; /* a store through `of`'s pointers could change `of` */
     vec acc[TILE_ROWS * TILE_VECS];
-    tile_sums(of, acc, rows, width, stored);
+    tile_sums(&args, acc, rows, width, stored);
     store_tile(&args, acc, rows, width);
 }
 

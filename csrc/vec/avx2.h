@@ -7,6 +7,7 @@ enum { VEC_LANES_f32 = 8, VEC_LANES_f64 = 4 };
 /* 6 x 2 accumulators, 2 weights, 1 broadcast: 15 of 16 registers. */
 #define TILE_ROWS 6
 #define TILE_VECS 2
+#define GATES_IN_REGISTERS 1
 
 FR_INLINE __m256i mask_f32(ptrdiff_t n) {
     const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);

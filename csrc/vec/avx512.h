@@ -7,6 +7,7 @@ enum { VEC_LANES_f32 = 16, VEC_LANES_f64 = 8 };
 /* 14 x 2 accumulators, 2 weights, 1 broadcast: 31 of 32 registers. */
 #define TILE_ROWS 14
 #define TILE_VECS 2
+#define GATES_IN_REGISTERS 1
 
 FR_INLINE __mmask16 mask_f32(ptrdiff_t n) { return (__mmask16)((1u << n) - 1u); }
 FR_INLINE __mmask8 mask_f64(ptrdiff_t n) { return (__mmask8)((1u << n) - 1u); }

@@ -14,6 +14,9 @@ enum { VEC_LANES_f32 = 4, VEC_LANES_f64 = 2 };
 #define TILE_ROWS 6
 #define TILE_VECS 2
 #endif
+/* Sums of gates that wait for an activation would be kept in memory: GRU with SSE2 at half the
+ * speed. */
+#define GATES_IN_REGISTERS 0
 
 #define FR_GENERIC_VEC(T, V, VI)                                                     \
     FR_INLINE V v_load_##T(const FR_TYPE_##T *p) {                                   \

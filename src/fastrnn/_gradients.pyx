@@ -5,6 +5,7 @@ bits do not depend on the split. The layers check shapes and own all buffers.
 """
 
 cimport numpy as cnp
+from cpython.exc cimport PyErr_CheckSignals
 from cython cimport floating
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memset
@@ -106,21 +107,23 @@ cdef class WeightSums:
     """What rows of dz give to the gradients of a layer's weights, some rows at a time.
 
     To sums dz's columns, to grad_hh dz^T h_before, to grad_ih dz^T x, or with ids in place of x
-    token_grads[ids[r]] += dz[r]. A gate is ``hidden`` columns of dz.
+    token_grads[ids[r]] += dz[r]. A gate is ``hidden`` columns of dz. Signals are looked at every
+    ``segment`` rows.
     """
 
     cdef GradientArgs a
     cdef int number, threads
-    cdef Py_ssize_t item
+    cdef Py_ssize_t item, segment
     cdef tuple arrays  # that the pointers are into
 
     def __cinit__(self, cnp.ndarray sums not None, cnp.ndarray token_grads, cnp.ndarray grad_ih,
                   cnp.ndarray grad_hh not None, cnp.ndarray x, cnp.ndarray ids,
                   cnp.ndarray h_before not None, Py_ssize_t hidden, tuple input_blocks,
-                  tuple hidden_blocks, int threads):
+                  tuple hidden_blocks, Py_ssize_t segment, int threads):
         cdef int number = kind(sums)
         memset(&self.a, 0, sizeof(self.a))
         self.number, self.threads, self.item = number, threads, cnp.PyArray_ITEMSIZE(sums)
+        self.segment = segment
         self.arrays = sums, token_grads, grad_ih, grad_hh, x, ids, h_before
         self.a.single = number == cnp.NPY_FLOAT32
         self.a.hidden, self.a.recurrent = hidden, h_before.shape[1]
@@ -139,17 +142,19 @@ cdef class WeightSums:
     def add(self, cnp.ndarray dz not None, Py_ssize_t row, Py_ssize_t r0, Py_ssize_t r1):
         """Add what rows r0 to r1 give, which are dz's from ``row`` on."""
         cdef GradientArgs a = self.a
-        if r0 >= r1:
-            return
-        a.rows = r1 - r0
-        a.dz = <const char *>read(dz, self.number, 2) + row * a.width * self.item
-        a.h_before = <const char *>a.h_before + r0 * a.recurrent * self.item
-        if a.ids == NULL:
-            a.x = <const char *>a.x + r0 * a.inputs * self.item
-        else:
-            a.ids = &a.ids[r0]
-        with nogil:
-            run_parts(gradient_part, &a, stripes(a.hidden), self.threads)
+        cdef const char *first = <const char *>read(dz, self.number, 2)
+        while r0 < r1:
+            a.rows = min(self.segment, r1 - r0)
+            a.dz = first + row * a.width * self.item
+            a.h_before = <const char *>self.a.h_before + r0 * a.recurrent * self.item
+            if a.ids == NULL:
+                a.x = <const char *>self.a.x + r0 * a.inputs * self.item
+            else:
+                a.ids = &self.a.ids[r0]
+            with nogil:
+                run_parts(gradient_part, &a, stripes(a.hidden), self.threads)
+            r0, row = r0 + a.rows, row + a.rows
+            PyErr_CheckSignals()
 
 
 cdef void share(const GradientArgs *a, floating *bias_ih, floating *bias_hh) noexcept nogil:

@@ -14,9 +14,10 @@ checked than that it can be read as what it is taken for.
 """
 
 cimport numpy as cnp
+from cpython.exc cimport PyErr_CheckSignals
 from cython cimport floating
 from libc.stdint cimport int64_t, uint64_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from fastrnn._arrays cimport kind, read, written
 from fastrnn._dispatch cimport (
@@ -330,21 +331,24 @@ cdef class Backward:
 
     Only dz is computed here: every other gradient is a product over many steps at once. What
     reaches the final states past the weights is in ``carry``, and in the end what reaches the
-    initial ones. dz may be gates.
+    initial ones. dz may be gates. It has rows for all steps, or unless it ``is_whole`` for those of
+    a call and one step more. Signals are looked at every ``segment`` steps.
     """
 
     cdef BackwardArgs a
     cdef int number, threads
-    cdef bint by_units
+    cdef bint by_units, is_whole
+    cdef Py_ssize_t segment
     cdef tuple arrays  # that the pointers are into
 
     def __cinit__(self, int cell, int nonlinearity, Py_ssize_t batch, cnp.ndarray starts,
                   cnp.ndarray before, Py_ssize_t steps, cnp.ndarray carry, cnp.ndarray h not None,
-                  cnp.ndarray c, cnp.ndarray gates, cnp.ndarray packed_hh_t not None, int threads,
-                  bint by_units):
+                  cnp.ndarray c, cnp.ndarray gates, cnp.ndarray packed_hh_t not None,
+                  bint is_whole, Py_ssize_t segment, int threads, bint by_units):
         cdef int number = kind(h)
         memset(&self.a, 0, sizeof(self.a))
         self.number, self.threads, self.by_units = number, threads, by_units
+        self.is_whole, self.segment = is_whole, segment
         self.arrays = starts, before, carry, h, c, gates, packed_hh_t
         self.a.single = number == cnp.NPY_FLOAT32
         self.a.cell, self.a.nonlinearity = <Cell>cell, <fr_nonlinearity>nonlinearity
@@ -354,19 +358,31 @@ cdef class Backward:
         self.a.gates, self.a.packed_hh_t = read(gates, number, 2), read(packed_hh_t, number, 1)
 
     def run(self, cnp.ndarray dz not None, cnp.ndarray grad_output, cnp.ndarray grad_last,
-            Py_ssize_t first, Py_ssize_t t0, Py_ssize_t t1):
-        """dz of steps t1 - 1 down to t0, the steps after these done.
+            Py_ssize_t t0, Py_ssize_t t1):
+        """dz of steps t1 - 1 down to t0, the steps after these done by the call before.
 
         What reaches the states from outside is grad_output (zero when that is None), but for each
-        sequence's last, of which it is grad_last, (batch, H) (zero likewise). grad_output and dz
-        begin with row ``first``; of dz, the rows of step t1 are read too.
+        sequence's last, of which it is grad_last, (batch, H) (zero likewise). grad_output begins
+        with step t0's rows, and so does a dz that is not whole.
         """
         cdef BackwardArgs a = self.a
-        a.width, a.first, a.t0, a.t1 = dz.shape[1], first, t0, t1
-        a.dz, a.grad_output = written(dz, self.number, 2), read(grad_output, self.number, 2)
+        cdef Py_ssize_t stop = t1, rows, row_bytes
+        cdef char *start = <char *>written(dz, self.number, 2)
+        a.first, a.width = first_row(&a.rows, t0), dz.shape[1]
+        row_bytes = a.width * cnp.PyArray_ITEMSIZE(dz)
+        if self.is_whole:
+            start += a.first * row_bytes
+        elif t1 < a.steps:  # the step after these was the first of the call before
+            rows = first_row(&a.rows, t1) - a.first
+            memcpy(start + rows * row_bytes, start, a.rows.batch * row_bytes)
+        a.dz, a.grad_output = start, read(grad_output, self.number, 2)
         a.grad_last = read(grad_last, self.number, 2)
-        with nogil:
-            if self.by_units:
-                take_turns(backward_turn, &a, t1 - t0, self.threads)
-            else:
-                run_parts(backward_part, &a, work_of(&a.rows), self.threads)
+        while stop > t0:
+            a.t0, a.t1 = max(t0, stop - self.segment), stop
+            with nogil:
+                if self.by_units:
+                    take_turns(backward_turn, &a, a.t1 - a.t0, self.threads)
+                else:
+                    run_parts(backward_part, &a, work_of(&a.rows), self.threads)
+            stop = a.t0
+            PyErr_CheckSignals()

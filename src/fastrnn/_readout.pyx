@@ -6,6 +6,7 @@ checks shapes and owns all buffers.
 """
 
 cimport numpy as cnp
+from cpython.exc cimport PyErr_CheckSignals
 from cython cimport floating
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memset
@@ -133,12 +134,12 @@ cdef class CrossEntropyRows:
     ``logits`` (most, V) says how many rows are done at a time at most, so that they stay in cache
     and no array of all rows by all classes is made. A target of class v counts weights[v], 1 if
     these are None. With a threshold above 0, threshold / 65536 of h is dropped, in ``dropped``,
-    (most, H).
+    (most, H). Signals are looked at every ``segment`` rows.
     """
 
     cdef Block a
     cdef int number
-    cdef Py_ssize_t count, row_bytes, most
+    cdef Py_ssize_t count, row_bytes, most, segment
     cdef tuple arrays  # that the pointers are into
 
     def __cinit__(self, cnp.ndarray logits not None, cnp.ndarray dropped,
@@ -146,10 +147,11 @@ cdef class CrossEntropyRows:
                   cnp.ndarray grad_bias not None, cnp.ndarray h not None,
                   cnp.ndarray targets not None, cnp.ndarray packed_w not None,
                   cnp.ndarray packed_w_t not None, cnp.ndarray bias not None, cnp.ndarray weights,
-                  uint64_t seed, int32_t threshold, double scale):
+                  uint64_t seed, int32_t threshold, double scale, Py_ssize_t segment):
         cdef int number = kind(h)
         memset(&self.a, 0, sizeof(self.a))
         self.number, self.count, self.most = number, h.shape[0], logits.shape[0]
+        self.segment = segment
         self.arrays = (logits, dropped, losses, grad_w, grad_bias, h, targets, packed_w,
                        packed_w_t, bias, weights)
         self.a.single, self.a.hidden = number == cnp.NPY_FLOAT32, h.shape[1]
@@ -175,26 +177,36 @@ cdef class CrossEntropyRows:
             sums[i % 4] += self.a.losses[i]
         return sums[0] + sums[1] + (sums[2] + sums[3])
 
-    def run(self, cnp.ndarray grad_h, Py_ssize_t row, Py_ssize_t start, Py_ssize_t stop,
-            int threads):
+    def run(self, cnp.ndarray grad_h, Py_ssize_t start, Py_ssize_t stop, int threads):
         """Set the losses of rows start to stop.
 
-        Unless grad_h is None, the gradients of scale times their sum are written to it, to its
-        rows from ``row`` on, and added to grad_w and grad_bias.
+        Unless grad_h is None, the gradients of scale times their sum are written to it, from its
+        first row on, and added to grad_w and grad_bias.
         """
-        cdef Block a = self.a
-        cdef Py_ssize_t blocks = (stop - start + self.most - 1) // self.most
-        cdef Py_ssize_t block = (stop - start + blocks - 1) // max(blocks, 1)
-        cdef Py_ssize_t done = 0
         cdef char *grads = <char *>written(grad_h, self.number, 2)
-        with nogil:
-            while done < stop - start:
-                a.row, a.rows = start + done, min(block, stop - start - done)
-                a.h = <const char *>self.a.h + a.row * self.row_bytes
-                a.targets, a.losses = &self.a.targets[a.row], &self.a.losses[a.row]
-                if grads != NULL:
-                    a.grad_h = grads + (row + done) * self.row_bytes
-                run_parts(rows_part, &a, a.rows, threads)
-                if grads != NULL:
-                    run_parts(columns_part, &a, (a.hidden + COLUMNS - 1) // COLUMNS, threads)
-                done += a.rows
+        cdef Py_ssize_t rows
+        while start < stop:
+            rows = min(self.segment, stop - start)
+            with nogil:
+                self.run_rows(grads, start, rows, threads)
+            start += rows
+            if grads != NULL:
+                grads += rows * self.row_bytes
+            PyErr_CheckSignals()
+
+    cdef void run_rows(self, char *grads, Py_ssize_t start, Py_ssize_t rows,
+                       int threads) noexcept nogil:
+        cdef Block a = self.a
+        cdef Py_ssize_t blocks = (rows + self.most - 1) // self.most
+        cdef Py_ssize_t block = (rows + blocks - 1) // blocks
+        cdef Py_ssize_t done = 0
+        while done < rows:
+            a.row, a.rows = start + done, min(block, rows - done)
+            a.h = <const char *>self.a.h + a.row * self.row_bytes
+            a.targets, a.losses = &self.a.targets[a.row], &self.a.losses[a.row]
+            if grads != NULL:
+                a.grad_h = grads + done * self.row_bytes
+            run_parts(rows_part, &a, a.rows, threads)
+            if grads != NULL:
+                run_parts(columns_part, &a, (a.hidden + COLUMNS - 1) // COLUMNS, threads)
+            done += a.rows

@@ -126,12 +126,16 @@ def unit_parts(work: float) -> int:
     return max(1, min(_team.MAX_SHARES, int(work // MINIMUM_TURN)))
 
 
+def segment_size(work: float) -> int:
+    """Return how many elements to do between two looks at the signals, each of so much work."""
+    return max(1, int(SEGMENT_WORK // max(work, ELEMENT_WORK)))
+
+
 def segments(count: int, work: float) -> list[tuple[int, int]]:
     """Cut range(count), each element so many multiply-adds, where Ctrl-C is to be seen."""
-    work = max(work, ELEMENT_WORK)
-    if count * work <= SEGMENT_WORK:
+    size = segment_size(work)
+    if count <= size:
         return [(0, count)]
-    size = max(1, int(SEGMENT_WORK // work))
     return [(i, min(i + size, count)) for i in range(0, count, size)]
 
 

@@ -126,7 +126,7 @@ class CrossEntropy:
         self._rows = _readout.CrossEntropyRows(
             logits, dropped, np.zeros(len(h)), grads["weight"], grads["bias"], h, target,
             *readout._packed(), readout._views["bias"], how.class_weight, how.seed, threshold,
-            self._scale,
+            self._scale, _threads.segment_size(3 * self._row_work),
         )  # fmt: skip
         self._with_grad_threads: int | None = None
 
@@ -137,9 +137,7 @@ class CrossEntropy:
 
     def loss(self) -> float:
         """Return the loss of all rows; no gradients."""
-        threads = self._threads(1)
-        for segment in _threads.segments(len(self._h), self._row_work):
-            self._rows.run(None, 0, *segment, threads)
+        self._rows.run(None, 0, len(self._h), self._threads(1))
         return self.value
 
     def rows(self, start: int, stop: int) -> np.ndarray:
@@ -150,8 +148,7 @@ class CrossEntropy:
         threads = self._with_grad_threads
         if threads is None:
             threads = self._with_grad_threads = self._threads(3)
-        for first, last in _threads.segments(stop - start, 3 * self._row_work):
-            self._rows.run(self._grad, first, start + first, start + last, threads)
+        self._rows.run(self._grad, start, stop, threads)
         return self._grad[: stop - start]
 
     def give_back(self) -> None:

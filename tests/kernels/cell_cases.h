@@ -82,15 +82,36 @@ static double NAME(from_next)(const STEP *s, ptrdiff_t i, ptrdiff_t j, int slot)
     return sum;
 }
 
+/* Numbers that a kernel has not written to. */
+static REAL *NAME(make_unwritten)(ptrdiff_t size) {
+    REAL *values = NAME(make)(size);
+    for (ptrdiff_t i = 0; i < size; i++) values[i] = (REAL)NAN;
+    return values;
+}
+
+static void NAME(check_unwritten)(const char *isa, const char *what, const REAL *values,
+                                  ptrdiff_t batch, ptrdiff_t hidden, ptrdiff_t from) {
+    for (ptrdiff_t i = 0; i < batch; i++)
+        for (ptrdiff_t j = from; j < hidden; j++)
+            check(isa, what, batch, hidden, isnan(values[i * hidden + j]), 1, 0);
+}
+
 static void NAME(rnn_case)(const char *isa, const TABLE *k, ptrdiff_t batch, ptrdiff_t hidden,
                            fr_nonlinearity f, int source) {
     STEP s = NAME(make_step)(k, batch, hidden, 1, 1, source);
     const ptrdiff_t size = batch * hidden;
     REAL *h = NAME(make)(size), *dz = NAME(make)(size), *dz_silent = NAME(make)(size);
+    REAL *h_again = NAME(make_unwritten)(size);
+    const int64_t *ids = source == FROM_TOKENS ? s.ids : NULL;
+    const REAL *x = source == FROM_X ? s.x : NULL;
     REAL *dz_last = NAME(copy)(s.dh, size);
-    k->rnn_forward(h, s.rows, s.ld, source == FROM_TOKENS ? s.ids : NULL,
-                   source == FROM_X ? s.x : NULL, s.packed_ih, INPUTS, s.h_prev, s.packed_hh, batch,
+    k->rnn_forward(h, s.rows, s.ld, ids, x, s.packed_ih, INPUTS, s.h_prev, s.packed_hh, batch,
                    hidden, 0, hidden, source == FROM_TOKENS, f);
+    EACH_HALF({
+        k->rnn_forward(h_again, s.rows, s.ld, ids, x, s.packed_ih, INPUTS, s.h_prev, s.packed_hh,
+                       batch, hidden, first, last, source == FROM_ROWS, f);
+        NAME(check_unwritten)(isa, "rnn_forward's share", h_again, batch, hidden, last);
+    });
     k->rnn_backward(dz, h, s.dh, s.dz_next, s.packed_back, batch, hidden, 0, hidden, f);
     k->rnn_backward(dz_last, h, dz_last, NULL, s.packed_back, batch, hidden, 0, hidden, f);
     EACH_HALF(k->rnn_backward(dz_silent, h, NULL, s.dz_next, s.packed_back, batch, hidden, first,
@@ -102,6 +123,7 @@ static void NAME(rnn_case)(const char *isa, const TABLE *k, ptrdiff_t batch, ptr
             const double back = NAME(from_next)(&s, i, j, 0);
             const double slope = reference_derivative(h[at], f);
             check(isa, "rnn_forward", batch, hidden, h[at], reference_f(z, f), TOLERANCE);
+            check(isa, "rnn_forward again", batch, hidden, h_again[at], h[at], 0);
             check(isa, "rnn_backward", batch, hidden, dz[at], ((double)s.dh[at] + back) * slope,
                   TOLERANCE);
             check(isa, "rnn_backward, last step", batch, hidden, dz_last[at],
@@ -110,7 +132,7 @@ static void NAME(rnn_case)(const char *isa, const TABLE *k, ptrdiff_t batch, ptr
                   TOLERANCE);
         }
     }
-    free(h), free(dz), free(dz_silent), free(dz_last);
+    free(h), free(h_again), free(dz), free(dz_silent), free(dz_last);
     NAME(free_step)(&s);
 }
 
@@ -118,7 +140,7 @@ static void NAME(lstm_case)(const char *isa, const TABLE *k, ptrdiff_t batch, pt
                             int source) {
     STEP s = NAME(make_step)(k, batch, hidden, 4, 4, source);
     const ptrdiff_t size = batch * hidden;
-    REAL *h = NAME(make)(size), *h_again = NAME(make)(size), *c = NAME(make)(size);
+    REAL *h = NAME(make)(size), *h_again = NAME(make_unwritten)(size), *c = NAME(make)(size);
     REAL *c_prev = NAME(make)(size), *c_in_place = NAME(copy)(c_prev, size);
     REAL *gates = NAME(make)(4 * size), *dc = NAME(make)(size), *dc_before = NAME(copy)(dc, size);
     REAL *dz = NAME(make)(4 * size);
@@ -126,8 +148,11 @@ static void NAME(lstm_case)(const char *isa, const TABLE *k, ptrdiff_t batch, pt
     const REAL *x = source == FROM_X ? s.x : NULL;
     k->lstm_forward(h, c, gates, s.rows, s.ld, ids, x, s.packed_ih, INPUTS, s.h_prev, c_prev,
                     s.packed_hh, batch, hidden, 0, hidden, 0);
-    EACH_HALF(k->lstm_forward(h_again, c_in_place, NULL, s.rows, s.ld, ids, x, s.packed_ih, INPUTS,
-                              s.h_prev, c_in_place, s.packed_hh, batch, hidden, first, last, 1));
+    EACH_HALF({
+        k->lstm_forward(h_again, c_in_place, NULL, s.rows, s.ld, ids, x, s.packed_ih, INPUTS,
+                        s.h_prev, c_in_place, s.packed_hh, batch, hidden, first, last, 1);
+        NAME(check_unwritten)(isa, "lstm_forward's share", h_again, batch, hidden, last);
+    });
     EACH_HALF(k->lstm_backward(dz, dc, gates, c, c_prev, source == FROM_X ? NULL : s.dh,
                                source == FROM_ROWS ? NULL : s.dz_next, s.packed_back, batch, hidden,
                                first, last));
@@ -166,15 +191,19 @@ static void NAME(gru_case)(const char *isa, const TABLE *k, ptrdiff_t batch, ptr
                            int source) {
     STEP s = NAME(make_step)(k, batch, hidden, 3, 4, source);
     const ptrdiff_t size = batch * hidden;
-    REAL *h = NAME(make)(size), *h_again = NAME(make)(size), *gates = NAME(make)(4 * size);
+    REAL *h = NAME(make)(size), *h_again = NAME(make_unwritten)(size);
+    REAL *gates = NAME(make)(4 * size);
     REAL *past = NAME(make)(size), *past_before = NAME(copy)(past, size);
     REAL *dz = NAME(make)(4 * size);
     const int64_t *ids = source == FROM_TOKENS ? s.ids : NULL;
     const REAL *x = source == FROM_X ? s.x : NULL;
     k->gru_forward(h, gates, s.rows, s.ld, ids, x, s.packed_ih, INPUTS, s.h_prev, s.packed_hh,
                    batch, hidden, 0, hidden, 0);
-    EACH_HALF(k->gru_forward(h_again, NULL, s.rows, s.ld, ids, x, s.packed_ih, INPUTS, s.h_prev,
-                             s.packed_hh, batch, hidden, first, last, 1));
+    EACH_HALF({
+        k->gru_forward(h_again, NULL, s.rows, s.ld, ids, x, s.packed_ih, INPUTS, s.h_prev,
+                       s.packed_hh, batch, hidden, first, last, 1);
+        NAME(check_unwritten)(isa, "gru_forward's share", h_again, batch, hidden, last);
+    });
     EACH_HALF(k->gru_backward(dz, past, gates, s.h_prev, source == FROM_X ? NULL : s.dh,
                               source == FROM_ROWS ? NULL : s.dz_next, s.packed_back, batch, hidden,
                               first, last));

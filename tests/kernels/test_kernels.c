@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const ptrdiff_t SIZES[] = {1, 2, 3, 5, 7, 15, 16, 17, 31, 33, 63, 65, 97};
+static const ptrdiff_t SIZES[] = {1, 2, 3, 5, 7, 15, 16, 17, 31, 33, 63, 65, 97, 129};
 enum { NUM_SIZES = sizeof SIZES / sizeof *SIZES };
 
 static int failures;

@@ -18,9 +18,12 @@ INSTRUCTION_SETS = (
     "FASTRNN_ISA",
     "NPY_DISABLE_CPU_FEATURES",
     "ATEN_CPU_CAPABILITY",
+    "DNNL_MAX_CPU_ISA",
     "MKL_ENABLE_INSTRUCTIONS",
     "ONEDNN_MAX_CPU_ISA",
+    "OPENBLAS_CORETYPE",
 )
+XLA_INSTRUCTION_SET = "--xla_cpu_max_isa="
 
 
 def describe(threads: int) -> dict[str, object]:
@@ -29,7 +32,7 @@ def describe(threads: int) -> dict[str, object]:
         "cpu": _cpu_name(),
         "isa": fastrnn.cpu.active(),
         "threads": threads,
-        "environment": {name: os.environ[name] for name in INSTRUCTION_SETS if name in os.environ},
+        "environment": _environment(),
         "cores": os.cpu_count(),
         "load_average": _load_average(),
         "platform": platform.platform(),
@@ -38,6 +41,14 @@ def describe(threads: int) -> dict[str, object]:
         "commit": _commit(),
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }
+
+
+def _environment() -> dict[str, str]:
+    """Return what is set that holds a library to an instruction set."""
+    given = {name: os.environ[name] for name in INSTRUCTION_SETS if name in os.environ}
+    flags = os.environ.get("XLA_FLAGS", "").split()
+    of_xla = [flag for flag in flags if flag.startswith(XLA_INSTRUCTION_SET)]
+    return given | ({"XLA_FLAGS": of_xla[-1]} if of_xla else {})
 
 
 def _load_average() -> list[float] | None:

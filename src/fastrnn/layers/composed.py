@@ -283,7 +283,7 @@ class ComposedSweep(Sweep):
         if not layer.layer_norm:
             if count:
                 sums = ParameterGrads(self, saved.x, buffers["passed"], tokens, num_threads)
-                sums.add(dz, 0, count)
+                sums.add(dz, 0, 0, count)
                 sums.share(packed)
             reached = Reached(dz, dz[:, :columns], dz[:, -columns:], carry, grad_last)
         else:

@@ -42,8 +42,8 @@ class ParameterGrads:
         self._layer, self._suffix = layer, suffix
         self._tokens, self._num_threads = tokens, num_threads
         is_dense = x.ndim == 2
-        self._row_work = sweep._columns * (previous.shape[1] + (x.shape[1] if is_dense else 0))
-        work, stripes = len(x) * self._row_work, _team.stripe_count(layer.hidden_size)
+        row_work = sweep._columns * (previous.shape[1] + (x.shape[1] if is_dense else 0))
+        work, stripes = len(x) * row_work, _team.stripe_count(layer.hidden_size)
         threads = _threads.threads_for(work, stripes, num_threads)
         self._sums = np.zeros(sweep._width, previous.dtype)
         self._of_tokens: np.ndarray | None = None
@@ -53,13 +53,12 @@ class ParameterGrads:
         self._weights = _gradients.WeightSums(
             self._sums, self._of_tokens, grad["weight_ih" + suffix], grad["weight_hh" + suffix],
             x if is_dense else None, None if is_dense else x, previous, layer.hidden_size,
-            layer._input_blocks, layer._hidden_blocks, threads,
+            layer._input_blocks, layer._hidden_blocks, _threads.segment_size(row_work), threads,
         )  # fmt: skip
 
-    def add(self, dz: np.ndarray, start: int, stop: int) -> None:
-        """Add what rows start to stop give, units shared by threads; dz begins with row start."""
-        for first, last in _threads.segments(stop - start, self._row_work):
-            self._weights.add(dz, first, start + first, start + last)
+    def add(self, dz: np.ndarray, row: int, start: int, stop: int) -> None:
+        """Add what rows start to stop give, dz's from ``row`` on, units shared by threads."""
+        self._weights.add(dz, row, start, stop)
 
     def share(self, packed: Packed) -> None:
         """Share the sums over all rows among the parameters."""

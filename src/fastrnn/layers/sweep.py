@@ -191,19 +191,16 @@ class Sweep:
         row_work = columns * layer.hidden_size
         loop = _loops.Backward(
             layer._cell, layer._f, batch, rows.starts, rows.before, rows.steps, carry, saved.h,
-            saved.c, saved.gates, packed.hh_back, *self._threads(rows, row_work, num_threads),
+            saved.c, saved.gates, packed.hh_back, is_whole, _threads.segment_size(batch * row_work),
+            *self._threads(rows, row_work, num_threads),
         )  # fmt: skip
         for begin, end in chunks:
             first, last = rows.first_row(begin), rows.first_row(end)
             outside = None if grad_output is None else grad_output.rows(first, last)
             if end == rows.steps:
                 grad_last = rows.grad_last(outside, grad_final[0], self.backwards)
-            elif not is_whole:  # the step after this chunk's is the first of the chunk before
-                dz[last - first : last - first + batch] = dz[:batch]
-            part = dz[first:] if is_whole else dz
-            for start, stop in reversed(_threads.segments(end - begin, batch * row_work)):
-                loop.run(part, outside, grad_last, first, begin + start, begin + stop)
-            sums.add(part, first, last)
+            loop.run(dz, outside, grad_last, begin, end)
+            sums.add(dz, first if is_whole else 0, first, last)
         sums.share(packed)
         return Reached(dz, dz[:, :columns], dz[:, -columns:], carry, grad_last)
 
