@@ -27,6 +27,7 @@ EXTENSIONS = {
     "fastrnn._composed": True,
     "fastrnn._gradients": True,
     "fastrnn._readout": True,
+    "fastrnn._way_back": True,
     "fastrnn._ops": True,
     "fastrnn._cells": True,
     "fastrnn._step": True,

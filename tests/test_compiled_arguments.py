@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastrnn import _gradients, _loops, _ops, _readout
+from fastrnn import _gradients, _loops, _ops, _readout, _way_back
 
 UNITS, TOKENS, ROWS = 6, 4, 5
 
@@ -11,10 +11,11 @@ UNITS, TOKENS, ROWS = 6, 4, 5
 def sums(**changed: np.ndarray | None) -> None:
     """Add to the gradients of the weights of 6 units, with some arguments changed."""
     arrays: dict[str, np.ndarray | None] = {
-        "sums": np.zeros(UNITS, np.float32),
-        "token_grads": np.zeros((TOKENS, UNITS), np.float32),
+        "sums": np.zeros((1, UNITS), np.float32),
+        "token_grads": np.zeros((1, TOKENS, UNITS), np.float32),
         "grad_ih": np.zeros((UNITS, TOKENS), np.float32),
         "grad_hh": np.zeros((UNITS, UNITS), np.float32),
+        "apart": None,
         "x": None,
         "ids": np.zeros(ROWS, np.int64),
         "h_before": np.ones((ROWS, UNITS), np.float32),
@@ -22,7 +23,7 @@ def sums(**changed: np.ndarray | None) -> None:
     }
     arrays |= changed
     dz, whole = arrays.pop("dz"), ((0, 0, 1),)
-    _gradients.WeightSums(*arrays.values(), UNITS, whole, whole, ROWS, 1).add(dz, 0, 0, ROWS)
+    _gradients.WeightSums(*arrays.values(), UNITS, whole, whole, ROWS, 1).add(dz)
 
 
 def read_only(array: np.ndarray) -> np.ndarray:
@@ -31,9 +32,9 @@ def read_only(array: np.ndarray) -> np.ndarray:
 
 
 def test_what_fits_is_taken() -> None:
-    total = np.zeros(UNITS, np.float32)
+    total = np.zeros((1, UNITS), np.float32)
     sums(sums=total)
-    np.testing.assert_array_equal(total, np.full(UNITS, ROWS))
+    np.testing.assert_array_equal(total, np.full((1, UNITS), ROWS))
 
 
 @pytest.mark.parametrize(
@@ -46,7 +47,7 @@ def test_what_fits_is_taken() -> None:
         ("dz", np.ones((ROWS, UNITS)), TypeError, "float64"),
         ("h_before", np.ones((UNITS, ROWS), np.float32).T, TypeError, "C-contiguous"),
         ("h_before", np.ones((ROWS, 2 * UNITS), np.float32)[:, ::2], TypeError, "C-contiguous"),
-        ("sums", np.zeros((1, UNITS), np.float32), TypeError, "1 dimensions"),
+        ("sums", np.zeros(UNITS, np.float32), TypeError, "2 dimensions"),
         ("ids", np.zeros(ROWS, np.int32), TypeError, "int32"),
         ("grad_hh", read_only(np.zeros((UNITS, UNITS), np.float32)), ValueError, "read-only"),
         ("dz", None, TypeError, "None"),
@@ -81,12 +82,7 @@ def test_the_loops_and_the_read_out_refuse_other_dtypes() -> None:
     with pytest.raises(TypeError, match="packed_hh"):
         _loops.forward(*before, state, None, None, None, ids, None, None, weight[:UNITS], rows,
                        None, None, *span)  # fmt: skip
-    with pytest.raises(TypeError, match="float64"):
-        _loops.Backward(*before, ROWS, None, state, None, None, double, True, ROWS, 1, False)
-    back = _loops.Backward(*before, ROWS, None, state, None, None, weight, True, ROWS, 1, False)
-    with pytest.raises(TypeError, match="float64"):
-        back.run(np.zeros((ROWS, UNITS)), None, None, 0, ROWS)
-    logits, bias = np.zeros((ROWS, TOKENS), np.float32), np.zeros(TOKENS, np.float32)
+    logits, bias = np.zeros((1, ROWS, TOKENS), np.float32), np.zeros(TOKENS, np.float32)
     of_readout = np.zeros((TOKENS, UNITS), np.float32), np.zeros(TOKENS, np.float32)
     for losses, targets in (
         (np.zeros(ROWS, np.float32), ids),
@@ -94,10 +90,44 @@ def test_the_loops_and_the_read_out_refuse_other_dtypes() -> None:
     ):
         with pytest.raises(TypeError, match="C-contiguous array of 1 dimensions"):
             _readout.CrossEntropyRows(
-                logits, None, losses, *of_readout, state[1:], targets, weight, weight, bias, None,
-                0, 0, 1.0, ROWS,
+                logits, None, losses, *of_readout, None, state[1:], targets, weight, weight, bias,
+                None, 0, 0, 1.0, ROWS,
             )  # fmt: skip
     with pytest.raises(TypeError, match="int32"):
         _ops.bounds(ids.astype(np.int32))
     with pytest.raises(TypeError, match="float64"):
         _ops.token_rows(rows, double)
+
+
+@pytest.mark.parametrize(
+    ("name", "array"),
+    [
+        ("dz", np.zeros((ROWS, UNITS))),
+        ("packed_hh_t", np.zeros(9)),
+        ("grad_output", np.zeros((ROWS, UNITS))),
+        ("grad_last", np.zeros((1, UNITS))),
+    ],
+)
+def test_the_way_back_refuses_other_dtypes(name, array) -> None:
+    def single(*shape: int) -> np.ndarray:
+        return np.zeros(shape, np.float32)
+
+    whole, ids = ((0, 0, 1),), np.zeros(ROWS, np.int64)
+    grads = single(1, TOKENS, UNITS), single(UNITS, TOKENS), single(UNITS, UNITS)
+    arrays = {
+        "dz": single(ROWS, UNITS),
+        "carry": None,
+        "h": single(ROWS + 1, UNITS),
+        "c": None,
+        "gates": None,
+        "packed_hh_t": single(999),
+        "grad_output": None,
+        "grad_last": None,
+        "grad_h": None,
+    }
+    adds = _gradients.WeightSums(single(1, UNITS), *grads, None, None, ids,
+                                 single(ROWS, UNITS), UNITS, whole, whole, ROWS, 1)  # fmt: skip
+    how = (None, adds, True, 1, ROWS, ROWS, (1, 1, 1, 1), False)
+    _way_back.way_back(0, 1, 1, None, None, ROWS, *arrays.values(), *how)
+    with pytest.raises(TypeError, match="float64"):
+        _way_back.way_back(0, 1, 1, None, None, ROWS, *(arrays | {name: array}).values(), *how)

@@ -107,8 +107,8 @@ FR_INLINE void gate_row(vec *z, const gate_input *in, ptrdiff_t unit, const int 
         .init_stride = hidden,
         .init_left = hidden - unit,
         .ids = in->ids,
-        .factors = {{in->h, hidden, 0, panel_at(in->packed_hh, unit / PANEL * of, hidden, stored),
-                     hidden}},
+        .factors = {{in->h, hidden, NULL,
+                     panel_at(in->packed_hh, unit / PANEL * of, hidden, stored), hidden}},
         .count = 1,
     };
     tile_sums(&t, z, 1, gates * TILE_VECS, stored);
@@ -150,7 +150,7 @@ FR_INLINE void gradient_tile(REAL *to, const REAL *dh, const REAL *dz_next, ptrd
         .init_stride = PANEL,
         .init_left = hidden - unit,
         .step = PANEL,
-        .factors = {{dz_next, ldz, 0, packed_hh_t + unit * depth, depth}},
+        .factors = {{dz_next, ldz, NULL, packed_hh_t + unit * depth, depth}},
         .count = dz_next ? 1 : 0,
     };
     tile_of(&t, rows, panels);

@@ -8,6 +8,7 @@
 #define gemm_run FR_NAME(gemm_run)
 #define load_transposed FR_NAME(load_transposed)
 #define pack_transposed FR_NAME(pack_transposed)
+#define pack_runs FR_NAME(pack_runs)
 
 #ifndef GEMM_TN_DEPTH
 #define GEMM_TN_DEPTH 256
@@ -70,7 +71,7 @@ static void gemm_run(const gemm_args *g) {
             };
             for (int f = 0; f < g->count; f++) {
                 t.factors[f] = g->factors[f];
-                t.factors[f].a += row * (g->factors[f].transposed ? 1 : g->factors[f].stride);
+                t.factors[f].a += row * (g->factors[f].at ? 1 : g->factors[f].stride);
                 t.factors[f].packed =
                     panel_at(g->factors[f].packed, panel, g->factors[f].k, g->stored);
             }
@@ -145,29 +146,50 @@ static void FR_NAME(gemm)(REAL *c, ptrdiff_t ldc, const REAL *a, ptrdiff_t lda, 
     gemm_run(&g);
 }
 
-/* k is cut into slices of GEMM_TN_DEPTH rows so that a slice of a and b stays in L2; in each, one
- * panel of b at a time is copied to the stack, contiguous and padded. */
-static void FR_NAME(gemm_tn)(REAL *c, ptrdiff_t ldc, const REAL *a, ptrdiff_t lda, const REAL *b,
-                             ptrdiff_t ldb, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k) {
+/* Copies the first `width` columns of `depth` rows that come in runs, padded to a panel. */
+static void pack_runs(REAL *panel, const REAL *b, ptrdiff_t ldb, ptrdiff_t width, ptrdiff_t depth,
+                      ptrdiff_t run, ptrdiff_t skip) {
+    for (ptrdiff_t i = 0, left = run; i < depth; i++, left--, b += ldb, panel += PANEL) {
+        if (left == 0) {
+            left = run;
+            b += skip;
+        }
+        for (ptrdiff_t j = 0; j < PANEL; j += LANES)
+            v_store(panel + j, j < width ? v_load_tail(b + j, width - j) : v_set1(0));
+    }
+}
+
+/* k is cut into slices of up to GEMM_TN_DEPTH rows so that a slice of a and b stays in L2: whole
+ * runs, or a part of one. In each, one panel of b at a time is copied to the stack. */
+static void FR_NAME(gemm_tn)(REAL *c, ptrdiff_t ldc, const REAL *a, ptrdiff_t lda, ptrdiff_t a_run,
+                             const REAL *b, ptrdiff_t ldb, ptrdiff_t b_run, ptrdiff_t m,
+                             ptrdiff_t n, ptrdiff_t k, ptrdiff_t run) {
     _Alignas(64) REAL panel[GEMM_TN_DEPTH * PANEL];
-    for (ptrdiff_t k0 = 0; k0 < k; k0 += GEMM_TN_DEPTH) {
-        const ptrdiff_t depth = k - k0 < GEMM_TN_DEPTH ? k - k0 : GEMM_TN_DEPTH;
+    ptrdiff_t at[GEMM_TN_DEPTH];
+    const ptrdiff_t deepest = run < GEMM_TN_DEPTH ? GEMM_TN_DEPTH / run * run : GEMM_TN_DEPTH;
+    for (ptrdiff_t k0 = 0, depth; k0 < k; k0 += depth) {
+        const ptrdiff_t within = k0 % run;
+        depth = k - k0 < deepest ? k - k0 : deepest;
+        if (run > deepest && run - within < depth) depth = run - within;
+        for (ptrdiff_t i = 0, left = run, from = 0; i < depth; i++, left--, from += lda) {
+            if (left == 0) {
+                left = run;
+                from += a_run - run * lda;
+            }
+            at[i] = from;
+        }
+        const REAL *from = b + k0 / run * b_run + within * ldb;
         for (ptrdiff_t column = 0; column < n; column += PANEL) {
             const ptrdiff_t width = n - column < PANEL ? n - column : PANEL;
-            for (ptrdiff_t i = 0; i < depth; i++)
-                for (ptrdiff_t j = 0; j < PANEL; j += LANES)
-                    v_store(panel + i * PANEL + j,
-                            j < width ? v_load_tail(b + (k0 + i) * ldb + column + j, width - j)
-                                      : v_set1(0));
             REAL *to = c + column;
+            pack_runs(panel, from + column, ldb, width, depth, run, b_run - run * ldb);
             const gemm_args g = {
                 .c = to,
                 .ldc = ldc,
                 .init = to,
                 .ld_init = ldc,
-                .factors = {{.a = a + k0 * lda,
-                             .stride = lda,
-                             .transposed = 1,
+                .factors = {{.a = a + k0 / run * a_run + within * lda,
+                             .at = at,
                              .packed = panel,
                              .k = depth}},
                 .count = 1,

@@ -80,10 +80,10 @@ FR_INLINE vec load_weights(const char *b, ptrdiff_t next_panel, const int j,
 
 /* A factor of a tile: a (rows, k) @ packed (k, panels). */
 typedef struct {
-    const REAL *a; /* element (r, k) at a[r * stride + k], or if transposed at a[r + k * stride] */
+    const REAL *a; /* element (r, k) at a[r * stride + k], or if transposed at a[r + at[k]] */
     ptrdiff_t stride;
-    int transposed;
-    const void *packed; /* panels one after the other, k x PANEL each */
+    const ptrdiff_t *at; /* not NULL: transposed */
+    const void *packed;  /* panels one after the other, k x PANEL each */
     ptrdiff_t k;
 } factor;
 
@@ -165,8 +165,7 @@ FR_INLINE void walk(const factor *f, vec *acc, const int rows, const int width,
     const char *b = (const char *)f->packed + panel_size(0, stored);
     const REAL *group[(TILE_ROWS + ROW_GROUP - 1) / ROW_GROUP];
     FR_UNROLL
-    for (int r = 0; r < rows; r += ROW_GROUP)
-        group[r / ROW_GROUP] = f->a + (transposed ? r : r * stride);
+    for (int r = 0; r < rows; r += ROW_GROUP) group[r / ROW_GROUP] = f->a + r * stride;
     for (ptrdiff_t k = 0; k < depth; k++, b += PANEL * weight_size(stored)) {
         vec x[TILE_ROWS], w[MAX_PANELS * TILE_VECS];
         /* Weights that have to be widened take a register each, unless they pass one by one. */
@@ -174,12 +173,13 @@ FR_INLINE void walk(const factor *f, vec *acc, const int rows, const int width,
         FR_UNROLL
         for (int j = 0; !one_by_one && j < width; j++)
             w[j] = load_weights(b, next_panel, j, stored);
+        const REAL *column = transposed ? f->a + f->at[k] : NULL;
         FR_UNROLL
-        for (int r = 0; r < rows; r += ROW_GROUP) FR_OPAQUE(group[r / ROW_GROUP]);
+        for (int r = 0; !transposed && r < rows; r += ROW_GROUP) FR_OPAQUE(group[r / ROW_GROUP]);
         FR_UNROLL
         for (int r = 0; r < rows; r++) {
             const int i = r % ROW_GROUP;
-            x[r] = v_set1(group[r / ROW_GROUP][transposed ? i : i * stride]);
+            x[r] = v_set1(transposed ? column[r] : group[r / ROW_GROUP][i * stride]);
             FR_UNROLL
             for (int j = 0; !one_by_one && j < width; j++)
                 acc[r * width + j] = v_fma(x[r], w[j], acc[r * width + j]);
@@ -192,7 +192,7 @@ FR_INLINE void walk(const factor *f, vec *acc, const int rows, const int width,
                 acc[r * width + j] = v_fma(x[r], w[j], acc[r * width + j]);
         }
         FR_UNROLL
-        for (int r = 0; r < rows; r += ROW_GROUP) group[r / ROW_GROUP] += transposed ? stride : 1;
+        for (int r = 0; r < rows; r += ROW_GROUP) group[r / ROW_GROUP]++;
     }
 }
 
@@ -211,7 +211,7 @@ FR_INLINE void tile_sums(const tile_args *t, vec *acc, const int rows, const int
         start_tile(t, acc, rows, width, 0);
 
     for (const factor *f = t->factors; f < t->factors + t->count; f++) {
-        if (f->transposed)
+        if (f->at)
             walk(f, acc, rows, width, stored, 1);
         else
             walk(f, acc, rows, width, stored, 0);

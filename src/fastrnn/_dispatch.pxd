@@ -18,12 +18,13 @@ cdef inline void k_gemm(floating *c, Py_ssize_t ldc, const floating *a, Py_ssize
 
 
 cdef inline void k_gemm_tn(floating *c, Py_ssize_t ldc, const floating *a, Py_ssize_t lda,
-                           const floating *b, Py_ssize_t ldb, Py_ssize_t m, Py_ssize_t n,
-                           Py_ssize_t k) noexcept nogil:
+                           Py_ssize_t a_run, const floating *b, Py_ssize_t ldb,
+                           Py_ssize_t b_run, Py_ssize_t m, Py_ssize_t n, Py_ssize_t k,
+                           Py_ssize_t run) noexcept nogil:
     if floating is float:
-        table.f32.gemm_tn(c, ldc, a, lda, b, ldb, m, n, k)
+        table.f32.gemm_tn(c, ldc, a, lda, a_run, b, ldb, b_run, m, n, k, run)
     else:
-        table.f64.gemm_tn(c, ldc, a, lda, b, ldb, m, n, k)
+        table.f64.gemm_tn(c, ldc, a, lda, a_run, b, ldb, b_run, m, n, k, run)
 
 
 cdef inline void k_column_sums(floating *sums, const floating *a, Py_ssize_t lda,

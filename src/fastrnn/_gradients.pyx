@@ -13,73 +13,57 @@ from libc.string cimport memset
 from fastrnn._arrays cimport kind, read, written
 from fastrnn._dispatch cimport k_add_transposed, k_column_sums, k_gemm_tn, k_scatter_rows
 from fastrnn._kernels cimport fr_fpmode_flush, fr_fpmode_restore
+from fastrnn._rows cimport Runs, beside, row_of, together
 from fastrnn._team cimport STRIPE, run_parts, stripes
 
 # Rows and columns of dz that are used for all gradients before the next: a quarter of a 1 MB L2 in
 # float32, as much as the rows of h and the part of the gradient beside them at H = 256.
 cdef Py_ssize_t GRADIENT_BLOCK = 256
 
-cdef enum:
-    MAX_BLOCKS = 3
-
-# Gates that stand together: from one of a row of pre-activations on, and of a parameter.
-cdef struct Block:
-    Py_ssize_t row, parameter, gates
-
-cdef struct GradientArgs:
-    bint single
-    void *sums
-    void *token_grads
-    void *grad_ih
-    void *grad_hh
-    const void *dz
-    const void *x
-    const int64_t *ids
-    const void *h_before
-    Block input_blocks[MAX_BLOCKS]
-    Block hidden_blocks[MAX_BLOCKS]
-    Py_ssize_t hidden, recurrent, inputs, width, columns, rows
-
 
 cdef void weight_grads(const GradientArgs *a, const Block *blocks, floating *grad,
                        const floating *dz, const floating *factor, Py_ssize_t inputs,
                        Py_ssize_t m0, Py_ssize_t m1, Py_ssize_t rows) noexcept nogil:
     """grad += dz^T factor, for columns m0 to m1 of dz and the parameter's rows that they are."""
-    cdef Py_ssize_t i, column, begin, end, row
+    cdef Py_ssize_t i, column, begin, end, row, stride = a.runs.stride
     for i in range(MAX_BLOCKS):
         column = blocks[i].row * a.hidden
         begin, end = max(m0, column), min(m1, column + blocks[i].gates * a.hidden)
         if begin < end:
             row = blocks[i].parameter * a.hidden + begin - column
-            k_gemm_tn(&grad[row * inputs], inputs, &dz[begin], a.width, factor, inputs,
-                      end - begin, inputs, rows)
+            k_gemm_tn(&grad[row * inputs], inputs, &dz[begin], a.width, stride * a.width, factor,
+                      inputs, stride * inputs, end - begin, inputs, rows,
+                      min(rows, a.runs.length))
 
 
 cdef void gradient_block(const GradientArgs *a, const floating *dz, Py_ssize_t m0, Py_ssize_t m1,
-                         Py_ssize_t r0, Py_ssize_t rows) noexcept nogil:
-    """What rows r0 to r0 + rows of columns m0 to m1 of dz give to the gradients."""
-    cdef Py_ssize_t stop = min(m1, a.columns)
-    dz += r0 * a.width
-    k_column_sums(&(<floating *>a.sums)[m0], &dz[m0], a.width, rows, m1 - m0)
+                         Py_ssize_t i, Py_ssize_t rows) noexcept nogil:
+    """What so many rows from the i-th on of columns m0 to m1 of dz give to the gradients."""
+    cdef Py_ssize_t stop = min(m1, a.columns), end = i + rows, first = row_of(&a.runs, i), row, n
+    while i < end:
+        row, n = row_of(&a.runs, i), beside(&a.runs, i, end)
+        k_column_sums(&(<floating *>a.sums)[m0], &dz[row * a.width + m0], a.width, n, m1 - m0)
+        if a.ids != NULL and m0 < stop:
+            k_scatter_rows(&(<floating *>a.token_grads)[m0], a.columns, &dz[row * a.width + m0],
+                           a.width, &a.ids[row], n, stop - m0)
+        i += n
+    dz += first * a.width
     weight_grads(a, a.hidden_blocks, <floating *>a.grad_hh, dz,
-                 &(<const floating *>a.h_before)[r0 * a.recurrent], a.recurrent, m0, m1, rows)
+                 &(<const floating *>a.h_before)[first * a.recurrent], a.recurrent, m0, m1, rows)
     if a.ids == NULL:
         weight_grads(a, a.input_blocks, <floating *>a.grad_ih, dz,
-                     &(<const floating *>a.x)[r0 * a.inputs], a.inputs, m0, m1, rows)
-    elif m0 < stop:
-        k_scatter_rows(&(<floating *>a.token_grads)[m0], a.columns, &dz[m0], a.width, &a.ids[r0],
-                       rows, stop - m0)
+                     &(<const floating *>a.x)[first * a.inputs], a.inputs, m0, m1, rows)
 
 
 cdef void gradient_columns(const GradientArgs *a, const floating *dz, Py_ssize_t m0,
                            Py_ssize_t m1) noexcept nogil:
-    cdef Py_ssize_t r, m = m0
+    cdef Py_ssize_t i, rows, m = m0
     while m < m1:
-        r = 0
-        while r < a.rows:
-            gradient_block(a, dz, m, min(m + GRADIENT_BLOCK, m1), r,
-                           min(GRADIENT_BLOCK, a.rows - r))
-            r += GRADIENT_BLOCK
+        i = 0
+        while i < a.rows:
+            rows = together(&a.runs, GRADIENT_BLOCK, i, a.rows)
+            gradient_block(a, dz, m, min(m + GRADIENT_BLOCK, m1), i, rows)
+            i += rows
         m += GRADIENT_BLOCK
 
 
@@ -98,6 +82,48 @@ cdef void gradient_part(const void *args, Py_ssize_t part, Py_ssize_t first,
     fr_fpmode_restore(mode)
 
 
+cdef void add_gradients(const GradientArgs *of, const void *dz, Py_ssize_t row, Py_ssize_t rows,
+                        Runs runs, int threads) noexcept nogil:
+    """Add what so many rows from this one on give, of which dz are; units are shared by threads."""
+    cdef GradientArgs a = of[0]
+    cdef Py_ssize_t item = sizeof(float) if a.single else sizeof(double)
+    a.dz, a.rows, a.runs = dz, rows, runs
+    a.h_before = <const char *>of.h_before + row * a.recurrent * item
+    if a.ids == NULL:
+        a.x = <const char *>of.x + row * a.inputs * item
+    else:
+        a.ids = &of.ids[row]
+    run_parts(gradient_part, &a, stripes(a.hidden), threads)
+
+
+cdef void add_share(bint single, void *sums, const void *others, Py_ssize_t n, Py_ssize_t first,
+                    Py_ssize_t last, Py_ssize_t shares) noexcept nogil:
+    """Add some shares, of so many, of n numbers."""
+    cdef Py_ssize_t start = n * first // shares, count = n * last // shares - start
+    if single:
+        k_column_sums(&(<float *>sums)[start], &(<const float *>others)[start], count, 1, count)
+    else:
+        k_column_sums(&(<double *>sums)[start], &(<const double *>others)[start], count, 1, count)
+
+
+cdef void clear_sums(const GradientArgs *a) noexcept nogil:
+    """Set to zero what is a group's own."""
+    cdef Py_ssize_t item = sizeof(float) if a.single else sizeof(double)
+    memset(a.sums, 0, a.width * item)
+    memset(a.grad_hh, 0, a.apart_bytes)
+    if a.token_grads != NULL:
+        memset(a.token_grads, 0, a.token_size * item)
+
+
+cdef void join_sums(const GradientArgs *a, const GradientArgs *other, Py_ssize_t first,
+                    Py_ssize_t last, Py_ssize_t shares) noexcept nogil:
+    """Add some shares, of so many, of another group's gradients."""
+    add_share(a.single, a.sums, other.sums, a.width, first, last, shares)
+    add_share(a.single, a.token_grads, other.token_grads, a.token_size, first, last, shares)
+    add_share(a.single, a.grad_hh, other.grad_hh, a.hh_size, first, last, shares)
+    add_share(a.single, a.grad_ih, other.grad_ih, a.ih_size, first, last, shares)
+
+
 cdef void read_blocks(Block *blocks, tuple given):
     for i, (row, parameter, gates) in enumerate(given):
         blocks[i] = Block(row, parameter, gates)
@@ -107,53 +133,62 @@ cdef class WeightSums:
     """What rows of dz give to the gradients of a layer's weights, some rows at a time.
 
     To sums dz's columns, to grad_hh dz^T h_before, to grad_ih dz^T x, or with ids in place of x
-    token_grads[ids[r]] += dz[r]. A gate is ``hidden`` columns of dz. Signals are looked at every
-    ``segment`` rows.
+    token_grads[ids[r]] += dz[r]. A gate is ``hidden`` columns of dz.
+
+    Each group of sequences has sums, (groups, width), and token_grads, (groups, V, columns), of its
+    own, and all but the first have gradients of the weights, ``apart``, (groups - 1, sizes of
+    both). What these hold at first does not count.
     """
 
-    cdef GradientArgs a
-    cdef int number, threads
-    cdef Py_ssize_t item, segment
-    cdef tuple arrays  # that the pointers are into
-
     def __cinit__(self, cnp.ndarray sums not None, cnp.ndarray token_grads, cnp.ndarray grad_ih,
-                  cnp.ndarray grad_hh not None, cnp.ndarray x, cnp.ndarray ids,
+                  cnp.ndarray grad_hh not None, cnp.ndarray apart, cnp.ndarray x, cnp.ndarray ids,
                   cnp.ndarray h_before not None, Py_ssize_t hidden, tuple input_blocks,
                   tuple hidden_blocks, Py_ssize_t segment, int threads):
         cdef int number = kind(sums)
         memset(&self.a, 0, sizeof(self.a))
         self.number, self.threads, self.item = number, threads, cnp.PyArray_ITEMSIZE(sums)
         self.segment = segment
-        self.arrays = sums, token_grads, grad_ih, grad_hh, x, ids, h_before
+        self.arrays = sums, token_grads, grad_ih, grad_hh, apart, x, ids, h_before
         self.a.single = number == cnp.NPY_FLOAT32
         self.a.hidden, self.a.recurrent = hidden, h_before.shape[1]
-        self.a.width, self.a.sums = sums.shape[0], written(sums, number, 1)
+        self.a.width, self.a.sums = sums.shape[1], written(sums, number, 2)
         self.a.h_before = read(h_before, number, 2)
         self.a.grad_ih, self.a.grad_hh = written(grad_ih, number, 2), written(grad_hh, number, 2)
+        self.a.hh_size, self.apart = cnp.PyArray_SIZE(grad_hh), <char *>written(apart, number, 2)
         if ids is None:
             self.a.inputs, self.a.x = x.shape[1], read(x, number, 2)
+            self.a.ih_size = cnp.PyArray_SIZE(grad_ih)
         else:
             self.a.ids = <const int64_t *>read(ids, cnp.NPY_INT64, 1)
-            self.a.columns = token_grads.shape[1]
-            self.a.token_grads = written(token_grads, number, 2)
+            self.a.columns = token_grads.shape[2]
+            self.a.token_size = token_grads.shape[1] * token_grads.shape[2]
+            self.a.token_grads = written(token_grads, number, 3)
         read_blocks(self.a.input_blocks, input_blocks)
         read_blocks(self.a.hidden_blocks, hidden_blocks)
 
-    def add(self, cnp.ndarray dz not None, Py_ssize_t row, Py_ssize_t r0, Py_ssize_t r1):
-        """Add what rows r0 to r1 give, which are dz's from ``row`` on."""
+    cdef GradientArgs of_group(self, Py_ssize_t group) noexcept nogil:
+        """What adds to a group's gradients."""
         cdef GradientArgs a = self.a
+        if group > 0:
+            a.apart_bytes = (a.hh_size + a.ih_size) * self.item
+            a.grad_hh = self.apart + (group - 1) * a.apart_bytes
+            a.grad_ih = <char *>a.grad_hh + a.hh_size * self.item
+            a.sums = <char *>a.sums + group * a.width * self.item
+            if a.token_grads != NULL:
+                a.token_grads = <char *>a.token_grads + group * a.token_size * self.item
+        return a
+
+    def add(self, cnp.ndarray dz not None):
+        """Add what all rows give, in one group. Signals are looked at every ``segment`` rows."""
         cdef const char *first = <const char *>read(dz, self.number, 2)
-        while r0 < r1:
-            a.rows = min(self.segment, r1 - r0)
-            a.dz = first + row * a.width * self.item
-            a.h_before = <const char *>self.a.h_before + r0 * a.recurrent * self.item
-            if a.ids == NULL:
-                a.x = <const char *>self.a.x + r0 * a.inputs * self.item
-            else:
-                a.ids = &self.a.ids[r0]
+        cdef Py_ssize_t row = 0, count = dz.shape[0], rows
+        clear_sums(&self.a)
+        while row < count:
+            rows = min(self.segment, count - row)
             with nogil:
-                run_parts(gradient_part, &a, stripes(a.hidden), self.threads)
-            r0, row = r0 + a.rows, row + a.rows
+                add_gradients(&self.a, first + row * self.a.width * self.item, row, rows,
+                              Runs(rows, rows), self.threads)
+            row += rows
             PyErr_CheckSignals()
 
 

@@ -30,8 +30,8 @@ cdef extern from "fastrnn.h" nogil:
                      const float *packed, const float *bias, Py_ssize_t m, Py_ssize_t n,
                      Py_ssize_t k) noexcept nogil
         void (*gemm_tn)(float *c, Py_ssize_t ldc, const float *a, Py_ssize_t lda,
-                        const float *b, Py_ssize_t ldb, Py_ssize_t m, Py_ssize_t n,
-                        Py_ssize_t k) noexcept nogil
+                        Py_ssize_t a_run, const float *b, Py_ssize_t ldb, Py_ssize_t b_run,
+                        Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, Py_ssize_t run) noexcept nogil
         void (*column_sums)(float *sums, const float *a, Py_ssize_t lda, Py_ssize_t m,
                             Py_ssize_t n) noexcept nogil
         void (*scatter_rows)(float *table, Py_ssize_t ld_table, const float *a, Py_ssize_t lda,
@@ -135,8 +135,8 @@ cdef extern from "fastrnn.h" nogil:
                      const double *packed, const double *bias, Py_ssize_t m, Py_ssize_t n,
                      Py_ssize_t k) noexcept nogil
         void (*gemm_tn)(double *c, Py_ssize_t ldc, const double *a, Py_ssize_t lda,
-                        const double *b, Py_ssize_t ldb, Py_ssize_t m, Py_ssize_t n,
-                        Py_ssize_t k) noexcept nogil
+                        Py_ssize_t a_run, const double *b, Py_ssize_t ldb, Py_ssize_t b_run,
+                        Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, Py_ssize_t run) noexcept nogil
         void (*column_sums)(double *sums, const double *a, Py_ssize_t lda, Py_ssize_t m,
                             Py_ssize_t n) noexcept nogil
         void (*scatter_rows)(double *table, Py_ssize_t ld_table, const double *a, Py_ssize_t lda,

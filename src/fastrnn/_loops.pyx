@@ -1,4 +1,4 @@
-"""Forward and BPTT over time: typed, without the GIL, calling the kernel table.
+"""Forward over time: typed, without the GIL, calling the kernel table.
 
 Rows lie step after step: step t's begin at ``starts[t]``, one for each sequence that has this step,
 the longest sequences first, so that a step's sequences are the first ones of the step before.
@@ -14,17 +14,14 @@ checked than that it can be read as what it is taken for.
 """
 
 cimport numpy as cnp
-from cpython.exc cimport PyErr_CheckSignals
 from cython cimport floating
 from libc.stdint cimport int64_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 from fastrnn._arrays cimport kind, read, written
 from fastrnn._dispatch cimport (
     CELL_LSTM,
-    CELL_RNN,
     Cell,
-    cell_backward,
     cell_forward,
     project,
     share_start,
@@ -239,150 +236,3 @@ def forward(int cell, int nonlinearity, Py_ssize_t batch, cnp.ndarray starts, cn
             take_turns(forward_turn, &a, forward_turns(&a), threads)
         else:
             run_parts(forward_part, &a, work_of(&a.rows), threads)
-
-
-cdef struct BackwardArgs:
-    Rows rows
-    bint single
-    Cell cell
-    fr_nonlinearity nonlinearity
-    void *dz
-    void *carry
-    const void *h
-    const void *c
-    const void *gates
-    const void *grad_output
-    const void *grad_last
-    const void *packed_hh_t
-    Py_ssize_t steps, hidden, width, first, t0, t1
-
-
-cdef void backward_step(const BackwardArgs *a, floating *dz, Py_ssize_t t, Py_ssize_t b0,
-                        Py_ssize_t b1, Py_ssize_t u0, Py_ssize_t u1) noexcept nogil:
-    """Step t of sequences b0 to b1, units u0 to u1: the last step of all of them, or of none."""
-    cdef Py_ssize_t hidden = a.hidden, width = a.width, batch = a.rows.batch
-    cdef Py_ssize_t at = first_row(&a.rows, t) + b0, prev = row_before(&a.rows, t) + b0
-    cdef bint ends = t == a.steps - 1 or b0 >= sequences(&a.rows, t + 1)
-    cdef const floating *h = <const floating *>a.h
-    cdef const floating *dh = NULL
-    cdef const floating *dz_next = NULL
-    cdef const floating *z = NULL
-    cdef const floating *c_prev = NULL
-    cdef const floating *c_new = NULL
-    cdef floating *past = NULL
-    if not ends:
-        dz_next = <const floating *>&dz[(first_row(&a.rows, t + 1) + b0 - a.first) * width]
-        if a.grad_output != NULL:
-            dh = &(<const floating *>a.grad_output)[(at - a.first) * hidden]
-    elif a.grad_last != NULL:
-        dh = &(<const floating *>a.grad_last)[b0 * hidden]
-    if a.cell != CELL_RNN:
-        z = &(<const floating *>a.gates)[at * width]
-        past = &(<floating *>a.carry)[b0 * hidden]
-    if a.cell == CELL_LSTM:
-        c_prev = &(<const floating *>a.c)[prev * hidden]
-        c_new = &(<const floating *>a.c)[(batch + at) * hidden]
-    cell_backward(a.cell, a.nonlinearity, &dz[(at - a.first) * width], past, z,
-                  &h[(batch + at) * hidden], &h[prev * hidden], c_new, c_prev, dh, dz_next,
-                  <const floating *>a.packed_hh_t, b1 - b0, hidden, u0, u1)
-
-
-cdef void backward_rows(const BackwardArgs *a, floating *dz, Py_ssize_t b0,
-                        Py_ssize_t b1) noexcept nogil:
-    cdef Py_ssize_t t = a.t1 - 1, stop, going_on
-    while t >= a.t0:
-        stop = min(b1, sequences(&a.rows, t))
-        going_on = 0 if t == a.steps - 1 else min(stop, sequences(&a.rows, t + 1))
-        if b0 < going_on:
-            backward_step(a, dz, t, b0, going_on, 0, a.hidden)
-        if max(b0, going_on) < stop:
-            backward_step(a, dz, t, max(b0, going_on), stop, 0, a.hidden)
-        t -= 1
-
-
-cdef void backward_turn(const void *args, Py_ssize_t turn, int share, int shares) noexcept nogil:
-    """Some units of a step of all sequences, which all have it."""
-    cdef const BackwardArgs *a = <const BackwardArgs *>args
-    cdef Py_ssize_t t = a.t1 - 1 - turn
-    cdef Py_ssize_t u0 = share_start(a.single, a.hidden, share, shares)
-    cdef Py_ssize_t u1 = share_start(a.single, a.hidden, share + 1, shares)
-    cdef uint64_t mode = fr_fpmode_flush()
-    if a.single:
-        backward_step(a, <float *>a.dz, t, 0, a.rows.batch, u0, u1)
-    else:
-        backward_step(a, <double *>a.dz, t, 0, a.rows.batch, u0, u1)
-    fr_fpmode_restore(mode)
-
-
-cdef void backward_part(const void *args, Py_ssize_t part, Py_ssize_t start,
-                        Py_ssize_t stop) noexcept nogil:
-    cdef const BackwardArgs *a = <const BackwardArgs *>args
-    cdef Py_ssize_t b0 = sequence_at(&a.rows, start), b1 = sequence_at(&a.rows, stop)
-    cdef uint64_t mode = fr_fpmode_flush()
-    if a.single:
-        backward_rows(a, <float *>a.dz, b0, b1)
-    else:
-        backward_rows(a, <double *>a.dz, b0, b1)
-    fr_fpmode_restore(mode)
-
-
-cdef class Backward:
-    """The loop back, some steps at a time: dz, the gradients of the pre-activations.
-
-    Only dz is computed here: every other gradient is a product over many steps at once. What
-    reaches the final states past the weights is in ``carry``, and in the end what reaches the
-    initial ones. dz may be gates. It has rows for all steps, or unless it ``is_whole`` for those of
-    a call and one step more. Signals are looked at every ``segment`` steps.
-    """
-
-    cdef BackwardArgs a
-    cdef int number, threads
-    cdef bint by_units, is_whole
-    cdef Py_ssize_t segment
-    cdef tuple arrays  # that the pointers are into
-
-    def __cinit__(self, int cell, int nonlinearity, Py_ssize_t batch, cnp.ndarray starts,
-                  cnp.ndarray before, Py_ssize_t steps, cnp.ndarray carry, cnp.ndarray h not None,
-                  cnp.ndarray c, cnp.ndarray gates, cnp.ndarray packed_hh_t not None,
-                  bint is_whole, Py_ssize_t segment, int threads, bint by_units):
-        cdef int number = kind(h)
-        memset(&self.a, 0, sizeof(self.a))
-        self.number, self.threads, self.by_units = number, threads, by_units
-        self.is_whole, self.segment = is_whole, segment
-        self.arrays = starts, before, carry, h, c, gates, packed_hh_t
-        self.a.single = number == cnp.NPY_FLOAT32
-        self.a.cell, self.a.nonlinearity = <Cell>cell, <fr_nonlinearity>nonlinearity
-        self.a.rows = rows_of(batch, starts, before)
-        self.a.steps, self.a.hidden, self.a.carry = steps, h.shape[1], written(carry, number, 2)
-        self.a.h, self.a.c = read(h, number, 2), read(c, number, 2)
-        self.a.gates, self.a.packed_hh_t = read(gates, number, 2), read(packed_hh_t, number, 1)
-
-    def run(self, cnp.ndarray dz not None, cnp.ndarray grad_output, cnp.ndarray grad_last,
-            Py_ssize_t t0, Py_ssize_t t1):
-        """dz of steps t1 - 1 down to t0, the steps after these done by the call before.
-
-        What reaches the states from outside is grad_output (zero when that is None), but for each
-        sequence's last, of which it is grad_last, (batch, H) (zero likewise). grad_output begins
-        with step t0's rows, and so does a dz that is not whole.
-        """
-        cdef BackwardArgs a = self.a
-        cdef Py_ssize_t stop = t1, rows, row_bytes
-        cdef char *start = <char *>written(dz, self.number, 2)
-        a.first, a.width = first_row(&a.rows, t0), dz.shape[1]
-        row_bytes = a.width * cnp.PyArray_ITEMSIZE(dz)
-        if self.is_whole:
-            start += a.first * row_bytes
-        elif t1 < a.steps:  # the step after these was the first of the call before
-            rows = first_row(&a.rows, t1) - a.first
-            memcpy(start + rows * row_bytes, start, a.rows.batch * row_bytes)
-        a.dz, a.grad_output = start, read(grad_output, self.number, 2)
-        a.grad_last = read(grad_last, self.number, 2)
-        while stop > t0:
-            a.t0, a.t1 = max(t0, stop - self.segment), stop
-            with nogil:
-                if self.by_units:
-                    take_turns(backward_turn, &a, a.t1 - a.t0, self.threads)
-                else:
-                    run_parts(backward_part, &a, work_of(&a.rows), self.threads)
-            stop = a.t0
-            PyErr_CheckSignals()

@@ -249,11 +249,11 @@ cdef void product_tn_part(const void *args, Py_ssize_t part, Py_ssize_t first,
     cdef Py_ssize_t m0 = first * STRIPE, m1 = min(last * STRIPE, p.m)
     cdef uint64_t mode = fr_fpmode_flush()
     if p.single:
-        k_gemm_tn(&(<float *>p.c)[m0 * p.ldc], p.ldc, &(<const float *>p.a)[m0], p.lda,
-                  <const float *>p.factor, p.ldb, m1 - m0, p.n, p.k)
+        k_gemm_tn(&(<float *>p.c)[m0 * p.ldc], p.ldc, &(<const float *>p.a)[m0], p.lda, 0,
+                  <const float *>p.factor, p.ldb, 0, m1 - m0, p.n, p.k, p.k)
     else:
-        k_gemm_tn(&(<double *>p.c)[m0 * p.ldc], p.ldc, &(<const double *>p.a)[m0], p.lda,
-                  <const double *>p.factor, p.ldb, m1 - m0, p.n, p.k)
+        k_gemm_tn(&(<double *>p.c)[m0 * p.ldc], p.ldc, &(<const double *>p.a)[m0], p.lda, 0,
+                  <const double *>p.factor, p.ldb, 0, m1 - m0, p.n, p.k, p.k)
     fr_fpmode_restore(mode)
 
 

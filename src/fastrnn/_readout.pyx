@@ -20,7 +20,9 @@ from fastrnn._dispatch cimport (
     k_gemm,
     k_gemm_tn,
 )
+from fastrnn._gradients cimport add_share
 from fastrnn._kernels cimport fr_fpmode_flush, fr_fpmode_restore
+from fastrnn._rows cimport Runs, beside, row_of, together
 from fastrnn._team cimport run_parts
 
 # Columns of the weights' gradient that are shared out together: on x86 a multiple of what the
@@ -28,78 +30,74 @@ from fastrnn._team cimport run_parts
 cdef enum:
     COLUMNS = 32
 
-# A block: ``row`` is its first of all rows, every pointer is to its own first row.
-cdef struct Block:
-    bint single
-    double *losses
-    void *grad_h
-    void *grad_w
-    void *grad_bias
-    void *logits
-    void *dropped
-    const void *h
-    const int64_t *targets
-    const double *weights
-    const void *packed_w
-    const void *packed_w_t
-    const void *bias
-    Py_ssize_t row, rows, hidden, classes
-    uint64_t seed
-    int32_t threshold
-    double scale
-
-
-cdef void losses_of(const Block *a, floating *logits, Py_ssize_t r0, Py_ssize_t r1) noexcept nogil:
-    """The rows' losses; with grad_h wanted, logits become the gradient.
+cdef void losses_of(const Block *a, floating *logits, Py_ssize_t at,
+                    Py_ssize_t rows) noexcept nogil:
+    """The losses of rows ``at`` on; with grad_h wanted, logits become the gradient.
 
     From the last row to the first, as the kernel does it within.
     """
-    cdef Py_ssize_t r = r1 - 1
+    cdef const int64_t *targets = &a.targets[at]
+    cdef double *losses = &a.losses[at]
+    cdef Py_ssize_t r = rows - 1
     cdef double weight = 1
-    while r >= r0:
+    while r >= 0:
         if a.weights != NULL:
-            weight = a.weights[a.targets[r]]
+            weight = a.weights[targets[r]]
         if a.grad_h == NULL:
-            a.losses[r] = weight * k_cross_entropy(
-                <const floating *>&logits[r * a.classes], &a.targets[r], 1, a.classes)
+            losses[r] = weight * k_cross_entropy(
+                <const floating *>&logits[r * a.classes], &targets[r], 1, a.classes)
         else:
-            a.losses[r] = weight * k_cross_entropy_grad(
-                &logits[r * a.classes], &a.targets[r], 1, a.classes, weight * a.scale)
+            losses[r] = weight * k_cross_entropy_grad(
+                &logits[r * a.classes], &targets[r], 1, a.classes, weight * a.scale)
         r -= 1
 
 
-cdef void block_rows(const Block *a, floating *logits, Py_ssize_t r0,
-                     Py_ssize_t r1) noexcept nogil:
-    """Logits, losses and the gradient of the states of rows r0 to r1."""
-    cdef Py_ssize_t hidden = a.hidden, classes = a.classes, rows = r1 - r0, row = a.row + r0
-    cdef const floating *h = &(<const floating *>a.h)[r0 * hidden]
+cdef void run_rows(const Block *a, floating *logits, Py_ssize_t at, Py_ssize_t i,
+                   Py_ssize_t rows) noexcept nogil:
+    """Logits, from the i-th of the block on, losses and the states' gradient of rows ``at`` on."""
+    cdef Py_ssize_t hidden = a.hidden, classes = a.classes
+    cdef const floating *h = &(<const floating *>a.h)[at * hidden]
     cdef floating *dropped
     cdef floating *grad_h
     if a.threshold > 0:
-        dropped = &(<floating *>a.dropped)[r0 * hidden]
-        k_dropout(dropped, h, a.seed, row, rows, hidden, a.threshold)
+        dropped = &(<floating *>a.dropped)[i * hidden]
+        k_dropout(dropped, h, a.seed, a.row + at, rows, hidden, a.threshold)
         h = dropped
-    k_gemm(&logits[r0 * classes], classes, h, hidden, <const floating *>a.packed_w,
-           <const floating *>a.bias, rows, classes, hidden)
-    losses_of(a, logits, r0, r1)
+    logits += i * classes
+    k_gemm(logits, classes, h, hidden, <const floating *>a.packed_w, <const floating *>a.bias,
+           rows, classes, hidden)
+    losses_of(a, logits, at, rows)
     if a.grad_h == NULL:
         return
-    grad_h = &(<floating *>a.grad_h)[r0 * hidden]
-    k_gemm(grad_h, hidden, <const floating *>&logits[r0 * classes], classes,
-           <const floating *>a.packed_w_t, <const floating *>NULL, rows, hidden, classes)
+    grad_h = &(<floating *>a.grad_h)[at * hidden]
+    k_gemm(grad_h, hidden, <const floating *>logits, classes, <const floating *>a.packed_w_t,
+           <const floating *>NULL, rows, hidden, classes)
     if a.threshold > 0:
-        k_dropout(grad_h, <const floating *>grad_h, a.seed, row, rows, hidden, a.threshold)
+        k_dropout(grad_h, <const floating *>grad_h, a.seed, a.row + at, rows, hidden, a.threshold)
+
+
+cdef void block_rows(const Block *a, floating *logits, Py_ssize_t i,
+                     Py_ssize_t end) noexcept nogil:
+    """All of the i-th row of a block to the one before ``end``."""
+    cdef Py_ssize_t n
+    while i < end:
+        n = beside(&a.runs, i, end)
+        run_rows(a, logits, row_of(&a.runs, i), i, n)
+        i += n
 
 
 cdef void block_columns(const Block *a, const floating *logits, Py_ssize_t first,
                         Py_ssize_t last) noexcept nogil:
     """Add to columns first to last of the weights' gradient, with the first to the bias'."""
-    cdef Py_ssize_t hidden = a.hidden, classes = a.classes
+    cdef Py_ssize_t hidden = a.hidden, classes = a.classes, run = min(a.rows, a.runs.length), i
+    cdef Py_ssize_t stride = a.spacing if a.threshold > 0 else a.runs.stride
     cdef const floating *h = <const floating *>(a.dropped if a.threshold > 0 else a.h)
-    k_gemm_tn(&(<floating *>a.grad_w)[first], hidden, logits, classes, &h[first], hidden, classes,
-              last - first, a.rows)
+    k_gemm_tn(&(<floating *>a.grad_w)[first], hidden, logits, classes, a.spacing * classes,
+              &h[first], hidden, stride * hidden, classes, last - first, a.rows, run)
     if first == 0:
-        k_column_sums(<floating *>a.grad_bias, logits, classes, a.rows, classes)
+        for i in range(a.rows // run):
+            k_column_sums(<floating *>a.grad_bias, &logits[i * a.spacing * classes], classes, run,
+                          classes)
 
 
 cdef void rows_part(const void *args, Py_ssize_t part, Py_ssize_t first,
@@ -128,45 +126,110 @@ cdef void columns_part(const void *args, Py_ssize_t part, Py_ssize_t first,
     fr_fpmode_restore(mode)
 
 
+cdef void add_block(const Block *block, const Block *group, Py_ssize_t first,
+                    int threads) noexcept nogil:
+    """Add what a block gives to one of its groups' gradients, columns shared by threads.
+
+    ``first`` is the group's first sequence among the block's; -1 if the block has no other groups.
+    """
+    cdef Block a = block[0]
+    cdef Py_ssize_t item = sizeof(float) if a.single else sizeof(double)
+    a.grad_w, a.grad_bias = group.grad_w, group.grad_bias
+    if first >= 0:
+        a.rows = a.rows // a.runs.length * group.sequences
+        a.runs.length = group.sequences
+        a.h = <const char *>a.h + first * a.hidden * item
+        a.logits = <char *>a.logits + first * a.classes * item
+        if a.threshold > 0:
+            a.dropped = <char *>a.dropped + first * a.hidden * item
+    run_parts(columns_part, &a, (a.hidden + COLUMNS - 1) // COLUMNS, threads)
+
+
+cdef void read_out(const Block *of, Py_ssize_t groups, char *grad_h, Py_ssize_t row,
+                   Py_ssize_t rows, Runs runs, int threads) noexcept nogil:
+    """Do so many rows from this one on, of so many groups together, those of a block at a time.
+
+    Unless grad_h is NULL, their gradient is written to it, and that of the read-out added to each
+    group's. Runs of several groups are not longer than a block.
+    """
+    cdef Block a = of[0]
+    cdef Py_ssize_t item = sizeof(float) if a.single else sizeof(double)
+    cdef Py_ssize_t i = 0, at, group, blocks = (rows + a.most - 1) // a.most
+    cdef Py_ssize_t most = (rows + blocks - 1) // blocks
+    a.runs, a.spacing = runs, runs.length
+    if runs.length <= a.most:  # whole runs, as nearly equally many as may be
+        most = min((most + runs.length - 1) // runs.length * runs.length, a.most)
+    while i < rows:
+        at, a.rows = row_of(&runs, i), together(&runs, most, i, rows)
+        a.row = row + at
+        a.h = <const char *>of.h + a.row * a.hidden * item
+        a.targets, a.losses = &of.targets[a.row], &of.losses[a.row]
+        if grad_h != NULL:
+            a.grad_h = grad_h + at * a.hidden * item
+        run_parts(rows_part, &a, a.rows, threads)
+        if grad_h != NULL:
+            for group in range(groups):
+                add_block(&a, &of[group], of[group].sequence - of.sequence if groups > 1 else -1,
+                          threads)
+        i += a.rows
+
+
+cdef void join_readouts(const Block *a, const Block *other, Py_ssize_t first, Py_ssize_t last,
+                        Py_ssize_t shares) noexcept nogil:
+    """Add some shares, of so many, of another group's gradients."""
+    add_share(a.single, a.grad_w, other.grad_w, a.classes * a.hidden, first, last, shares)
+    add_share(a.single, a.grad_bias, other.grad_bias, a.classes, first, last, shares)
+
+
 cdef class CrossEntropyRows:
     """The cross-entropy of softmax(h W^T + bias) by rows, and its gradients, some rows at a time.
 
-    ``logits`` (most, V) says how many rows are done at a time at most, so that they stay in cache
-    and no array of all rows by all classes is made. A target of class v counts weights[v], 1 if
-    these are None. With a threshold above 0, threshold / 65536 of h is dropped, in ``dropped``,
-    (most, H). Signals are looked at every ``segment`` rows.
+    ``logits`` (groups, most, V) says how many rows of a group of sequences are done at a time at
+    most, so that they stay in cache and no array of all rows by all classes is made. A target of
+    class v counts weights[v], 1 if these are None. With a threshold above 0, threshold / 65536 of h
+    is dropped, in ``dropped``, (groups, most, H). All groups but the first have gradients of their
+    own, ``apart``, (groups - 1, sizes of grad_w and grad_bias). What these and ``losses`` hold at
+    first does not count.
     """
-
-    cdef Block a
-    cdef int number
-    cdef Py_ssize_t count, row_bytes, most, segment
-    cdef tuple arrays  # that the pointers are into
 
     def __cinit__(self, cnp.ndarray logits not None, cnp.ndarray dropped,
                   cnp.ndarray losses not None, cnp.ndarray grad_w not None,
-                  cnp.ndarray grad_bias not None, cnp.ndarray h not None,
+                  cnp.ndarray grad_bias not None, cnp.ndarray apart, cnp.ndarray h not None,
                   cnp.ndarray targets not None, cnp.ndarray packed_w not None,
                   cnp.ndarray packed_w_t not None, cnp.ndarray bias not None, cnp.ndarray weights,
                   uint64_t seed, int32_t threshold, double scale, Py_ssize_t segment):
         cdef int number = kind(h)
         memset(&self.a, 0, sizeof(self.a))
-        self.number, self.count, self.most = number, h.shape[0], logits.shape[0]
-        self.segment = segment
-        self.arrays = (logits, dropped, losses, grad_w, grad_bias, h, targets, packed_w,
+        self.number, self.count, self.segment = number, h.shape[0], segment
+        self.item, self.a.most = cnp.PyArray_ITEMSIZE(h), logits.shape[1]
+        self.arrays = (logits, dropped, losses, grad_w, grad_bias, apart, h, targets, packed_w,
                        packed_w_t, bias, weights)
         self.a.single, self.a.hidden = number == cnp.NPY_FLOAT32, h.shape[1]
         self.a.classes = bias.shape[0]
-        self.row_bytes = h.shape[1] * cnp.PyArray_ITEMSIZE(h)
-        self.a.logits, self.a.dropped = written(logits, number, 2), written(dropped, number, 2)
+        self.a.logits, self.a.dropped = written(logits, number, 3), written(dropped, number, 3)
         self.a.losses = <double *>written(losses, cnp.NPY_FLOAT64, 1)
         self.a.grad_w = written(grad_w, number, 2)
         self.a.grad_bias = written(grad_bias, number, 1)
+        self.apart = <char *>written(apart, number, 2)
         self.a.h, self.a.targets = read(h, number, 2), <const int64_t *>read(
             targets, cnp.NPY_INT64, 1)
         self.a.packed_w, self.a.packed_w_t = read(packed_w, number, 1), read(packed_w_t, number, 1)
         self.a.bias = read(bias, number, 1)
         self.a.weights = <const double *>read(weights, cnp.NPY_FLOAT64, 1)
         self.a.seed, self.a.threshold, self.a.scale = seed, threshold, scale
+
+    cdef Block of_group(self, Py_ssize_t group) noexcept nogil:
+        """What does blocks of a group's rows."""
+        cdef Block a = self.a
+        cdef Py_ssize_t of_w = a.classes * a.hidden
+        a.logits = <char *>a.logits + group * a.most * a.classes * self.item
+        if a.threshold > 0:
+            a.dropped = <char *>a.dropped + group * a.most * a.hidden * self.item
+        if group > 0:
+            a.apart_bytes = (of_w + a.classes) * self.item
+            a.grad_w = self.apart + (group - 1) * a.apart_bytes
+            a.grad_bias = <char *>a.grad_w + of_w * self.item
+        return a
 
     def total(self):
         """Return the sum of all losses."""
@@ -177,36 +240,19 @@ cdef class CrossEntropyRows:
             sums[i % 4] += self.a.losses[i]
         return sums[0] + sums[1] + (sums[2] + sums[3])
 
-    def run(self, cnp.ndarray grad_h, Py_ssize_t start, Py_ssize_t stop, int threads):
-        """Set the losses of rows start to stop.
+    def run(self, cnp.ndarray grad_h, int threads):
+        """Set the losses of all rows; signals are looked at every ``segment`` rows.
 
-        Unless grad_h is None, the gradients of scale times their sum are written to it, from its
-        first row on, and added to grad_w and grad_bias.
+        Unless grad_h is None, the gradients of scale times their sum are written to it and added to
+        grad_w and grad_bias.
         """
         cdef char *grads = <char *>written(grad_h, self.number, 2)
-        cdef Py_ssize_t rows
-        while start < stop:
-            rows = min(self.segment, stop - start)
+        cdef Py_ssize_t row = 0, rows
+        while row < self.count:
+            rows = min(self.segment, self.count - row)
             with nogil:
-                self.run_rows(grads, start, rows, threads)
-            start += rows
+                read_out(&self.a, 1, grads, row, rows, Runs(rows, rows), threads)
+            row += rows
             if grads != NULL:
-                grads += rows * self.row_bytes
+                grads += rows * self.a.hidden * self.item
             PyErr_CheckSignals()
-
-    cdef void run_rows(self, char *grads, Py_ssize_t start, Py_ssize_t rows,
-                       int threads) noexcept nogil:
-        cdef Block a = self.a
-        cdef Py_ssize_t blocks = (rows + self.most - 1) // self.most
-        cdef Py_ssize_t block = (rows + blocks - 1) // blocks
-        cdef Py_ssize_t done = 0
-        while done < rows:
-            a.row, a.rows = start + done, min(block, rows - done)
-            a.h = <const char *>self.a.h + a.row * self.row_bytes
-            a.targets, a.losses = &self.a.targets[a.row], &self.a.losses[a.row]
-            if grads != NULL:
-                a.grad_h = grads + done * self.row_bytes
-            run_parts(rows_part, &a, a.rows, threads)
-            if grads != NULL:
-                run_parts(columns_part, &a, (a.hidden + COLUMNS - 1) // COLUMNS, threads)
-            done += a.rows

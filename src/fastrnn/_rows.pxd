@@ -53,3 +53,29 @@ cdef inline Py_ssize_t sequence_at(const Rows *rows, Py_ssize_t work) noexcept n
 cdef inline Py_ssize_t work_of(const Rows *rows) noexcept nogil:
     """What is split over threads: rows where sequences differ in length, else sequences."""
     return rows.batch if rows.before == NULL else rows.before[rows.batch]
+
+
+# Rows of some sequences over several steps: in runs of ``length`` beside each other, one for each
+# step, that begin ``stride`` rows apart.
+cdef struct Runs:
+    Py_ssize_t length, stride
+
+
+cdef inline Py_ssize_t row_of(const Runs *runs, Py_ssize_t i) noexcept nogil:
+    """How many rows after the first one the i-th lies."""
+    return i // runs.length * runs.stride + i % runs.length
+
+
+cdef inline Py_ssize_t beside(const Runs *runs, Py_ssize_t i, Py_ssize_t stop) noexcept nogil:
+    """How many of the rows from the i-th to the one before ``stop`` lie beside each other."""
+    if runs.length == runs.stride:
+        return stop - i
+    return min(stop - i, runs.length - i % runs.length)
+
+
+cdef inline Py_ssize_t together(const Runs *runs, Py_ssize_t most, Py_ssize_t i,
+                                Py_ssize_t stop) noexcept nogil:
+    """How many rows to take at a time: whole runs, or a part of one."""
+    if runs.length > most:
+        return min(most, min(stop - i, runs.length - i % runs.length))
+    return min(most // runs.length * runs.length, stop - i)

@@ -35,6 +35,9 @@ ROWS_OF_SHARE = 8
 # what shares several.
 call = _team.Call()
 
+# Wakes so many sleeping workers ahead of their part, within a call.
+rouse = _team.rouse
+
 _lock = Lock()
 _workers = 0
 _num_threads: int | None = None
@@ -112,7 +115,7 @@ def threads_for(work: float, parts: int, num_threads: int | None) -> int:
     if threads > 1:
         if _workers < threads - 1:
             _start(threads - 1)
-        _team.rouse(threads - 1)
+        rouse(threads - 1)
     return threads
 
 

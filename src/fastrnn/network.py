@@ -349,9 +349,9 @@ class Network:
         """
         how = self._how(loss, reduction, outputs, class_weight, num_threads)
         layer, table = self.layer, self._table
-        taken = layer._taken(x, h_0, lengths, reset_mask, table, keep=False)
-        target = self._checked_target(target, taken, how)
         with _threads.call:
+            taken = layer._taken(x, h_0, lengths, reset_mask, table, keep=False)
+            target = self._checked_target(target, taken, how)
             run = layer._run(taken, num_threads, keep=False, table=table)
             value = self._outcome(run, target, how, FRESH).loss()
         return value, layer._state_of(layer._final(run))
@@ -406,12 +406,12 @@ class Network:
             raise ValueError(f"dropout is before a read-out, which is missing, got {self!r}")
         how = self._how(loss, reduction, outputs, class_weight, num_threads, dropout)
         layer, workspace, table = self.layer, self._workspace, self._table
-        taken = layer._taken(x, h_0, lengths, reset_mask, table, keep=True)
-        target = self._checked_target(target, taken, how)
-        if dropout > 0 or layer._drops:
-            seed = layer._next_seed() if seed is None else seed
-            how = how._replace(seed=seed)
         with _threads.call:
+            taken = layer._taken(x, h_0, lengths, reset_mask, table, keep=True)
+            target = self._checked_target(target, taken, how)
+            if dropout > 0 or layer._drops:
+                seed = layer._next_seed() if seed is None else seed
+                how = how._replace(seed=seed)
             run = layer._run(
                 taken, num_threads, keep=True, workspace=workspace,
                 seed=seed if layer.training else None, dropout=dropout, table=table,

@@ -9,7 +9,7 @@ import numpy as np
 from fastrnn import _ops, _readout, _threads, losses
 from fastrnn.layers import Linear
 from fastrnn.layers.composed import dropout_threshold
-from fastrnn.layers.outside import Given, Outside
+from fastrnn.layers.outside import Given, OnTheWay, Outside
 from fastrnn.layers.workspace import Workspace
 
 # Rows of logits that exist at a time: as many as keep states and their gradients, 64 k numbers
@@ -17,6 +17,8 @@ from fastrnn.layers.workspace import Workspace
 # to load and store: 199 GFLOP/s with 64 rows, 230 with 256.
 _BLOCK_ROWS = 256
 _BLOCK_NUMBERS = 1 << 16
+
+_DOUBLE = np.dtype(np.float64)
 
 
 class How(NamedTuple):
@@ -83,12 +85,12 @@ class SquaredError(Computed):
         self._readout, self._h, self._num_threads = readout, h, how.num_threads
         self._is_of_outputs = True
 
-    def rows(self, start: int, stop: int) -> np.ndarray:
-        """Return the gradient of rows of h, computed with the read-out's when first asked for."""
+    def whole(self) -> np.ndarray:
+        """Return the gradient of h, computed with the read-out's when first asked for."""
         if self._is_of_outputs:
             self._gradient = self._readout._backward(self._h, self._gradient, self._num_threads)
             self._is_of_outputs = False
-        return super().rows(start, stop)
+        return self._gradient
 
 
 class CrossEntropy:
@@ -110,52 +112,61 @@ class CrossEntropy:
     def __init__(
         self, readout: Linear, h: np.ndarray, target: np.ndarray, how: How, workspace: Workspace
     ) -> None:
-        self._h, self._workspace, self._num_threads = h, workspace, how.num_threads
+        self._readout, self._h, self._target, self._how = readout, h, target, how
+        self._workspace = workspace
         self._grad: np.ndarray | None = None
+        self._apart: np.ndarray | None = None
         counts: float = len(target)
         if how.class_weight is not None:
             counts = float(how.class_weight[target].sum())
         self._scale = 1.0 / counts if how.reduction == "mean" else 1.0
-        hidden, classes = h.shape[1], readout.out_features
-        self._row_work = hidden * classes
-        threshold = dropout_threshold(how.dropout)
-        block = max(1, min(len(h), _BLOCK_ROWS, _BLOCK_NUMBERS // max(hidden, classes)))
-        logits = _ops.empty((block, classes), h.dtype)
-        dropped = _ops.empty((block, hidden), h.dtype) if threshold else None
-        grads = readout._grad_views
-        self._rows = _readout.CrossEntropyRows(
-            logits, dropped, np.zeros(len(h)), grads["weight"], grads["bias"], h, target,
-            *readout._packed(), readout._views["bias"], how.class_weight, how.seed, threshold,
-            self._scale, _threads.segment_size(3 * self._row_work),
-        )  # fmt: skip
-        self._with_grad_threads: int | None = None
+        self._row_work = readout.in_features * readout.out_features
 
     @property
     def value(self) -> float:
-        """The loss of the rows that have been asked for."""
+        """The loss, once the gradient of all rows was computed."""
         return self._rows.total() * self._scale
 
     def loss(self) -> float:
         """Return the loss of all rows; no gradients."""
-        self._rows.run(None, 0, len(self._h), self._threads(1))
+        self._by_rows(1).run(None, self._threads(1))
         return self.value
 
-    def rows(self, start: int, stop: int) -> np.ndarray:
-        """Return the gradient of rows of h, until the next are asked for; add to the read-out's."""
-        if self._grad is None or len(self._grad) < stop - start:
-            shape = (stop - start, self._h.shape[1])
-            self._grad = self._workspace.take("grad_h", shape, self._h.dtype)
-        threads = self._with_grad_threads
-        if threads is None:
-            threads = self._with_grad_threads = self._threads(3)
-        self._rows.run(self._grad, start, stop, threads)
-        return self._grad[: stop - start]
+    def whole(self) -> np.ndarray:
+        """Return the gradient of h, and add to the read-out's."""
+        self._grad = self._workspace.take("grad_h", self._h.shape, self._h.dtype)
+        self._by_rows(1).run(self._grad, self._threads(3))
+        return self._grad
+
+    def on_the_way(self, groups: int) -> OnTheWay:
+        """Return what computes some rows of the gradient of h, and adds to the read-out's."""
+        return OnTheWay(self._by_rows(groups), self._row_work, self._threads(3))
 
     def give_back(self) -> None:
-        """Let the workspace have the gradient's memory."""
+        """Let the workspace have the gradients' memory."""
         self._workspace.give("grad_h", self._grad)
+        self._workspace.give("grad_readout", self._apart)
+
+    def _by_rows(self, groups: int) -> _readout.CrossEntropyRows:
+        readout, how, h = self._readout, self._how, self._h
+        hidden, classes = h.shape[1], readout.out_features
+        threshold = dropout_threshold(how.dropout) if how.dropout else 0
+        block = max(1, min(len(h), _BLOCK_ROWS, _BLOCK_NUMBERS // max(hidden, classes)))
+        logits = _ops.empty((groups, block, classes), h.dtype)
+        dropped = _ops.empty((groups, block, hidden), h.dtype) if threshold else None
+        if groups > 1:
+            shape = groups - 1, (hidden + 1) * classes
+            self._apart = self._workspace.take("grad_readout", shape, h.dtype)
+        grads = readout._grad_views
+        self._rows = _readout.CrossEntropyRows(
+            logits, dropped, _ops.empty((len(h),), _DOUBLE), grads["weight"], grads["bias"],
+            self._apart, h, self._target, *readout._packed(), readout._views["bias"],
+            how.class_weight, how.seed, threshold, self._scale,
+            _threads.segment_size(3 * self._row_work),
+        )  # fmt: skip
+        return self._rows
 
     def _threads(self, products: int) -> int:
         """Return how many threads share a block, by the work for all rows."""
         work = products * len(self._h) * self._row_work
-        return _threads.threads_for(work, len(self._h), self._num_threads)
+        return _threads.threads_for(work, len(self._h), self._how.num_threads)

@@ -48,25 +48,33 @@ static void NAME(transposed_case)(const char *isa, const TABLE *k, ptrdiff_t m, 
     free(a), free(start), free(out), free(sum), free(before);
 }
 
+/* Rows in runs, with three numbers between a's and 19 between b's. */
 static void NAME(gemm_tn_case)(const char *isa, const TABLE *k, ptrdiff_t m, ptrdiff_t n,
-                               ptrdiff_t depth) {
-    REAL *a = NAME(make)(depth * m), *b = NAME(make)(depth * n), *c = NAME(make)(m * n);
-    REAL *before = NAME(copy)(c, m * n), *sums = NAME(make)(n);
-    REAL *sums_before = NAME(copy)(sums, n);
-    k->gemm_tn(c, n, a, m, b, n, m, n, depth);
-    k->column_sums(sums, b, n, depth, n);
-    for (ptrdiff_t j = 0; j < n; j++) {
+                               ptrdiff_t depth, ptrdiff_t run) {
+    const ptrdiff_t runs = (depth + run - 1) / run, a_run = run * m + 3, b_run = run * n + 19;
+    REAL *a = NAME(make)(runs * a_run), *b = NAME(make)(runs * b_run), *c = NAME(make)(m * n);
+    REAL *before = NAME(copy)(c, m * n);
+    k->gemm_tn(c, n, a, m, a_run, b, n, b_run, m, n, depth, run);
+    for (ptrdiff_t j = 0; j < n; j++)
         for (ptrdiff_t i = 0; i < m; i++) {
             double sum = before[i * n + j];
             for (ptrdiff_t l = 0; l < depth; l++)
-                sum += (double)a[l * m + i] * (double)b[l * n + j];
+                sum += (double)a[l / run * a_run + l % run * m + i] *
+                       (double)b[l / run * b_run + l % run * n + j];
             check(isa, "gemm_tn", m, n, c[i * n + j], sum, 4 * TOLERANCE);
         }
-        double sum = sums_before[j];
-        for (ptrdiff_t l = 0; l < depth; l++) sum += (double)b[l * n + j];
-        check(isa, "column_sums", depth, n, sums[j], sum, 4 * TOLERANCE);
+    free(a), free(b), free(c), free(before);
+}
+
+static void NAME(column_sums_case)(const char *isa, const TABLE *k, ptrdiff_t m, ptrdiff_t n) {
+    REAL *a = NAME(make)(m * n), *sums = NAME(make)(n), *before = NAME(copy)(sums, n);
+    k->column_sums(sums, a, n, m, n);
+    for (ptrdiff_t j = 0; j < n; j++) {
+        double sum = before[j];
+        for (ptrdiff_t i = 0; i < m; i++) sum += (double)a[i * n + j];
+        check(isa, "column_sums", m, n, sums[j], sum, 4 * TOLERANCE);
     }
-    free(a), free(b), free(c), free(before), free(sums), free(sums_before);
+    free(a), free(sums), free(before);
 }
 
 #include "cell_cases.h"
@@ -276,15 +284,20 @@ static void NAME(run)(const char *isa, const TABLE *k) {
             NAME(bare_cases)(isa, k, SIZES[i], SIZES[j]);
             const ptrdiff_t depth = SIZES[(i * 5 + j * 3) % NUM_SIZES];
             NAME(gemm_case)(isa, k, SIZES[i], SIZES[j], depth);
-            NAME(gemm_tn_case)(isa, k, SIZES[i], SIZES[j], depth);
+            NAME(gemm_tn_case)(isa, k, SIZES[i], SIZES[j], depth, depth > 5 ? 5 : depth);
+            NAME(column_sums_case)(isa, k, SIZES[i], SIZES[j]);
             const int source = (i + 2 * j) % NUM_SOURCES;
             NAME(rnn_case)(isa, k, SIZES[i], SIZES[j], (fr_nonlinearity)((i + j) % 4), source);
             NAME(lstm_case)(isa, k, SIZES[i], SIZES[j], source);
             NAME(gru_case)(isa, k, SIZES[i], SIZES[j], source);
         }
     }
-    /* Deeper than one slice of gemm_tn, and every nonlinearity at one size. */
-    NAME(gemm_tn_case)(isa, k, 17, 33, 600);
+    /* Deeper than one slice of gemm_tn: one run, runs that a slice has several of, and one and a
+     * part of; and every nonlinearity at one size. */
+    NAME(gemm_tn_case)(isa, k, 17, 33, 600, 600);
+    NAME(gemm_tn_case)(isa, k, 17, 33, 600, 17);
+    NAME(gemm_tn_case)(isa, k, 17, 33, 700, 300);
+    NAME(gemm_tn_case)(isa, k, 17, 33, 600, 256);
     for (int f = FR_LINEAR; f <= FR_SIGMOID; f++)
         NAME(rnn_case)(isa, k, 17, 33, (fr_nonlinearity)f, FROM_ROWS);
 }

@@ -260,7 +260,7 @@ class ComposedSweep(Sweep):
         layer, hidden, count = self._layer, self._layer.hidden_size, rows.count
         loop, buffers, _ = saved.more
         carry = self._carry(rows, grad_final)
-        outside = None if grad_output is None else grad_output.rows(0, count)
+        outside = None if grad_output is None else grad_output.whole()
         grad_last = rows.grad_last(outside, grad_final[0], self.backwards)
         back = {
             "dz": self._empty(count, self._width),
@@ -283,7 +283,7 @@ class ComposedSweep(Sweep):
         if not layer.layer_norm:
             if count:
                 sums = ParameterGrads(self, saved.x, buffers["passed"], tokens, num_threads)
-                sums.add(dz, 0, 0, count)
+                sums.sums.add(dz)
                 sums.share(packed)
             reached = Reached(dz, dz[:, :columns], dz[:, -columns:], carry, grad_last)
         else:

@@ -218,7 +218,11 @@ class Recurrent(Module):
         *,
         keep: bool,
     ) -> Taken:
-        """Check x and the state, and that there is memory for what the loops leave."""
+        """Check x and the state, and that there is memory for what the loops leave.
+
+        Threads that the call before had use for take as long to wake up, and do so meanwhile.
+        """
+        _threads.rouse(self._sweeps[0].helpers)
         known = None if table is None else len(table.weight)
         values, rows, form = inputs.checked(
             x, lengths, reset_mask, self.input_size, known, self.dtype, self.batch_first
@@ -360,7 +364,7 @@ class Recurrent(Module):
         """
         rows, packed, grad = run.rows, self._packed(), grad_output
         if grad is not None and self.bidirectional:  # both directions read it
-            grad = Given(grad.rows(0, rows.count))
+            grad = Given(grad.whole())
         grad_x: np.ndarray | None = None
         grad_initial: list[list[np.ndarray]] = []
         below: list[np.ndarray] = []
@@ -401,7 +405,7 @@ class Recurrent(Module):
         final: list[np.ndarray | None] = [None] * len(self.state_names)
         if not over_time:
             every = np.zeros((len(self._sweeps), run.form.batch, self.state_sizes[0]), self.dtype)
-            last = grad.rows(0, run.form.batch)
+            last = grad.whole()
             for i, part in enumerate(np.split(last, len(self._directions), axis=1)):
                 every[i - len(self._directions)] = part
             final[0] = every
@@ -413,7 +417,7 @@ class Recurrent(Module):
         """Return what of a gradient of a layer's output reaches one of its directions."""
         if not self.bidirectional:
             return grad
-        size, whole = self.state_sizes[0], grad.rows(0, rows.count)
+        size, whole = self.state_sizes[0], grad.whole()
         if sweep.backwards:
             return Given(rows.turned(whole[:, size:]))
         return Given(np.ascontiguousarray(whole[:, :size]))

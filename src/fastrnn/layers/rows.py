@@ -79,11 +79,6 @@ class Rows:
         """Return a gradient of the final states, (batch, H), piece by piece."""
         return grad
 
-    def chunks(self, most: int) -> list[tuple[int, int]]:
-        """Return the steps, the last first, in chunks of at most so many rows, or of one step."""
-        size = max(1, most // self.batch)
-        return [(max(0, stop - size), stop) for stop in range(self.steps, 0, -size)]
-
     def grad_initial(self, grad: np.ndarray, backwards: bool) -> np.ndarray:
         """Return the gradient of the sequences' initial states from that of all pieces'."""
         return grad
@@ -199,10 +194,6 @@ class PackedRows(Rows):
         """Return the gradient of the sequences' initial states from that of all pieces'."""
         taken = grad[self._ends[int(backwards)]]
         return taken if backwards else np.where(self._takes_initial, taken, 0)
-
-    def chunks(self, most: int) -> list[tuple[int, int]]:
-        """Return the steps in one chunk: where sequences end all over, `grad_last` needs all."""
-        return [(0, self.steps)]
 
     def first_row(self, step: int) -> int:
         """Return where the rows of a step begin."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fastrnn import _loops, _ops, _threads
+from fastrnn import _loops, _ops, _threads, _way_back
 from fastrnn._cells import Cells
 from fastrnn.layers.embedding import Tokens
 from fastrnn.layers.gradients import ParameterGrads
@@ -30,6 +30,15 @@ CHUNK_ROWS = 256
 # Of fewer sequences than this, reading the weights takes longer than the multiply-adds, or so long
 # that two halves of the sequences one after the other take longer than all of them.
 FEW_SEQUENCES = 8
+
+
+# A batch of twice this many sequences is done in two groups on the way back, so that two threads
+# wait for nothing and fetch nothing from each other: of fewer, a product's tiles have too few rows.
+# A thread then has all of W_hh's gradient, not half of its rows: of more weights than these this
+# displaces from L2 as much as it saves.
+GROUP_SEQUENCES = 16
+MOST_GROUPS = 2
+GROUP_WEIGHTS = 1 << 16
 
 
 class Saved(NamedTuple):
@@ -67,12 +76,17 @@ class Sweep:
     backwards : bool
         Whether it reads sequences from their end.
     input_size : int
+
+    Attributes
+    ----------
+    helpers : int
+        How many threads the last way there had beside the caller's.
     """
 
     def __init__(self, layer: Recurrent, number: int, backwards: bool, input_size: int) -> None:
         self.suffix = f"_l{number}" + ("_reverse" if backwards else "")
         self.backwards, self.input_size = backwards, input_size
-        self._layer, self._is_first = layer, number == 0
+        self._layer, self._is_first, self.helpers = layer, number == 0, 0
         self._width = layer._row_gates * layer.hidden_size
         self._columns = layer._gates * layer.hidden_size
         self._fed_back = layer.state_sizes[0]
@@ -124,6 +138,7 @@ class Sweep:
         hidden, dtype, is_dense = layer.hidden_size, layer.dtype, x.ndim == 2
         row_work = self._columns * (hidden + (self.input_size if is_dense else 0))
         threads, by_units = self._threads(rows, row_work, num_threads)
+        self.helpers = threads - 1
         h = workspace.take("h" + self.suffix, (batch + rows.count, hidden), dtype)
         rows.begin(h, initial[0], self.backwards)
         c = gates = projection = None
@@ -175,34 +190,61 @@ class Sweep:
         wanted, there is only as much of it as is used at a time.
         """
         layer, columns, batch = self._layer, self._columns, rows.batch
-        chunks = rows.chunks(max(CHUNK_ROWS, CHUNK_NUMBERS // layer.hidden_size))
+        work = columns * layer.hidden_size
+        groups = self._groups(rows, work)
+        readout = outside = grad_last = grad_h = None
+        if grad_output is not None and rows.count:
+            if rows.starts is None and grad_final[0] is None:
+                readout = grad_output.on_the_way(groups)
+            if readout is None:
+                outside = grad_output.whole()
+        segment = _threads.segment_size(batch * (work + (readout.row_work if readout else 0)))
+        at_once = min(segment, self._steps_at_once(rows, groups))
         is_whole = dz_wanted or layer._has_gates or rows.starts is not None
-        count = rows.count
-        if not is_whole and len(chunks) > 1:
-            count = rows.first_row(chunks[0][1] - chunks[0][0]) + batch
+        of_chunks = groups * at_once * batch
         dz = None if workspace is FRESH else saved.gates
-        if dz is None:
+        if dz is None:  # not whole: with a step after the chunk's last
+            count = rows.count if is_whole else of_chunks + groups * batch
             dz = workspace.take("dz" + self.suffix, (count, self._width), layer.dtype)
         carry = self._carry(rows, grad_final)
+        if readout is None:
+            grad_last = rows.grad_last(outside, grad_final[0], self.backwards)
+        if dz_wanted:
+            reached = Reached(dz, dz[:, :columns], dz[:, -columns:], carry, grad_last)
+        else:
+            reached = Reached(dz, dz, dz, carry, grad_last)
         if not rows.count:
-            grad_last = rows.grad_last(None, grad_final[0], self.backwards)
-            return Reached(dz, dz[:, :columns], dz[:, -columns:], carry, grad_last)
-        sums = ParameterGrads(self, saved.x, rows.previous(saved.h), tokens, num_threads)
-        row_work = columns * layer.hidden_size
-        loop = _loops.Backward(
-            layer._cell, layer._f, batch, rows.starts, rows.before, rows.steps, carry, saved.h,
-            saved.c, saved.gates, packed.hh_back, is_whole, _threads.segment_size(batch * row_work),
-            *self._threads(rows, row_work, num_threads),
+            return reached
+        if readout is not None:
+            grad_h = workspace.take("grad_h", (of_chunks, self._fed_back), layer.dtype)
+        grads = ParameterGrads(
+            self, saved.x, rows.previous(saved.h), tokens, num_threads, workspace, groups
+        )
+        threads, by_units = self._threads(rows, work, num_threads)
+        readers = readout.threads if readout else 1
+        together = min(groups, max(threads, grads.threads, readers))
+        shared_by = together, threads // together, grads.threads // together, readers // together
+        _way_back.way_back(
+            layer._cell, layer._f, batch, rows.starts, rows.before, rows.steps, dz, carry, saved.h,
+            saved.c, saved.gates, packed.hh_back, outside, grad_last, grad_h,
+            readout.rows if readout else None, grads.sums, is_whole, groups, at_once, segment,
+            shared_by, by_units,
         )  # fmt: skip
-        for begin, end in chunks:
-            first, last = rows.first_row(begin), rows.first_row(end)
-            outside = None if grad_output is None else grad_output.rows(first, last)
-            if end == rows.steps:
-                grad_last = rows.grad_last(outside, grad_final[0], self.backwards)
-            loop.run(dz, outside, grad_last, begin, end)
-            sums.add(dz, first if is_whole else 0, first, last)
-        sums.share(packed)
-        return Reached(dz, dz[:, :columns], dz[:, -columns:], carry, grad_last)
+        workspace.give("grad_h", grad_h)
+        grads.share(packed)
+        return reached
+
+    def _groups(self, rows: Rows, row_work: int) -> int:
+        """Return in how many groups the way back is done, for any number of threads."""
+        work = rows.count * row_work
+        if rows.starts is not None or row_work > GROUP_WEIGHTS or work < 2 * _threads.MINIMUM_SHARE:
+            return 1
+        return max(1, min(rows.batch // GROUP_SEQUENCES, MOST_GROUPS))
+
+    def _steps_at_once(self, rows: Rows, groups: int) -> int:
+        """Return how many steps a chunk of the way back has."""
+        most = max(CHUNK_ROWS, CHUNK_NUMBERS // self._layer.hidden_size)
+        return max(1, min(rows.steps, most // max(1, rows.batch)))
 
     def _carry(self, rows: Rows, grad_final: list[np.ndarray | None]) -> np.ndarray | None:
         """Return what reaches the final states of a cell with gates past its weights."""
