@@ -50,6 +50,29 @@ def test_inputs_are_glorot_s_and_biases_zero(name: str, init: str) -> None:
 
 
 @every_layer
+def test_one_hot_is_uniform_but_for_what_tokens_are_multiplied_with(name: str) -> None:
+    """The first layer's W_ih, in both directions, is normal, of deviation 1/2."""
+    layer = LAYERS[name](init="one_hot")
+    bound = 1 / np.sqrt(HIDDEN)
+    for parameter, value in layer.parameters().items():
+        if parameter.startswith("weight_ih_l0"):
+            assert value.std() == pytest.approx(0.5, rel=0.05)
+            assert np.abs(value).max() > 1.2
+        else:
+            assert bound / 2 < np.abs(value).max() <= bound
+
+
+@pytest.mark.parametrize(
+    ("options", "init"),
+    [({}, "one_hot"), ({"embedding_size": 8}, "uniform"), ({"tied": True}, "uniform")],
+    ids=str,
+)
+def test_a_character_model_begins_as_what_it_reads_asks_for(options, init) -> None:
+    model = fastrnn.CharRNN("gru", 8, vocabulary="abc", **options)
+    assert model.network.layer.init == init
+
+
+@every_layer
 def test_glorot_takes_the_fans_of_each_gate(name: str) -> None:
     for gate in gates(LAYERS[name](init="glorot"), "_hh_"):
         assert_glorot(gate)
@@ -85,5 +108,5 @@ def test_the_forget_gate_s_bias_is_the_one_given_and_no_other_changes(init: str)
 
 @every_layer
 def test_an_unknown_name_is_refused_with_those_there_are(name: str) -> None:
-    with pytest.raises(ValueError, match="init must be one of 'uniform', 'glorot', 'orthogonal'"):
+    with pytest.raises(ValueError, match="init must be one of 'uniform', 'one_hot', 'glorot'"):
         LAYERS[name](init="he")

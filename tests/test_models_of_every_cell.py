@@ -42,7 +42,7 @@ def untrained(cell: str, **options: Any) -> CharRNN:
 @pytest.mark.unsanitized
 @every_cell
 def test_a_model_learns_a_verse_by_heart(cell: str) -> None:
-    model = CharRNN(cell, hidden_size=48, seed=1)
+    model = CharRNN(cell, hidden_size=48, seed=3)
     model.fit(VERSE, steps=300, batch_size=8, seq_len=46, lr=0.01)
     assert model.history[-1]["loss"] < 0.2 < 2.0 < model.history[0]["loss"]
     assert model.generate("the cat", length=39, temperature=0) == VERSE[:46]

@@ -89,7 +89,7 @@ def test_a_second_training_may_be_gone_on_with_by_a_new_model(tmp_path) -> None:
 
 
 def test_the_patience_counts_on(tmp_path) -> None:
-    options = {"steps": 60, "lr": 0.3, "validation": 0.3, "evaluate_every": 1, "patience": 4}
+    options = {"steps": 60, "lr": 1.0, "validation": 0.3, "evaluate_every": 1, "patience": 4}
     whole = CharRNN(hidden_size=8).fit(VERSE, **options)
     steps = len(whole.history)
     assert 4 < steps < 60

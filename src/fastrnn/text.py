@@ -461,6 +461,7 @@ class CharRNN(LanguageModel):
             seed=self.seed,
             embedding_size=None if self.tied else self.embedding_size,
             tied=self.tied,
+            init="uniform" if self.tied or self.embedding_size else "one_hot",
             num_layers=self.num_layers,
             recurrent_dropout=self.recurrent_dropout,
             layer_norm=self.layer_norm,

@@ -44,7 +44,8 @@ class _Size(NamedTuple):
 # slowly than a GRU and ends better.
 _SIZES = (
     _Size(0.07, "gru", 128, 1.5e-2, 0.0, 0.1),
-    _Size(0.5, "gru", 256, 1.4e-2, 0.1, 0.15),
+    _Size(0.3, "gru", 256, 1.4e-2, 0.0, 0.15),
+    _Size(0.5, "gru", 256, 1.4e-2, 0.05, 0.15),
     _Size(3.0, "lstm", 384, 1.2e-2, 0.2, 0.05),
     _Size(math.inf, "lstm", 512, 1e-2, 0.25, 0.05),
 )

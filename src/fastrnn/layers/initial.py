@@ -7,7 +7,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-SCHEMES = ("uniform", "glorot", "orthogonal", "identity")
+SCHEMES = ("uniform", "one_hot", "glorot", "orthogonal", "identity")
+
+# The deviation of what a token gives to a pre-activation, one of W_ih's columns and no sum of many.
+# After 3.7 M characters of Tiny Shakespeare a GRU of 256 units was at 1.516, 1.508, 1.522 and 1.516
+# nats with 0.3, 0.5, 0.7 and 1, and at 1.535 with "uniform", whose deviation there is 0.036; of
+# three seeds with 0.5 and "uniform" the means were 1.519 and 1.528.
+_OF_TOKEN = 0.5
 
 
 def fill(
@@ -15,17 +21,21 @@ def fill(
 ) -> None:
     """Set a recurrent layer's parameters.
 
-    ``"uniform"``: all from U(-1/sqrt(H), 1/sqrt(H)), as PyTorch. Of the others the biases are zero
-    and each gate of W_ih is uniform as X. Glorot and Y. Bengio have it (AISTATS 2010); each gate of
-    W_hh is so too (``"glorot"``), a random orthogonal matrix (``"orthogonal"``: A. Saxe et al.,
-    arXiv:1312.6120; Keras' default), or the identity (``"identity"``: Q. Le et al.,
-    arXiv:1504.00941, for ReLU). Projections of the state are as W_ih. Gains of a layer
-    normalisation are 1, its biases 0.
+    ``"uniform"``: all from U(-1/sqrt(H), 1/sqrt(H)), as PyTorch. ``"one_hot"``: so too, but the
+    first layer's W_ih, of which a token takes one column, from N(0, 1/4).
+
+    Of the others the biases are zero and each gate of W_ih is uniform as X. Glorot and Y. Bengio
+    have it (AISTATS 2010); each gate of W_hh is so too (``"glorot"``), a random orthogonal matrix
+    (``"orthogonal"``: A. Saxe et al., arXiv:1312.6120; Keras' default), or the identity
+    (``"identity"``: Q. Le et al., arXiv:1504.00941, for ReLU). Projections of the state are as
+    W_ih. Gains of a layer normalisation are 1, its biases 0.
     """
     for name, view in views.items():
         if "_norm_" in name:
             view[...] = name.startswith("weight")
-        elif scheme == "uniform":
+        elif scheme == "one_hot" and name.startswith("weight_ih_l0"):
+            view[...] = rng.normal(0, _OF_TOKEN, view.shape)
+        elif scheme in ("uniform", "one_hot"):
             bound = 1 / math.sqrt(hidden)
             view[...] = rng.uniform(-bound, bound, view.shape)
         elif name.startswith("bias"):

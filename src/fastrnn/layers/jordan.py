@@ -38,7 +38,7 @@ class Jordan(Recurrent):
     layer_norm : bool
         Whether W_ih x and W_hh y are normalised before biases are added, with gains
         ``weight_norm_ih_l0`` and ``weight_norm_hh_l0``.
-    init : {"uniform", "glorot", "orthogonal", "identity"}
+    init : {"uniform", "one_hot", "glorot", "orthogonal", "identity"}
         As for :class:`fastrnn.RNN`; ``"orthogonal"`` and ``"identity"`` have ones on W_hh's
         diagonal or orthonormal rows or columns where it is not square.
     dtype : {numpy.float32, numpy.float64}

@@ -53,9 +53,10 @@ class LSTM(Recurrent):
         Whether W_ih x and W_hh h are normalised before biases are added, and c before it is shown
         (J. Ba, J. Kiros and G. Hinton, arXiv:1607.06450), with gains ``weight_norm_ih_l0`` and
         ``weight_norm_hh_l0``, and ``weight_norm_c_l0`` and ``bias_norm_c_l0`` of c.
-    init : {"uniform", "glorot", "orthogonal", "identity"}
-        Initial parameters: all U(-1/sqrt(hidden_size), 1/sqrt(hidden_size)); or W_ih Glorot-uniform
-        gate by gate, zero biases, and each gate of W_hh Glorot-uniform, orthogonal or the identity.
+    init : {"uniform", "one_hot", "glorot", "orthogonal", "identity"}
+        Initial parameters: all U(-1/sqrt(hidden_size), 1/sqrt(hidden_size)); these, but for token
+        ids the first layer's W_ih from N(0, 1/4); or W_ih Glorot-uniform gate by gate, zero biases,
+        and each gate of W_hh Glorot-uniform, orthogonal or the identity.
     forget_bias : float, optional
         Value of b_if + b_hf at first; 1 lets the cell keep what it holds (R. Jozefowicz et al.,
         ICML 2015).

@@ -44,9 +44,10 @@ class RNN(Recurrent):
         Whether W_ih x and W_hh h are normalised before biases are added
         (J. Ba, J. Kiros and G. Hinton, arXiv:1607.06450), with gains ``weight_norm_ih_l0`` and
         ``weight_norm_hh_l0``.
-    init : {"uniform", "glorot", "orthogonal", "identity"}
-        Initial parameters: all U(-1/sqrt(hidden_size), 1/sqrt(hidden_size)); or W_ih Glorot-uniform
-        gate by gate, zero biases, and each gate of W_hh Glorot-uniform, orthogonal or the identity.
+    init : {"uniform", "one_hot", "glorot", "orthogonal", "identity"}
+        Initial parameters: all U(-1/sqrt(hidden_size), 1/sqrt(hidden_size)); these, but for token
+        ids the first layer's W_ih from N(0, 1/4); or W_ih Glorot-uniform gate by gate, zero biases,
+        and each gate of W_hh Glorot-uniform, orthogonal or the identity.
     dtype : {numpy.float32, numpy.float64}
         Of parameters, states and gradients.
     seed : int, optional
