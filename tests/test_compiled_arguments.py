@@ -127,7 +127,7 @@ def test_the_way_back_refuses_other_dtypes(name, array) -> None:
     }
     adds = _gradients.WeightSums(single(1, UNITS), *grads, None, None, ids,
                                  single(ROWS, UNITS), UNITS, whole, whole, ROWS, 1)  # fmt: skip
-    how = (None, adds, True, 1, ROWS, ROWS, (1, 1, 1, 1), False)
+    how = (None, adds, True, 1, ROWS, ROWS, 1, 1, 1, 1, False)
     _way_back.way_back(0, 1, 1, None, None, ROWS, *arrays.values(), *how)
     with pytest.raises(TypeError, match="float64"):
         _way_back.way_back(0, 1, 1, None, None, ROWS, *(arrays | {name: array}).values(), *how)

@@ -249,6 +249,7 @@ LONG_CALLS = {
     "forward lstm": "lstm(ids)",
     "forward gru": "gru(ids)",
     "read-out": "net.loss_and_grad(few, few, outputs='all')",
+    "wide read-out": "wide.loss_and_grad(many, many)",
     "linear": "readout.backward(readout(x))",
     "generate": "generate_ids(net, [0], 10**6, num_samples=64)",
     "beam search": "beam_ids(net, [0], 10**5, 64)",
@@ -274,6 +275,8 @@ tiny = fastrnn.Network(fastrnn.RNN(100, 4), fastrnn.Linear(4, 100))
 rare = fastrnn.Network(fastrnn.RNN(8000, 4), fastrnn.Linear(4, 8000))
 small = fastrnn.Network(fastrnn.RNN(2, 1), fastrnn.Linear(1, 2))
 few = np.zeros((64, 64), np.int64)
+wide = fastrnn.Network(fastrnn.RNN(40000, 256), fastrnn.Linear(256, 40000))
+many = np.zeros((40, 600), np.int64)
 readout = fastrnn.Linear(4096, 4096)
 x = np.zeros((20000, 4096), np.float32)
 layer(ids[:2])
@@ -326,7 +329,8 @@ def test_cutting_a_call_into_segments_changes_no_bit(
     monkeypatch.setattr(sweep, "CHUNK_ROWS", 1)
     monkeypatch.setattr(sweep, "CHUNK_NUMBERS", 1)
     whole = train_step(1, cell)
-    monkeypatch.setattr(_threads, "SEGMENT_WORK", 1)
+    # A step of the loops, and of the read-out, which is elsewhere if that is more.
+    monkeypatch.setattr(_threads, "SEGMENT_WORK", 10_000)
     for got, wanted in zip(train_step(1, cell), whole, strict=True):
         if got.ndim:
             np.testing.assert_array_equal(got, wanted)

@@ -192,7 +192,7 @@ FR_INLINE void walk(const factor *f, vec *acc, const int rows, const int width,
                 acc[r * width + j] = v_fma(x[r], w[j], acc[r * width + j]);
         }
         FR_UNROLL
-        for (int r = 0; r < rows; r += ROW_GROUP) group[r / ROW_GROUP]++;
+        for (int r = 0; !transposed && r < rows; r += ROW_GROUP) group[r / ROW_GROUP]++;
     }
 }
 

@@ -4,11 +4,11 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from fastrnn._rows cimport Runs
 
-# Some rows, ``most`` of them at most: ``row`` is the first, and every pointer to rows is to it. The
-# runs of logits and dropped begin ``spacing`` rows apart. ``apart_bytes`` of gradients, from grad_w
-# on, are a group's own and to be cleared when it begins; it has ``sequences`` from the
-# ``sequence``-th on.
-cdef struct Block:
+# A block of rows, ``most`` at most: ``row`` is the first, and every pointer to rows is to it. Those
+# of one group are runs too, also among the block's logits and dropped, where they begin ``spacing``
+# rows apart. A group has ``batch`` sequences from ``first_sequence`` on, and gradients of its own,
+# ``apart_bytes`` from grad_w on, to be cleared when it begins.
+cdef struct ReadOut:
     bint single
     double *losses
     void *grad_h
@@ -23,21 +23,21 @@ cdef struct Block:
     const void *packed_w_t
     const void *bias
     Runs runs
-    Py_ssize_t row, rows, most, spacing, hidden, classes, apart_bytes, sequence, sequences
+    Py_ssize_t row, rows, most, spacing, hidden, classes, apart_bytes, first_sequence, batch
     uint64_t seed
     int32_t threshold
     double scale
 
-cdef void read_out(const Block *of, Py_ssize_t groups, char *grad_h, Py_ssize_t row,
+cdef void read_out(const ReadOut *of, Py_ssize_t groups, char *grad_h, Py_ssize_t row,
                    Py_ssize_t rows, Runs runs, int threads) noexcept nogil
 
-cdef void join_readouts(const Block *a, const Block *other, Py_ssize_t first, Py_ssize_t last,
+cdef void join_readouts(const ReadOut *a, const ReadOut *other, Py_ssize_t first, Py_ssize_t last,
                         Py_ssize_t shares) noexcept nogil
 
 cdef class CrossEntropyRows:
-    cdef Block a
+    cdef ReadOut a
     cdef int number
     cdef Py_ssize_t count, item, segment
     cdef char *apart
     cdef tuple arrays  # that the pointers are into
-    cdef Block of_group(self, Py_ssize_t group) noexcept nogil
+    cdef ReadOut of_group(self, Py_ssize_t group) noexcept nogil

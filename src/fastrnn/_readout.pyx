@@ -30,7 +30,7 @@ from fastrnn._team cimport run_parts
 cdef enum:
     COLUMNS = 32
 
-cdef void losses_of(const Block *a, floating *logits, Py_ssize_t at,
+cdef void losses_of(const ReadOut *a, floating *logits, Py_ssize_t at,
                     Py_ssize_t rows) noexcept nogil:
     """The losses of rows ``at`` on; with grad_h wanted, logits become the gradient.
 
@@ -52,7 +52,7 @@ cdef void losses_of(const Block *a, floating *logits, Py_ssize_t at,
         r -= 1
 
 
-cdef void run_rows(const Block *a, floating *logits, Py_ssize_t at, Py_ssize_t i,
+cdef void run_rows(const ReadOut *a, floating *logits, Py_ssize_t at, Py_ssize_t i,
                    Py_ssize_t rows) noexcept nogil:
     """Logits, from the i-th of the block on, losses and the states' gradient of rows ``at`` on."""
     cdef Py_ssize_t hidden = a.hidden, classes = a.classes
@@ -76,7 +76,7 @@ cdef void run_rows(const Block *a, floating *logits, Py_ssize_t at, Py_ssize_t i
         k_dropout(grad_h, <const floating *>grad_h, a.seed, a.row + at, rows, hidden, a.threshold)
 
 
-cdef void block_rows(const Block *a, floating *logits, Py_ssize_t i,
+cdef void block_rows(const ReadOut *a, floating *logits, Py_ssize_t i,
                      Py_ssize_t end) noexcept nogil:
     """All of the i-th row of a block to the one before ``end``."""
     cdef Py_ssize_t n
@@ -86,7 +86,7 @@ cdef void block_rows(const Block *a, floating *logits, Py_ssize_t i,
         i += n
 
 
-cdef void block_columns(const Block *a, const floating *logits, Py_ssize_t first,
+cdef void block_columns(const ReadOut *a, const floating *logits, Py_ssize_t first,
                         Py_ssize_t last) noexcept nogil:
     """Add to columns first to last of the weights' gradient, with the first to the bias'."""
     cdef Py_ssize_t hidden = a.hidden, classes = a.classes, run = min(a.rows, a.runs.length), i
@@ -102,7 +102,7 @@ cdef void block_columns(const Block *a, const floating *logits, Py_ssize_t first
 
 cdef void rows_part(const void *args, Py_ssize_t part, Py_ssize_t first,
                     Py_ssize_t last) noexcept nogil:
-    cdef const Block *a = <const Block *>args
+    cdef const ReadOut *a = <const ReadOut *>args
     cdef uint64_t mode = fr_fpmode_flush()
     if a.single:
         block_rows(a, <float *>a.logits, first, last)
@@ -113,7 +113,7 @@ cdef void rows_part(const void *args, Py_ssize_t part, Py_ssize_t first,
 
 cdef void columns_part(const void *args, Py_ssize_t part, Py_ssize_t first,
                        Py_ssize_t last) noexcept nogil:
-    cdef const Block *a = <const Block *>args
+    cdef const ReadOut *a = <const ReadOut *>args
     cdef Py_ssize_t n0 = first * COLUMNS, n1 = min(last * COLUMNS, a.hidden)
     cdef uint64_t mode
     if first == last:  # more threads than columns
@@ -126,18 +126,16 @@ cdef void columns_part(const void *args, Py_ssize_t part, Py_ssize_t first,
     fr_fpmode_restore(mode)
 
 
-cdef void add_block(const Block *block, const Block *group, Py_ssize_t first,
+cdef void add_block(const ReadOut *block, const ReadOut *of, Py_ssize_t group, Py_ssize_t groups,
                     int threads) noexcept nogil:
-    """Add what a block gives to one of its groups' gradients, columns shared by threads.
-
-    ``first`` is the group's first sequence among the block's; -1 if the block has no other groups.
-    """
-    cdef Block a = block[0]
-    cdef Py_ssize_t item = sizeof(float) if a.single else sizeof(double)
-    a.grad_w, a.grad_bias = group.grad_w, group.grad_bias
-    if first >= 0:
-        a.rows = a.rows // a.runs.length * group.sequences
-        a.runs.length = group.sequences
+    """Add what a block of some groups gives to one of them; its columns are shared by threads."""
+    cdef ReadOut a = block[0]
+    cdef Py_ssize_t item = sizeof(float) if a.single else sizeof(double), first
+    a.grad_w, a.grad_bias = of[group].grad_w, of[group].grad_bias
+    if groups > 1:
+        first = of[group].first_sequence - of.first_sequence
+        a.rows = a.rows // a.runs.length * of[group].batch
+        a.runs.length = of[group].batch
         a.h = <const char *>a.h + first * a.hidden * item
         a.logits = <char *>a.logits + first * a.classes * item
         if a.threshold > 0:
@@ -145,19 +143,21 @@ cdef void add_block(const Block *block, const Block *group, Py_ssize_t first,
     run_parts(columns_part, &a, (a.hidden + COLUMNS - 1) // COLUMNS, threads)
 
 
-cdef void read_out(const Block *of, Py_ssize_t groups, char *grad_h, Py_ssize_t row,
+cdef void read_out(const ReadOut *of, Py_ssize_t groups, char *grad_h, Py_ssize_t row,
                    Py_ssize_t rows, Runs runs, int threads) noexcept nogil:
     """Do so many rows from this one on, of so many groups together, those of a block at a time.
 
     Unless grad_h is NULL, their gradient is written to it, and that of the read-out added to each
     group's. Runs of several groups are not longer than a block.
     """
-    cdef Block a = of[0]
+    cdef ReadOut a = of[0]
     cdef Py_ssize_t item = sizeof(float) if a.single else sizeof(double)
-    cdef Py_ssize_t i = 0, at, group, blocks = (rows + a.most - 1) // a.most
-    cdef Py_ssize_t most = (rows + blocks - 1) // blocks
+    cdef Py_ssize_t i = 0, at, group, blocks, most
+    cdef Py_ssize_t cut = rows if runs.length <= a.most else runs.length
     a.runs, a.spacing = runs, runs.length
-    if runs.length <= a.most:  # whole runs, as nearly equally many as may be
+    blocks = (cut + a.most - 1) // a.most  # of nearly equal size
+    most = (cut + blocks - 1) // blocks
+    if runs.length <= a.most:  # whole runs
         most = min((most + runs.length - 1) // runs.length * runs.length, a.most)
     while i < rows:
         at, a.rows = row_of(&runs, i), together(&runs, most, i, rows)
@@ -169,12 +169,11 @@ cdef void read_out(const Block *of, Py_ssize_t groups, char *grad_h, Py_ssize_t 
         run_parts(rows_part, &a, a.rows, threads)
         if grad_h != NULL:
             for group in range(groups):
-                add_block(&a, &of[group], of[group].sequence - of.sequence if groups > 1 else -1,
-                          threads)
+                add_block(&a, of, group, groups, threads)
         i += a.rows
 
 
-cdef void join_readouts(const Block *a, const Block *other, Py_ssize_t first, Py_ssize_t last,
+cdef void join_readouts(const ReadOut *a, const ReadOut *other, Py_ssize_t first, Py_ssize_t last,
                         Py_ssize_t shares) noexcept nogil:
     """Add some shares, of so many, of another group's gradients."""
     add_share(a.single, a.grad_w, other.grad_w, a.classes * a.hidden, first, last, shares)
@@ -218,9 +217,9 @@ cdef class CrossEntropyRows:
         self.a.weights = <const double *>read(weights, cnp.NPY_FLOAT64, 1)
         self.a.seed, self.a.threshold, self.a.scale = seed, threshold, scale
 
-    cdef Block of_group(self, Py_ssize_t group) noexcept nogil:
+    cdef ReadOut of_group(self, Py_ssize_t group) noexcept nogil:
         """What does blocks of a group's rows."""
-        cdef Block a = self.a
+        cdef ReadOut a = self.a
         cdef Py_ssize_t of_w = a.classes * a.hidden
         a.logits = <char *>a.logits + group * a.most * a.classes * self.item
         if a.threshold > 0:

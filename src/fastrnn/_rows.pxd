@@ -75,7 +75,10 @@ cdef inline Py_ssize_t beside(const Runs *runs, Py_ssize_t i, Py_ssize_t stop) n
 
 cdef inline Py_ssize_t together(const Runs *runs, Py_ssize_t most, Py_ssize_t i,
                                 Py_ssize_t stop) noexcept nogil:
-    """How many rows to take at a time: whole runs, or a part of one."""
+    """How many rows to take at a time: whole runs, or a part of one that is longer than ``most``.
+
+    The i-th is the first of a run, or within such a long one.
+    """
     if runs.length > most:
         return min(most, min(stop - i, runs.length - i % runs.length))
     return min(most // runs.length * runs.length, stop - i)

@@ -35,9 +35,6 @@ ROWS_OF_SHARE = 8
 # what shares several.
 call = _team.Call()
 
-# Wakes so many sleeping workers ahead of their part, within a call.
-rouse = _team.rouse
-
 _lock = Lock()
 _workers = 0
 _num_threads: int | None = None
@@ -102,6 +99,12 @@ def set_num_threads(num_threads: int | None) -> None:
     _num_threads = None if num_threads is None else _check.integer("num_threads", num_threads)
 
 
+def rouse(workers: int) -> None:
+    """Wake so many of the threads that there are ahead of their part, within a call."""
+    if workers > 0:
+        _team.rouse(workers)
+
+
 def threads_for(work: float, parts: int, num_threads: int | None) -> int:
     """Return how many threads to use for ``work`` multiply-adds that split into ``parts``.
 
@@ -115,7 +118,7 @@ def threads_for(work: float, parts: int, num_threads: int | None) -> int:
     if threads > 1:
         if _workers < threads - 1:
             _start(threads - 1)
-        rouse(threads - 1)
+        _team.rouse(threads - 1)
     return threads
 
 

@@ -22,7 +22,7 @@ from fastrnn._arrays cimport kind, read, written
 from fastrnn._dispatch cimport CELL_LSTM, CELL_RNN, Cell, cell_backward, share_start
 from fastrnn._gradients cimport GradientArgs, WeightSums, add_gradients, clear_sums, join_sums
 from fastrnn._kernels cimport fr_fpmode_flush, fr_fpmode_restore, fr_nonlinearity
-from fastrnn._readout cimport Block, CrossEntropyRows, join_readouts, read_out
+from fastrnn._readout cimport CrossEntropyRows, ReadOut, join_readouts, read_out
 from fastrnn._rows cimport (
     Rows,
     Runs,
@@ -124,22 +124,19 @@ cdef void backward_part(const void *args, Py_ssize_t part, Py_ssize_t start,
 
 # SHARES: in how many the threads share the sums of the groups' gradients.
 cdef enum:
-    GROUPS = 4
+    MOST_GROUPS = 4
     SHARES = 64
 
-MOST_GROUPS = GROUPS
-
-# Chunks of ``at_once`` steps, from t1 back to t0. Unless dz has all rows, a chunk's is in
-# ``dz_bytes`` of each group's own; so is the gradient of its outputs in ``grad_bytes``, if the
-# read-out computes it.
+# Chunks of ``at_once`` steps, from t1 back to t0. dz, unless it ``is_whole``, and grad_h begin with
+# the chunk that a group is at: others may be at another, in rows of their own sequences.
 cdef struct WayBack:
     BackwardArgs loop
-    GradientArgs sums[GROUPS]
-    Block readout[GROUPS]
+    GradientArgs sums[MOST_GROUPS]
+    ReadOut readout[MOST_GROUPS]
     char *dz
     char *grad_h
     const char *grad_output
-    Py_ssize_t groups, at_once, item, dz_bytes, grad_bytes, t0, t1
+    Py_ssize_t groups, at_once, item, t0, t1
     int threads, loop_threads, sums_threads, readout_threads
     bint by_units, is_whole, has_readout
 
@@ -151,13 +148,12 @@ cdef inline Py_ssize_t group_start(const WayBack *w, Py_ssize_t group) noexcept 
 
 cdef void chunk_back(const WayBack *w, Py_ssize_t g0, Py_ssize_t g1, Py_ssize_t t0,
                      Py_ssize_t t1) noexcept nogil:
-    """Steps t0 to t1 of groups g0 to g1, in the first one's memory of a chunk."""
+    """Steps t0 to t1 of groups g0 to g1 together."""
     cdef BackwardArgs a = w.loop
     cdef Py_ssize_t batch = a.rows.batch, first = first_row(&a.rows, t0), steps = t1 - t0
     cdef Py_ssize_t b0 = group_start(w, g0), b1 = group_start(w, g1), rows = steps * (b1 - b0)
     cdef Py_ssize_t dz_row = a.width * w.item, row_bytes = a.hidden * w.item, group, start
-    cdef char *dz = w.dz + (first * dz_row if w.is_whole else g0 * w.dz_bytes)
-    cdef char *grad_h = w.grad_h + g0 * w.grad_bytes
+    cdef char *dz = w.dz + first * dz_row if w.is_whole else w.dz
     cdef Runs runs = Runs(b1 - b0, batch)
     if w.groups == 1:
         rows = first_row(&a.rows, t1) - first
@@ -165,11 +161,11 @@ cdef void chunk_back(const WayBack *w, Py_ssize_t g0, Py_ssize_t g1, Py_ssize_t 
     if not w.is_whole and t1 < a.steps:  # the step after these was the first of the chunk before
         memcpy(dz + (steps * batch + b0) * dz_row, dz + b0 * dz_row, (b1 - b0) * dz_row)
     if w.has_readout:
-        read_out(&w.readout[g0], g1 - g0, grad_h + b0 * row_bytes, first + b0, rows, runs,
+        read_out(&w.readout[g0], g1 - g0, w.grad_h + b0 * row_bytes, first + b0, rows, runs,
                  w.readout_threads)
-        a.grad_output = grad_h
+        a.grad_output = w.grad_h
         if t1 == a.steps:
-            a.grad_last = grad_h + (steps - 1) * batch * row_bytes
+            a.grad_last = w.grad_h + (steps - 1) * batch * row_bytes
     elif w.grad_output != NULL:
         a.grad_output = w.grad_output + first * row_bytes
     a.dz, a.first, a.b0, a.t0, a.t1 = dz, first, b0, t0, t1
@@ -216,10 +212,12 @@ cdef void join_part(const void *args, Py_ssize_t part, Py_ssize_t first,
     """Add some shares of the groups' gradients to the first one's."""
     cdef const WayBack *w = <const WayBack *>args
     cdef Py_ssize_t group
+    cdef uint64_t mode = fr_fpmode_flush()
     for group in range(1, w.groups):
         join_sums(w.sums, &w.sums[group], first, last, SHARES)
         if w.has_readout:
             join_readouts(w.readout, &w.readout[group], first, last, SHARES)
+    fr_fpmode_restore(mode)
 
 
 def way_back(int cell, int nonlinearity, Py_ssize_t batch, cnp.ndarray starts, cnp.ndarray before,
@@ -227,7 +225,8 @@ def way_back(int cell, int nonlinearity, Py_ssize_t batch, cnp.ndarray starts, c
              cnp.ndarray c, cnp.ndarray gates, cnp.ndarray packed_hh_t not None,
              cnp.ndarray grad_output, cnp.ndarray grad_last, cnp.ndarray grad_h,
              CrossEntropyRows readout, WeightSums sums not None, bint is_whole, Py_ssize_t groups,
-             Py_ssize_t at_once, Py_ssize_t segment, tuple threads, bint by_units):
+             Py_ssize_t at_once, Py_ssize_t segment, int threads, int loop_threads,
+             int sums_threads, int readout_threads, bint by_units):
     """Steps ``steps`` - 1 down to 0: dz, and what it gives to all gradients.
 
     What reaches the states from outside is the gradient of a read-out, or grad_output (zero when
@@ -235,13 +234,14 @@ def way_back(int cell, int nonlinearity, Py_ssize_t batch, cnp.ndarray starts, c
     the final states past the weights is in ``carry``, and in the end what reaches the initial ones.
 
     dz has all rows, and may be gates, or unless it ``is_whole`` those of ``at_once`` steps and one
-    more, for each group; so has grad_h, of the read-out, without the one more. ``threads`` are
-    those of the groups, and of each one's loop, sums and read-out. Signals are looked at every
-    ``segment`` steps.
+    more; so has grad_h, of the read-out, without the one more. ``threads`` share the groups, the
+    others the loops of each. Signals are looked at every ``segment`` steps.
     """
     cdef WayBack w
     cdef int number = kind(h)
     cdef Py_ssize_t group, stretch = max(segment // at_once, 1) * at_once, t = steps
+    if not 1 <= groups <= MOST_GROUPS:
+        raise ValueError(f"groups must be from 1 to {MOST_GROUPS}, got {groups}")
     memset(&w, 0, sizeof(w))
     w.loop.single, w.item = number == cnp.NPY_FLOAT32, cnp.PyArray_ITEMSIZE(h)
     w.loop.cell, w.loop.nonlinearity = <Cell>cell, <fr_nonlinearity>nonlinearity
@@ -254,16 +254,15 @@ def way_back(int cell, int nonlinearity, Py_ssize_t batch, cnp.ndarray starts, c
     w.dz, w.grad_h = <char *>written(dz, number, 2), <char *>written(grad_h, number, 2)
     w.grad_output = <const char *>read(grad_output, number, 2)
     w.groups, w.at_once, w.is_whole, w.by_units = groups, at_once, is_whole, by_units
-    w.dz_bytes = (at_once + 1) * batch * w.loop.width * w.item
-    w.grad_bytes = at_once * batch * w.loop.hidden * w.item
-    w.threads, w.loop_threads, w.sums_threads, w.readout_threads = threads
+    w.threads, w.loop_threads = threads, loop_threads
+    w.sums_threads, w.readout_threads = sums_threads, readout_threads
     w.has_readout = readout is not None
     for group in range(groups):
         w.sums[group] = sums.of_group(group)
         if w.has_readout:
             w.readout[group] = readout.of_group(group)
-            w.readout[group].sequence = group_start(&w, group)
-            w.readout[group].sequences = group_start(&w, group + 1) - group_start(&w, group)
+            w.readout[group].first_sequence = group_start(&w, group)
+            w.readout[group].batch = group_start(&w, group + 1) - group_start(&w, group)
     while t > 0:
         w.t0, w.t1 = max(0, t - stretch), t
         with nogil:

@@ -120,7 +120,7 @@ class CrossEntropy:
         if how.class_weight is not None:
             counts = float(how.class_weight[target].sum())
         self._scale = 1.0 / counts if how.reduction == "mean" else 1.0
-        self._row_work = readout.in_features * readout.out_features
+        self.row_work = readout.in_features * readout.out_features
 
     @property
     def value(self) -> float:
@@ -140,7 +140,7 @@ class CrossEntropy:
 
     def on_the_way(self, groups: int) -> OnTheWay:
         """Return what computes some rows of the gradient of h, and adds to the read-out's."""
-        return OnTheWay(self._by_rows(groups), self._row_work, self._threads(3))
+        return OnTheWay(self._by_rows(groups), self._threads(3))
 
     def give_back(self) -> None:
         """Let the workspace have the gradients' memory."""
@@ -162,11 +162,11 @@ class CrossEntropy:
             logits, dropped, _ops.empty((len(h),), _DOUBLE), grads["weight"], grads["bias"],
             self._apart, h, self._target, *readout._packed(), readout._views["bias"],
             how.class_weight, how.seed, threshold, self._scale,
-            _threads.segment_size(3 * self._row_work),
+            _threads.segment_size(3 * self.row_work),
         )  # fmt: skip
         return self._rows
 
     def _threads(self, products: int) -> int:
         """Return how many threads share a block, by the work for all rows."""
-        work = products * len(self._h) * self._row_work
+        work = products * len(self._h) * self.row_work
         return _threads.threads_for(work, len(self._h), self._how.num_threads)

@@ -13,7 +13,6 @@ class OnTheWay(NamedTuple):
     """What computes a gradient of rows on the way back."""
 
     rows: CrossEntropyRows
-    row_work: int  # multiply-adds of a row's outputs
     threads: int  # that share a block
 
 
@@ -23,15 +22,21 @@ class Outside(Protocol):
     So it may be computed while the states that it comes from are in the cache.
     """
 
+    @property
+    def row_work(self) -> int:
+        """Multiply-adds of the outputs of a row that is computed on the way back, or 0."""
+
     def whole(self) -> np.ndarray:
         """Return all rows (N, …), contiguous."""
 
-    def on_the_way(self, groups: int) -> OnTheWay | None:
-        """Return what computes rows of so many groups of sequences; None if they are there."""
+    def on_the_way(self, groups: int) -> OnTheWay:
+        """Return what computes rows of so many groups of sequences, unless row_work is 0."""
 
 
 class Given:
     """A gradient that is there: rows (N, …), contiguous."""
+
+    row_work = 0
 
     def __init__(self, gradient: np.ndarray) -> None:
         self._gradient = gradient
@@ -40,6 +45,6 @@ class Given:
         """Return all rows."""
         return self._gradient
 
-    def on_the_way(self, groups: int) -> OnTheWay | None:
-        """Return None: they are there."""
-        return None
+    def on_the_way(self, groups: int) -> OnTheWay:
+        """Return nothing: all rows are there."""
+        raise AssertionError("a gradient that is there is not computed on the way")

@@ -191,20 +191,21 @@ class Sweep:
         """
         layer, columns, batch = self._layer, self._columns, rows.batch
         work = columns * layer.hidden_size
-        groups = self._groups(rows, work)
+        of_outputs = self._on_the_way(rows, grad_output, grad_final)
+        groups = self._groups(rows, work, of_outputs)
         readout = outside = grad_last = grad_h = None
         if grad_output is not None and rows.count:
-            if rows.starts is None and grad_final[0] is None:
+            if of_outputs:
                 readout = grad_output.on_the_way(groups)
-            if readout is None:
+            else:
                 outside = grad_output.whole()
-        segment = _threads.segment_size(batch * (work + (readout.row_work if readout else 0)))
-        at_once = min(segment, self._steps_at_once(rows, groups))
+        of_inputs = columns * self.input_size if saved.x.ndim == 2 else 0
+        segment = _threads.segment_size(batch * (2 * work + of_inputs + 3 * of_outputs))
+        at_once = min(segment, self._steps_at_once(rows))
         is_whole = dz_wanted or layer._has_gates or rows.starts is not None
-        of_chunks = groups * at_once * batch
         dz = None if workspace is FRESH else saved.gates
-        if dz is None:  # not whole: with a step after the chunk's last
-            count = rows.count if is_whole else of_chunks + groups * batch
+        if dz is None:  # not whole: a chunk's, with a step after its last
+            count = rows.count if is_whole else (at_once + 1) * batch
             dz = workspace.take("dz" + self.suffix, (count, self._width), layer.dtype)
         carry = self._carry(rows, grad_final)
         if readout is None:
@@ -216,32 +217,47 @@ class Sweep:
         if not rows.count:
             return reached
         if readout is not None:
-            grad_h = workspace.take("grad_h", (of_chunks, self._fed_back), layer.dtype)
+            grad_h = workspace.take("grad_h", (at_once * batch, self._fed_back), layer.dtype)
         grads = ParameterGrads(
             self, saved.x, rows.previous(saved.h), tokens, num_threads, workspace, groups
         )
         threads, by_units = self._threads(rows, work, num_threads)
         readers = readout.threads if readout else 1
-        together = min(groups, max(threads, grads.threads, readers))
-        shared_by = together, threads // together, grads.threads // together, readers // together
+        sharers = min(groups, max(threads, grads.threads, readers))
         _way_back.way_back(
             layer._cell, layer._f, batch, rows.starts, rows.before, rows.steps, dz, carry, saved.h,
             saved.c, saved.gates, packed.hh_back, outside, grad_last, grad_h,
             readout.rows if readout else None, grads.sums, is_whole, groups, at_once, segment,
-            shared_by, by_units,
+            sharers, _share(threads, sharers), _share(grads.threads, sharers),
+            _share(readers, sharers), by_units,
         )  # fmt: skip
         workspace.give("grad_h", grad_h)
         grads.share(packed)
         return reached
 
-    def _groups(self, rows: Rows, row_work: int) -> int:
+    def _on_the_way(
+        self, rows: Rows, grad_output: Outside | None, grad_final: list[np.ndarray | None]
+    ) -> int:
+        """Return the multiply-adds of a row's outputs if the way back computes their gradient.
+
+        It does not where what reaches the last states has to be known before, nor where a step of
+        it would take too long: by itself it is cut into fewer rows.
+        """
+        if grad_output is None or rows.starts is not None or grad_final[0] is not None:
+            return 0
+        row_work = grad_output.row_work
+        return 0 if 3 * rows.batch * row_work > _threads.SEGMENT_WORK else row_work
+
+    def _groups(self, rows: Rows, row_work: int, of_outputs: int) -> int:
         """Return in how many groups the way back is done, for any number of threads."""
+        if rows.starts is not None or rows.batch < FEW_SEQUENCES:  # whose units are shared
+            return 1
         work = rows.count * row_work
-        if rows.starts is not None or row_work > GROUP_WEIGHTS or work < 2 * _threads.MINIMUM_SHARE:
+        if max(row_work, of_outputs) > GROUP_WEIGHTS or work < 2 * _threads.MINIMUM_SHARE:
             return 1
         return max(1, min(rows.batch // GROUP_SEQUENCES, MOST_GROUPS))
 
-    def _steps_at_once(self, rows: Rows, groups: int) -> int:
+    def _steps_at_once(self, rows: Rows) -> int:
         """Return how many steps a chunk of the way back has."""
         most = max(CHUNK_ROWS, CHUNK_NUMBERS // self._layer.hidden_size)
         return max(1, min(rows.steps, most // max(1, rows.batch)))
@@ -309,3 +325,8 @@ class Sweep:
             if threads > 1:
                 return threads, True
         return _threads.threads_for(work, rows.batch, num_threads), False
+
+
+def _share(threads: int, groups: int) -> int:
+    """Return how many of the threads a group's loops are shared by; they need not be there."""
+    return -(-threads // groups)
