@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import logging
 import os
 import re
 import signal
@@ -96,3 +97,17 @@ def test_it_serves_this_machine_alone_until_ctrl_c(served) -> None:
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out, err) == (130, "", "fastrnn: interrupted\n")
+
+
+def test_a_page_that_is_closed_amid_a_message_says_nothing(caplog) -> None:
+    pytest.importorskip("panel")
+    tornado = pytest.importorskip("tornado.websocket")
+    from fastrnn.demo import server
+
+    server.start(0).stop(wait=False)
+    log = logging.getLogger("asyncio")
+    closed = tornado.WebSocketClosedError()
+    log.error("Task exception was never retrieved", exc_info=(type(closed), closed, None))
+    assert not caplog.records
+    log.error("Task exception was never retrieved", exc_info=(ValueError, ValueError("x"), None))
+    assert len(caplog.records) == 1

@@ -69,6 +69,7 @@ def start(port: int) -> Any:
     for name in ("bokeh", "tornado.access", "tornado.application"):
         logging.getLogger(name).setLevel(logging.ERROR)
     logging.getLogger("bokeh.server.views.ws").setLevel(logging.CRITICAL)
+    logging.getLogger("asyncio").addFilter(_is_no_closed_page)
     port = _require_free(port)
     server = panel.io.server.get_server(
         page.pages(),
@@ -82,6 +83,13 @@ def start(port: int) -> Any:
     )
     server.start()
     return server
+
+
+def _is_no_closed_page(record: logging.LogRecord) -> bool:
+    """Whether a record is of anything but a message to a page that has just been closed."""
+    from tornado.websocket import WebSocketClosedError
+
+    return record.exc_info is None or not isinstance(record.exc_info[1], WebSocketClosedError)
 
 
 def _require_free(port: int) -> int:
