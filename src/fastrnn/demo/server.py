@@ -87,9 +87,8 @@ def start(port: int) -> Any:
 
 def _is_no_closed_page(record: logging.LogRecord) -> bool:
     """Whether a record is of anything but a message to a page that has just been closed."""
-    from tornado.websocket import WebSocketClosedError
-
-    return record.exc_info is None or not isinstance(record.exc_info[1], WebSocketClosedError)
+    error = record.exc_info[1] if record.exc_info else None
+    return type(error).__name__ != "WebSocketClosedError"  # Tornado's
 
 
 def _require_free(port: int) -> int:
