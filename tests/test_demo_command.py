@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import importlib
 import logging
 import os
 import re
@@ -101,7 +102,7 @@ def test_it_serves_this_machine_alone_until_ctrl_c(served) -> None:
 
 def test_a_page_that_is_closed_amid_a_message_says_nothing(caplog) -> None:
     pytest.importorskip("panel")
-    tornado = pytest.importorskip("tornado.websocket")
+    tornado = importlib.import_module("tornado.websocket")  # Panel's server
     from fastrnn.demo import server
 
     server.start(0).stop(wait=False)

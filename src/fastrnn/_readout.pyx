@@ -30,6 +30,7 @@ from fastrnn._team cimport run_parts
 cdef enum:
     COLUMNS = 32
 
+
 cdef void losses_of(const ReadOut *a, floating *logits, Py_ssize_t at,
                     Py_ssize_t rows) noexcept nogil:
     """The losses of rows ``at`` on; with grad_h wanted, logits become the gradient.

@@ -124,15 +124,15 @@ cdef void backward_part(const void *args, Py_ssize_t part, Py_ssize_t start,
 
 # SHARES: in how many the threads share the sums of the groups' gradients.
 cdef enum:
-    MOST_GROUPS = 4
+    GROUP_ROOM = 4
     SHARES = 64
 
 # Chunks of ``at_once`` steps, from t1 back to t0. dz, unless it ``is_whole``, and grad_h begin with
 # the chunk that a group is at: others may be at another, in rows of their own sequences.
 cdef struct WayBack:
     BackwardArgs loop
-    GradientArgs sums[MOST_GROUPS]
-    ReadOut readout[MOST_GROUPS]
+    GradientArgs sums[GROUP_ROOM]
+    ReadOut readout[GROUP_ROOM]
     char *dz
     char *grad_h
     const char *grad_output
@@ -240,8 +240,8 @@ def way_back(int cell, int nonlinearity, Py_ssize_t batch, cnp.ndarray starts, c
     cdef WayBack w
     cdef int number = kind(h)
     cdef Py_ssize_t group, stretch = max(segment // at_once, 1) * at_once, t = steps
-    if not 1 <= groups <= MOST_GROUPS:
-        raise ValueError(f"groups must be from 1 to {MOST_GROUPS}, got {groups}")
+    if not 1 <= groups <= GROUP_ROOM:
+        raise ValueError(f"groups must be from 1 to {GROUP_ROOM}, got {groups}")
     memset(&w, 0, sizeof(w))
     w.loop.single, w.item = number == cnp.NPY_FLOAT32, cnp.PyArray_ITEMSIZE(h)
     w.loop.cell, w.loop.nonlinearity = <Cell>cell, <fr_nonlinearity>nonlinearity
