@@ -23,11 +23,11 @@ elif platform.machine().lower() in ("aarch64", "arm64"):
 EXTENSIONS = {
     "fastrnn.cpu": False,
     "fastrnn._team": False,
-    "fastrnn._loops": True,
+    "fastrnn._forward": True,
     "fastrnn._composed": True,
     "fastrnn._gradients": True,
     "fastrnn._readout": True,
-    "fastrnn._way_back": True,
+    "fastrnn._backward": True,
     "fastrnn._ops": True,
     "fastrnn._cells": True,
     "fastrnn._step": True,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastrnn import _gradients, _loops, _ops, _readout, _way_back
+from fastrnn import _backward, _forward, _gradients, _ops, _readout
 
 UNITS, TOKENS, ROWS = 6, 4, 5
 
@@ -77,10 +77,10 @@ def test_the_loops_and_the_read_out_refuse_other_dtypes() -> None:
     before = (0, 1, 1, None, None)
     span = (0, UNITS, 0, ROWS, 1, False)
     with pytest.raises(TypeError, match="float64"):
-        _loops.forward(*before, state, None, None, None, ids, None, None, weight[:UNITS], rows,
+        _forward.forward(*before, state, None, None, None, ids, None, None, weight[:UNITS], rows,
                        double, None, *span)  # fmt: skip
     with pytest.raises(TypeError, match="packed_hh"):
-        _loops.forward(*before, state, None, None, None, ids, None, None, weight[:UNITS], rows,
+        _forward.forward(*before, state, None, None, None, ids, None, None, weight[:UNITS], rows,
                        None, None, *span)  # fmt: skip
     logits, bias = np.zeros((1, ROWS, TOKENS), np.float32), np.zeros(TOKENS, np.float32)
     of_readout = np.zeros((TOKENS, UNITS), np.float32), np.zeros(TOKENS, np.float32)
@@ -128,6 +128,6 @@ def test_the_way_back_refuses_other_dtypes(name, array) -> None:
     adds = _gradients.WeightSums(single(1, UNITS), *grads, None, None, ids,
                                  single(ROWS, UNITS), UNITS, whole, whole, ROWS, 1)  # fmt: skip
     how = (None, adds, True, 1, ROWS, ROWS, 1, 1, 1, 1, False)
-    _way_back.way_back(0, 1, 1, None, None, ROWS, *arrays.values(), *how)
+    _backward.backward(0, 1, 1, None, None, ROWS, *arrays.values(), *how)
     with pytest.raises(TypeError, match="float64"):
-        _way_back.way_back(0, 1, 1, None, None, ROWS, *(arrays | {name: array}).values(), *how)
+        _backward.backward(0, 1, 1, None, None, ROWS, *(arrays | {name: array}).values(), *how)

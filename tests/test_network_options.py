@@ -11,7 +11,7 @@ from oracles.options import Combination, all_pairs
 from tolerances import FINITE_DIFFERENCES, rounding
 
 import fastrnn
-from fastrnn import _loops
+from fastrnn import _forward
 
 SEQ_LEN, BATCH, INPUTS, HIDDEN, CLASSES = 5, 4, 3, 6, 7
 
@@ -172,7 +172,7 @@ def test_bad_options_are_refused(options: Any, error: type, message: str) -> Non
 
 def test_a_wrong_target_is_told_before_anything_is_computed(monkeypatch) -> None:
     net = network(dict.fromkeys(OPTIONS, False) | {"cell": "gru", "num_layers": 1})
-    monkeypatch.setattr(_loops, "forward", lambda *_: pytest.fail("the loop has begun"))
+    monkeypatch.setattr(_forward, "forward", lambda *_: pytest.fail("the loop has begun"))
     for compute in net.loss, net.loss_and_grad:
         with pytest.raises(ValueError, match=rf"target .* {CLASSES}"):
             compute(np.zeros((3, 2, INPUTS)), np.full((3, 2), CLASSES))
@@ -181,7 +181,7 @@ def test_a_wrong_target_is_told_before_anything_is_computed(monkeypatch) -> None
 def test_ids_that_another_thread_changes_meanwhile_are_never_read(monkeypatch) -> None:
     net = fastrnn.Network(fastrnn.GRU(CLASSES, 4, seed=0), fastrnn.Linear(4, CLASSES, seed=1))
     x, target = np.arange(12).reshape(2, 3, 2) % CLASSES
-    forward = _loops.forward
+    forward = _forward.forward
 
     def change_and_run(*arguments: object) -> None:
         x[...] = target[...] = 10**12
@@ -191,7 +191,7 @@ def test_ids_that_another_thread_changes_meanwhile_are_never_read(monkeypatch) -
         x[...], target[...] = np.arange(12).reshape(2, 3, 2) % CLASSES
         expected, state = compute(x, target)
         with monkeypatch.context() as patch:
-            patch.setattr(_loops, "forward", change_and_run)
+            patch.setattr(_forward, "forward", change_and_run)
             changed, changed_state = compute(x, target)
         assert changed == expected
         np.testing.assert_array_equal(changed_state, state)

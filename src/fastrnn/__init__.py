@@ -20,9 +20,10 @@ Data flows one way::
               |                         each step adds to a gradient
     layers/  trace.py                   parameters, whole sequences, streams, traces
               |
-    _loops.pyx  _composed.pyx           loops over time: typed, without the GIL; _threads.py
+    _forward.pyx  _backward.pyx         loops over time: typed, without the GIL; _threads.py
     _gradients.pyx  _readout.pyx        and _limits.py: how many threads share them
-    _ops.pyx  _step.pyx  _generate.pyx
+    _composed.pyx  _ops.pyx
+    _cells.pyx  _step.pyx  _generate.pyx
               |
     cpu.pyx  _team.pyx                  the kernel table, chosen once at import; the threads
               |

@@ -2,7 +2,7 @@
 
 A step is made of: what the recurrent weights are multiplied with (the state, or that with a mask);
 the product, normalised if the layer is; the cell, given its whole pre-activations; and of cells
-whose state is projected, the projection. Rows lie as in _loops.pyx; threads share sequences.
+whose state is projected, the projection. Rows lie as in _forward.pyx; threads share sequences.
 """
 
 cimport numpy as cnp

@@ -27,7 +27,7 @@ class Rows:
     count : int
         How many rows there are.
     starts, before : ndarray or None
-        As :func:`fastrnn._loops.forward` takes them.
+        As :func:`fastrnn._forward.forward` takes them.
     sequence : ndarray or None
         Which sequence each piece is of; None where there are no pieces.
     """

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fastrnn import _loops, _ops, _threads, _way_back
+from fastrnn import _backward, _forward, _ops, _threads
 from fastrnn._cells import Cells
 from fastrnn.layers.embedding import Tokens
 from fastrnn.layers.gradients import ParameterGrads
@@ -150,7 +150,7 @@ class Sweep:
             rows.begin(c, initial[1], self.backwards)
         together = 0
         if is_dense:
-            together = _loops.projection_steps(
+            together = _forward.projection_steps(
                 rows.steps, batch, width * dtype.itemsize, threads if by_units else 1
             )
         if together:
@@ -165,7 +165,7 @@ class Sweep:
             packed.hh,
         )
         for segment in _threads.segments(rows.steps, batch * row_work) if rows.count else ():
-            _loops.forward(
+            _forward.forward(
                 layer._cell, layer._f, batch, rows.starts, rows.before, h, c, gates, *read,
                 projection, together, self._columns, *segment, threads, by_units,
             )  # fmt: skip
@@ -224,7 +224,7 @@ class Sweep:
         threads, by_units = self._threads(rows, work, num_threads)
         readers = readout.threads if readout else 1
         sharers = min(groups, max(threads, grads.threads, readers))
-        _way_back.way_back(
+        _backward.backward(
             layer._cell, layer._f, batch, rows.starts, rows.before, rows.steps, dz, carry, saved.h,
             saved.c, saved.gates, packed.hh_back, outside, grad_last, grad_h,
             readout.rows if readout else None, grads.sums, is_whole, groups, at_once, segment,

@@ -1,4 +1,4 @@
-"""Compiled; see _loops.pyx."""
+"""Compiled; see _forward.pyx."""
 
 from typing import Any
 

@@ -9,7 +9,7 @@ gradients of its own, added up at the end. Threads have a group each, and nothin
 fetch from each other; if there are more of them than groups, those of a group share each of its
 loops. How many groups there are does not depend on the number of threads, so neither do the bits.
 
-The layers check shapes and own all buffers; see _loops.pyx for how rows lie.
+The layers check shapes and own all buffers; see _forward.pyx for how rows lie.
 """
 
 cimport numpy as cnp
@@ -220,7 +220,7 @@ cdef void join_part(const void *args, Py_ssize_t part, Py_ssize_t first,
     fr_fpmode_restore(mode)
 
 
-def way_back(int cell, int nonlinearity, Py_ssize_t batch, cnp.ndarray starts, cnp.ndarray before,
+def backward(int cell, int nonlinearity, Py_ssize_t batch, cnp.ndarray starts, cnp.ndarray before,
              Py_ssize_t steps, cnp.ndarray dz not None, cnp.ndarray carry, cnp.ndarray h not None,
              cnp.ndarray c, cnp.ndarray gates, cnp.ndarray packed_hh_t not None,
              cnp.ndarray grad_output, cnp.ndarray grad_last, cnp.ndarray grad_h,
