@@ -3,18 +3,22 @@
 By itself the grid cannot say: on a shared machine two runs differ by more than what is asked. Here
 the same networks take turns on one thread and on more, in the grid's way to time
 (`fastrnn.bench.timing`), in one process that may use as many cores as there are threads.
+
+In turns with them, multiply-adds in registers, which share nothing, are done by one thread and by
+as many: the ratio that the machine gives at that moment, to anybody.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 
 import fastrnn
-from fastrnn.bench import launch, peers, report
+from fastrnn.bench import _probe, launch, peers, report
 from fastrnn.bench.peers import Contender
 from fastrnn.bench.problem import Problem
 from fastrnn.bench.rows import Row, select
@@ -22,6 +26,9 @@ from fastrnn.bench.timing import measure
 
 ROWS = "^(batch|train) .* B(32|64|256) "
 LOOP_SECONDS = 0.03
+
+# Of multiply-adds, a thread's in a call: some 5 milliseconds, beside which waking it is little.
+TURNS = 1_500_000
 
 
 @contextmanager
@@ -31,11 +38,23 @@ def threads(count: int) -> Iterator[None]:
     yield
 
 
-def times(row: Row, counts: tuple[int, int], repeats: int) -> list[float]:
-    """Return the seconds of a call on as many threads as each count says."""
-    (contender,) = peers.contenders(peers.load(report.OURS, max(counts)), Problem(row))
-    on: list[Contender] = [replace(contender, context=partial(threads, count)) for count in counts]
-    return measure(on, repeats, LOOP_SECONDS)
+def machine(pool: ThreadPoolExecutor, many: int) -> list[Contender]:
+    """Return the multiply-adds, all on one thread and shared by many."""
+
+    def shared() -> None:
+        list(pool.map(_probe.multiply_adds, [TURNS] * many))
+
+    one = partial(_probe.multiply_adds, many * TURNS)
+    return [
+        Contender("machine", "multiply_adds", call, dict, nullcontext) for call in (one, shared)
+    ]
+
+
+def times(row: Row, many: int, repeats: int, pool: ThreadPoolExecutor) -> list[float]:
+    """Return the seconds of a row on one thread and on many, then the machine's."""
+    (contender,) = peers.contenders(peers.load(report.OURS, many), Problem(row))
+    on: list[Contender] = [replace(contender, context=partial(threads, n)) for n in (1, many)]
+    return measure(on + machine(pool, many), repeats, LOOP_SECONDS)
 
 
 def main() -> None:
@@ -49,11 +68,15 @@ def main() -> None:
     if not rows:
         parser.error(f"no row of the grid matches {arguments.rows!r}")
     launch.pin(many, is_process=True)
-    print(f"| µs, {fastrnn.cpu.active()} | 1 thread | {many} threads | ratio |")
-    print("|---|--:|--:|--:|")
-    for row in rows:
-        one, shared = times(row, (1, many), arguments.repeats)
-        print(f"| {row.name} | {1e6 * one:.0f} | {1e6 * shared:.0f} | {one / shared:.2f} |")
+    print(f"| µs, {fastrnn.cpu.active()} | 1 thread | {many} threads | ratio | the machine's |")
+    print("|---|--:|--:|--:|--:|")
+    with ThreadPoolExecutor(many) as pool:
+        for row in rows:
+            one, shared, apart, at_once = times(row, many, arguments.repeats, pool)
+            print(
+                f"| {row.name} | {1e6 * one:.0f} | {1e6 * shared:.0f} | {one / shared:.2f} | "
+                f"{apart / at_once:.2f} |"
+            )
 
 
 if __name__ == "__main__":

@@ -92,6 +92,16 @@ def test_an_input_that_does_not_fit_is_refused(cell, x, error, message):
         layer(cell)(x)
 
 
+@pytest.mark.parametrize("place", [0, 5, 18])
+@pytest.mark.parametrize("number", [np.iinfo(np.int64).min, -1, 3, np.iinfo(np.int64).max])
+def test_an_id_out_of_range_is_found_wherever_it_stands(place, number):
+    ids = np.arange(19) % 3
+    layer("rnn")(ids)
+    ids[place] = number
+    with pytest.raises(ValueError, match=f"x must hold ids from 0 to 2, got {number}$"):
+        layer("rnn")(ids)
+
+
 @every_cell
 def test_a_cast_that_loses_nothing_is_made(cell):
     x = np.arange(30).reshape(5, 2, 3)

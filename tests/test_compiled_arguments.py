@@ -94,7 +94,7 @@ def test_the_loops_and_the_read_out_refuse_other_dtypes() -> None:
                 None, 0, 0, 1.0, ROWS,
             )  # fmt: skip
     with pytest.raises(TypeError, match="int32"):
-        _ops.bounds(ids.astype(np.int32))
+        _ops.are_ids(ids.astype(np.int32), 5)
     with pytest.raises(TypeError, match="float64"):
         _ops.token_rows(rows, double)
 

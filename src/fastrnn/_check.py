@@ -198,12 +198,11 @@ def token_ids(name: str, value: np.ndarray, size: int) -> np.ndarray:
     if value.dtype.kind == "u" and value.dtype.itemsize == 8 and value.size:
         integer(f"the largest of {name}", int(value.max()), 0, size - 1)
     ids = np.array(value, dtype=np.int64, order="C")
-    if ids.size:
-        low, high = _ops.bounds(ids)
-        if low < 0 or high >= size:
-            raise ValueError(
-                f"{name} must hold ids from 0 to {size - 1}, got {low if low < 0 else high}"
-            )
+    if not _ops.are_ids(ids, size):
+        low, high = ids.min(), ids.max()
+        raise ValueError(
+            f"{name} must hold ids from 0 to {size - 1}, got {low if low < 0 else high}"
+        )
     return ids
 
 
