@@ -14,6 +14,7 @@ checked than that it can be read as what it is taken for.
 """
 
 cimport numpy as cnp
+from cpython.exc cimport PyErr_CheckSignals
 from cython cimport floating
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memset
@@ -207,10 +208,11 @@ def forward(int cell, int nonlinearity, Py_ssize_t batch, cnp.ndarray starts, cn
 
     x's projection, `columns` wide, is computed for ``together`` steps at once, or where that is 0
     in the step itself. The bits are the same: the multiply-adds of an element
-    come in the same order.
+    come in the same order. Signals are looked at first.
     """
     cdef ForwardArgs a
     cdef int number = kind(h)
+    PyErr_CheckSignals()
     memset(&a, 0, sizeof(a))
     a.single = number == cnp.NPY_FLOAT32
     a.cell, a.nonlinearity = <Cell>cell, <fr_nonlinearity>nonlinearity
