@@ -208,7 +208,7 @@ def forward(int cell, int nonlinearity, Py_ssize_t batch, cnp.ndarray starts, cn
 
     x's projection, `columns` wide, is computed for ``together`` steps at once, or where that is 0
     in the step itself. The bits are the same: the multiply-adds of an element
-    come in the same order. Signals are looked at first.
+    come in the same order. Signals are looked at first: the caller may be compiled and see none.
     """
     cdef ForwardArgs a
     cdef int number = kind(h)

@@ -6,7 +6,6 @@ import numpy as np
 
 cimport cython
 cimport numpy as cnp
-from cpython.exc cimport PyErr_CheckSignals
 from cython cimport floating
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memcpy
@@ -230,11 +229,9 @@ def gemm(floating[:, ::1] c, const floating[:, :] a, const floating[::1] packed,
          int stored=0):
     """c[r0:r1] = a[r0:r1] @ packed + bias; bias may be None. The columns of a are contiguous.
 
-    ``packed`` is of ``pack``, or of ``pack_small`` if it is stored smaller. Signals are looked at
-    first.
+    ``packed`` is of ``pack``, or of ``pack_small`` if it is stored smaller.
     """
     cdef ProductArgs p
-    PyErr_CheckSignals()
     if r0 >= r1:
         return
     p.single, p.stored = floating is float, <fr_stored>stored
@@ -261,9 +258,8 @@ cdef void product_tn_part(const void *args, Py_ssize_t part, Py_ssize_t first,
 
 
 def gemm_tn(floating[:, ::1] c, const floating[:, ::1] a, const floating[:, ::1] b, int threads):
-    """c += a^T @ b. Signals are looked at first."""
+    """c += a^T @ b."""
     cdef ProductArgs p
-    PyErr_CheckSignals()
     if a.shape[0] == 0:
         return
     p.single = floating is float
