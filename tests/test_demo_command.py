@@ -112,3 +112,20 @@ def test_a_page_that_is_closed_amid_a_message_says_nothing(caplog) -> None:
     assert not caplog.records
     log.error("Task exception was never retrieved", exc_info=(ValueError, ValueError("x"), None))
     assert len(caplog.records) == 1
+
+
+def test_no_ping_takes_the_session_of_a_page_that_is_closing(monkeypatch) -> None:
+    pytest.importorskip("panel")
+    bokeh = importlib.import_module("bokeh.server.tornado")  # Panel's server
+    from fastrnn.demo import server
+
+    jobs = []
+
+    def job(callback, *rest):
+        jobs.append(callback.__name__)
+        return periodic(callback, *rest)
+
+    periodic = bokeh.PeriodicCallback
+    monkeypatch.setattr(bokeh, "PeriodicCallback", job)
+    server.start(0).stop(wait=False)
+    assert jobs == ["_log_stats", "_cleanup_sessions"]

@@ -78,6 +78,9 @@ def start(port: int) -> Any:
         address=HOST,
         websocket_origin=[f"{HOST}:{port}", f"localhost:{port}"],
         static_dirs={"assets": str(page.ASSETS)},
+        # Pings are for proxies, of which there are none. One that meets a closing page takes its
+        # session away, and Bokeh then prints an AssertionError for each message yet to be read.
+        keep_alive_milliseconds=0,
         show=False,
         start=False,
     )
