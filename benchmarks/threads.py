@@ -18,7 +18,7 @@ from dataclasses import replace
 from functools import partial
 
 import fastrnn
-from fastrnn.bench import _probe, launch, peers, report
+from fastrnn.bench import _probe, launch, machine, peers, report
 from fastrnn.bench.peers import Contender
 from fastrnn.bench.problem import Problem
 from fastrnn.bench.rows import Row, select
@@ -38,7 +38,7 @@ def threads(count: int) -> Iterator[None]:
     yield
 
 
-def machine(pool: ThreadPoolExecutor, many: int) -> list[Contender]:
+def of_machine(pool: ThreadPoolExecutor, many: int) -> list[Contender]:
     """Return the multiply-adds, all on one thread and shared by many."""
 
     def shared() -> None:
@@ -54,7 +54,7 @@ def times(row: Row, many: int, repeats: int, pool: ThreadPoolExecutor) -> list[f
     """Return the seconds of a row on one thread and on many, then the machine's."""
     (contender,) = peers.contenders(peers.load(report.OURS, many), Problem(row))
     on: list[Contender] = [replace(contender, context=partial(threads, n)) for n in (1, many)]
-    return measure(on + machine(pool, many), repeats, LOOP_SECONDS)
+    return measure(on + of_machine(pool, many), repeats, LOOP_SECONDS)
 
 
 def main() -> None:
@@ -68,7 +68,9 @@ def main() -> None:
     if not rows:
         parser.error(f"no row of the grid matches {arguments.rows!r}")
     launch.pin(many, is_process=True)
-    print(f"| µs, {fastrnn.cpu.active()} | 1 thread | {many} threads | ratio | the machine's |")
+    modules = machine.describe(many)["modules"]
+    print(f"Layers {modules}, {fastrnn.cpu.active()}.\n")
+    print(f"| µs | 1 thread | {many} threads | ratio | the machine's |")
     print("|---|--:|--:|--:|--:|")
     with ThreadPoolExecutor(many) as pool:
         for row in rows:

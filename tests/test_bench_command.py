@@ -15,6 +15,7 @@ import pytest
 from fastrnn import cpu
 from fastrnn.bench import machine, report
 from fastrnn.command import cli
+from fastrnn.layers import sweep
 
 COMMAND = [sys.executable, "-m", "fastrnn", "bench", "--quick", "--peers", ""]
 
@@ -60,6 +61,16 @@ def test_what_holds_a_library_to_an_instruction_set_is_reported(
     heading = report.heading(machine.describe(1))
     held = "ONEDNN_MAX_CPU_ISA=AVX2 XLA_FLAGS=--xla_cpu_max_isa=AVX2"
     assert f"Set in the environment: {held}.\n" in heading
+
+
+@pytest.mark.parametrize(
+    ("file", "are"), [("sweep.py", "interpreted"), ("sweep.cpython-311.so", "compiled")]
+)
+def test_whether_the_layers_are_compiled_is_reported(
+    file: str, are: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "__file__", file)
+    assert f", its layers {are}, " in report.heading(machine.describe(1))
 
 
 def test_every_library_gets_as_many_threads(tmp_path: Path) -> None:

@@ -307,4 +307,6 @@ def test_the_best_peer_is_the_fastest_form_of_the_fastest_library() -> None:
     forms = {"fastrnn": {"a": 2.0}, "torch": {"a": 9.0, "b": 4.0}, "numpy": {"a": 5.0}}
     result = report.Result(Row("step", 16, 16), forms, 1.0)
     assert (result.best_peer, result.lead, result.over_limit) == ("torch", 2.0, 2.0)
-    assert report.summary([result]) == ("fastrnn is ahead of every measured peer in 1 of 1 rows.")
+    assert report.summary([result]) == (
+        "fastrnn is ahead of every measured peer (torch, numpy) in 1 of 1 rows."
+    )

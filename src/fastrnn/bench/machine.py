@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 import fastrnn.cpu
+from fastrnn.layers import sweep
 
 PACKAGES = ("fastrnn", "numpy", "torch", "jax", "jaxlib", "onnx", "onnxruntime", "openvino")
 
@@ -32,6 +33,7 @@ def describe(threads: int) -> dict[str, object]:
         "cpu": _cpu_name(),
         "isa": fastrnn.cpu.active(),
         "threads": threads,
+        "modules": "interpreted" if sweep.__file__.endswith(".py") else "compiled",
         "environment": _environment(),
         "cores": os.cpu_count(),
         "load_average": _load_average(),

@@ -122,12 +122,16 @@ class Table:
 
 
 def summary(results: Sequence[Result]) -> str:
-    """How many rows fastrnn leads."""
+    """How many rows fastrnn leads, and ahead of whom."""
     led = [result.lead for result in results if result.lead is not None]
     if not led:
         return "No peer was measured."
+    peers = dict.fromkeys(peer for result in results for peer in result.forms if peer != OURS)
     ahead = sum(lead > 1 for lead in led)
-    return f"fastrnn is ahead of every measured peer in {ahead} of {len(led)} rows."
+    return (
+        f"fastrnn is ahead of every measured peer ({', '.join(peers)}) in {ahead} of {len(led)} "
+        "rows."
+    )
 
 
 def constants_line(constants: Constants) -> str:
@@ -147,8 +151,8 @@ def heading(machine: dict[str, Any]) -> str:
     commit = f", commit {machine['commit']}" if machine["commit"] else ""
     forced = " ".join(f"{name}={value}" for name, value in machine["environment"].items())
     return (
-        f"{machine['cpu']}, {machine['isa']}, {machine['threads']} thread(s), "
-        f"{machine['date']}{commit}.\n"
+        f"{machine['cpu']}, {machine['isa']}, {machine['threads']} thread(s), its layers "
+        f"{machine['modules']}, {machine['date']}{commit}.\n"
         f"Python {machine['python']}, {versions}.\n"
         + (f"Set in the environment: {forced}.\n" if forced else "")
         + f"Load average at the start: {_load(machine['load_average'])}."
