@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 CHUNK_NUMBERS = 1 << 16
 CHUNK_ROWS = 256
 
-# Of fewer sequences than this, reading the weights takes longer than the multiply-adds, or so long
-# that two halves of the sequences one after the other take longer than all of them.
-FEW_SEQUENCES = 8
+# Of fewer sequences than this, a thread's share of them would be tiles of few rows, whose
+# multiply-adds wait for each other and for all of the weights (docs/performance.md, "Threads").
+FEW_SEQUENCES = 16
 
 
 # A batch of twice this many sequences is done in two groups on the way back, so that two threads
