@@ -313,13 +313,30 @@ def test_ctrl_c_ends_a_long_call_within_a_second_and_the_layer_lives_on(call: st
     assert time.monotonic() - start < 1.0 + getting_ready
 
 
-def test_elements_of_next_to_no_work_are_cut_into_segments_too() -> None:
-    segments = _threads.segments(10**8, 1)
+@pytest.mark.parametrize("rows", [1, 2000])
+def test_elements_of_next_to_no_work_are_cut_into_segments_too(rows: int) -> None:
+    segments = _threads.segments(10**8 // rows, 1, rows)
     assert segments[0][0] == 0
-    assert segments[-1][1] == 10**8
+    assert segments[-1][1] == 10**8 // rows
     assert all(stop == begin for (_, stop), (begin, _) in itertools.pairwise(segments))
-    # Even at 50 ns each.
-    assert max(stop - start for start, stop in segments) * 50e-9 < 0.2
+    # Even at 50 ns a row.
+    assert max(stop - start for start, stop in segments) * rows * 50e-9 < 0.2
+
+
+def test_a_step_of_many_rows_of_next_to_no_work_counts_as_many(monkeypatch) -> None:
+    asked = []
+
+    def segment_size(work: float, rows: int = 1) -> int:
+        asked.append(rows)
+        return size(work, rows)
+
+    size = _threads.segment_size
+    monkeypatch.setattr(_threads, "segment_size", segment_size)
+    layer = fastrnn.LSTM(1, 2, seed=0)
+    output, _ = layer(np.zeros((3, 50, 1), np.float32))
+    assert asked.count(50) == 1
+    layer.backward(output)
+    assert asked.count(50) == 2
 
 
 @every_cell

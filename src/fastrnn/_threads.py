@@ -24,8 +24,8 @@ MINIMUM_TURN = 30_000
 # core without AVX reaches in float64, or a fifth if it is shared.
 SEGMENT_WORK = 1e9
 
-# What an element of a loop takes at least, in multiply-adds: some 50 nanoseconds.
-ELEMENT_WORK = 500
+# What a row of a loop takes at least, in multiply-adds: some 50 nanoseconds.
+ROW_WORK = 500
 
 # Rows that a thread takes at least where rows alone are shared and weights are read by each: two
 # threads' rows done by one, as when the other gets no processor, then read few weights twice.
@@ -132,14 +132,17 @@ def unit_parts(work: float) -> int:
     return max(1, min(_team.MAX_SHARES, int(work // MINIMUM_TURN)))
 
 
-def segment_size(work: float) -> int:
-    """Return how many elements to do between two looks at the signals, each of so much work."""
-    return max(1, int(SEGMENT_WORK // max(work, ELEMENT_WORK)))
+def segment_size(work: float, rows: int = 1) -> int:
+    """Return how many elements to do between two looks at the signals.
+
+    Each has ``rows`` rows of so many multiply-adds.
+    """
+    return max(1, int(SEGMENT_WORK // (rows * max(work, ROW_WORK))))
 
 
-def segments(count: int, work: float) -> list[tuple[int, int]]:
-    """Cut range(count), each element so many multiply-adds, where Ctrl-C is to be seen."""
-    size = segment_size(work)
+def segments(count: int, work: float, rows: int = 1) -> list[tuple[int, int]]:
+    """Cut range(count) where Ctrl-C is to be seen; ``work`` and ``rows`` are an element's."""
+    size = segment_size(work, rows)
     if count <= size:
         return [(0, count)]
     return [(i, min(i + size, count)) for i in range(0, count, size)]

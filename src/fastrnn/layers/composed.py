@@ -301,7 +301,7 @@ class ComposedSweep(Sweep):
         row_work = self._columns * (self.input_size + self._fed_back)
         threads = _threads.threads_for(rows.count * row_work, rows.batch, num_threads)
         if rows.count:
-            segments = _threads.segments(rows.steps, rows.batch * row_work)
+            segments = _threads.segments(rows.steps, row_work, rows.batch)
             for segment in reversed(segments) if backwards else segments:
                 loop(*segment, threads)
 

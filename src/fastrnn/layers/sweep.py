@@ -164,7 +164,7 @@ class Sweep:
             None if is_dense else packed.rows_of(tokens, num_threads),
             packed.hh,
         )
-        for segment in _threads.segments(rows.steps, batch * row_work) if rows.count else ():
+        for segment in _threads.segments(rows.steps, row_work, batch) if rows.count else ():
             _forward.forward(
                 layer._cell, layer._f, batch, rows.starts, rows.before, h, c, gates, *read,
                 projection, together, self._columns, *segment, threads, by_units,
@@ -200,7 +200,7 @@ class Sweep:
             else:
                 outside = grad_output.whole()
         of_inputs = columns * self.input_size if saved.x.ndim == 2 else 0
-        segment = _threads.segment_size(batch * (2 * work + of_inputs + 3 * of_outputs))
+        segment = _threads.segment_size(2 * work + of_inputs + 3 * of_outputs, batch)
         at_once = min(segment, self._steps_at_once(rows))
         is_whole = dz_wanted or layer._has_gates or rows.starts is not None
         dz = None if workspace is FRESH else saved.gates
