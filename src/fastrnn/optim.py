@@ -54,6 +54,12 @@ class Optimizer(ABC):
         self.lr = lr
         self._steps = 0
 
+    def __repr__(self) -> str:
+        options = {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        del options["modules"]
+        listed = ", ".join(f"{name}={value!r}" for name, value in options.items())
+        return f"{type(self).__name__}(lr={self.lr!r}, {listed})"
+
     @property
     def lr(self) -> float:
         """The learning rate."""
@@ -190,6 +196,8 @@ class SGD(Optimizer):
     >>> layer = fastrnn.RNN(2, 3, seed=0)
     >>> optimizer = fastrnn.optim.SGD(layer, lr=0.1, momentum=0.9)
     >>> optimizer.step()
+    >>> optimizer
+    SGD(lr=0.1, momentum=0.9, dampening=0.0, weight_decay=0.0, nesterov=False)
     """
 
     _arrays = ("momentum_buffer",)
