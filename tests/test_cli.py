@@ -170,6 +170,14 @@ def test_a_nonlinearity_asks_for_an_elman_network(capsys, text, monkeypatch) -> 
     assert (given["model"].cell, given["model"].nonlinearity) == ("rnn", "relu")
 
 
+def test_a_recipe_for_a_short_text_drops_out_more_and_passes_fewer_times() -> None:
+    chosen = [recipe(chars) for chars in (1_000_000, 500_000, 150_000, 30_000)]
+    assert [one.dropout for one in chosen] == [0.2, 0.4, 0.5, 0.5]
+    assert [one.epochs for one in chosen] == [20, 20, 24, 60]
+    assert recipe(150_000, 0.1).dropout == 0  # few passes of it
+    assert recipe(1).dropout == 0.5
+
+
 def test_a_recipe_grows_with_text_and_time() -> None:
     sizes = [
         recipe(chars, minutes).hidden_size

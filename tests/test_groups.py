@@ -28,6 +28,7 @@ pytestmark = pytest.mark.usefixtures("always_split")
 
 def in_groups(monkeypatch: pytest.MonkeyPatch, groups: int) -> None:
     monkeypatch.setattr(sweep, "FEW_SEQUENCES", 1)
+    monkeypatch.setattr(sweep, "SOME_SEQUENCES", 1)
     monkeypatch.setattr(sweep, "GROUP_SEQUENCES", 1)
     monkeypatch.setattr(sweep, "MOST_GROUPS", groups)
 

@@ -18,6 +18,7 @@ from oracles.implementations import CELLS, GATED_CELLS, LAYERS, by_name
 import fastrnn
 from fastrnn import _team, _threads
 from fastrnn.layers import sweep
+from fastrnn.layers.rows import Rows
 from fastrnn.sampling import beam_ids, generate_ids
 from fastrnn.scoring import log_probs
 
@@ -109,6 +110,15 @@ def test_threads_share_the_units_of_few_sequences_there_and_back(
         if all(both):
             return
     pytest.fail(f"(forward, backward) shared in 100 calls: {both}")
+
+
+@pytest.mark.parametrize(("threads", "shared"), [(2, (2, True)), (16, (12, False))])
+def test_units_of_a_dozen_sequences_are_shared_where_as_many_threads_can(
+    threads: int, shared: tuple[int, bool]
+) -> None:
+    layer = fastrnn.GRU(64, 64, seed=0)
+    row_work = 3 * 64 * (64 + 64)
+    assert layer._sweeps[0]._threads(Rows(1000, 12), row_work, threads) == shared
 
 
 ON_ONE_PROCESSOR = """

@@ -137,7 +137,7 @@ def segment_size(work: float, rows: int = 1) -> int:
 
     Each has ``rows`` rows of so many multiply-adds.
     """
-    return max(1, int(SEGMENT_WORK // (rows * max(work, ROW_WORK))))
+    return max(1, int(SEGMENT_WORK // (max(1, rows) * max(work, ROW_WORK))))
 
 
 def segments(count: int, work: float, rows: int = 1) -> list[tuple[int, int]]:

@@ -55,10 +55,10 @@ class Optimizer(ABC):
         self._steps = 0
 
     def __repr__(self) -> str:
-        options = {name: value for name, value in vars(self).items() if not name.startswith("_")}
-        del options["modules"]
-        listed = ", ".join(f"{name}={value!r}" for name, value in options.items())
-        return f"{type(self).__name__}(lr={self.lr!r}, {listed})"
+        given = {"lr": vars(self).get("_lr")} | vars(self)
+        shown = [name for name in given if name != "modules" and not name.startswith("_")]
+        listed = ", ".join(f"{name}={given[name]!r}" for name in shown)
+        return f"{type(self).__name__}({listed})"
 
     @property
     def lr(self) -> float:

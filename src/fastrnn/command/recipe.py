@@ -50,8 +50,16 @@ _SIZES = (
     _Size(math.inf, "lstm", 512, 1e-2, 0.25, 0.05),
 )
 
-# More passes than this teach a network nothing that is true of another text.
-_EPOCHS = 60
+# Of a shorter text than that of the trials there are more passes, which take more dropout.
+_CHARS, _MOST_DROPOUT = 1_000_000, 0.5
+
+
+def _passes(chars: int) -> int:
+    """Return after how many passes there is nothing left to learn that is true of another text.
+
+    The smaller networks of short texts learn by heart more slowly.
+    """
+    return max(20, min(60, 3_600_000 // max(1, chars)))
 
 
 def recipe(chars: int, minutes: float = 1.0, *, cell: str | None = None) -> Recipe:
@@ -80,6 +88,7 @@ def recipe(chars: int, minutes: float = 1.0, *, cell: str | None = None) -> Reci
     hidden, lr = size.hidden_size, size.lr
     while hidden > 32 and 4 * hidden * hidden > chars:
         hidden -= 32
+    dropout = min(_MOST_DROPOUT, size.dropout * max(1.0, _CHARS / max(1, chars)))
     if cell in ("rnn", "jordan"):
         lr = min(lr, 3e-3)  # without gates, steps as large as theirs diverge
     return Recipe(
@@ -91,8 +100,8 @@ def recipe(chars: int, minutes: float = 1.0, *, cell: str | None = None) -> Reci
         lr=lr,
         schedule="cosine",
         warmup=size.warmup,
-        dropout=0.0 if cell == "jordan" else size.dropout,  # which has no read-out to drop before
+        dropout=0.0 if cell == "jordan" else dropout,  # which has no read-out to drop before
         weight_decay=0.05,
         clip_norm=1.0,
-        epochs=_EPOCHS,
+        epochs=_passes(chars),
     )

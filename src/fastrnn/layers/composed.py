@@ -301,7 +301,8 @@ class ComposedSweep(Sweep):
         row_work = self._columns * (self.input_size + self._fed_back)
         threads = _threads.threads_for(rows.count * row_work, rows.batch, num_threads)
         if rows.count:
-            segments = _threads.segments(rows.steps, row_work, rows.batch)
+            least = 8 * self._layer._row_gates * _threads.ROW_WORK  # norms, activations, masks
+            segments = _threads.segments(rows.steps, max(row_work, least), rows.batch)
             for segment in reversed(segments) if backwards else segments:
                 loop(*segment, threads)
 

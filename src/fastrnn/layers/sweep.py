@@ -27,9 +27,11 @@ if TYPE_CHECKING:
 CHUNK_NUMBERS = 1 << 16
 CHUNK_ROWS = 256
 
-# Of fewer sequences than this, a thread's share of them would be tiles of few rows, whose
-# multiply-adds wait for each other and for all of the weights (docs/performance.md, "Threads").
-FEW_SEQUENCES = 16
+# Of fewer sequences than the first, threads share the units of each step; up to the second they do
+# if as many can: a thread's share of the sequences would be tiles of few rows, whose multiply-adds
+# wait for each other and for all of the weights (docs/performance.md, "Threads"; two threads).
+FEW_SEQUENCES = 8
+SOME_SEQUENCES = 16
 
 
 # A batch of twice this many sequences is done in two groups on the way back, so that two threads
@@ -164,7 +166,9 @@ class Sweep:
             None if is_dense else packed.rows_of(tokens, num_threads),
             packed.hh,
         )
-        for segment in _threads.segments(rows.steps, row_work, batch) if rows.count else ():
+        least = 2 * layer._row_gates * _threads.ROW_WORK  # activations, in float64 libm's
+        segments = _threads.segments(rows.steps, max(row_work, least), batch)
+        for segment in segments if rows.count else ():
             _forward.forward(
                 layer._cell, layer._f, batch, rows.starts, rows.before, h, c, gates, *read,
                 projection, together, self._columns, *segment, threads, by_units,
@@ -200,7 +204,8 @@ class Sweep:
             else:
                 outside = grad_output.whole()
         of_inputs = columns * self.input_size if saved.x.ndim == 2 else 0
-        segment = _threads.segment_size(2 * work + of_inputs + 3 * of_outputs, batch)
+        least = 2 * layer._row_gates * _threads.ROW_WORK
+        segment = _threads.segment_size(max(2 * work + of_inputs + 3 * of_outputs, least), batch)
         at_once = min(segment, self._steps_at_once(rows))
         is_whole = dz_wanted or layer._has_gates or rows.starts is not None
         dz = None if workspace is FRESH else saved.gates
@@ -250,7 +255,7 @@ class Sweep:
 
     def _groups(self, rows: Rows, row_work: int, of_outputs: int) -> int:
         """Return in how many groups the way back is done, for any number of threads."""
-        if rows.starts is not None or rows.batch < FEW_SEQUENCES:  # whose units are shared
+        if rows.starts is not None or rows.batch < SOME_SEQUENCES:  # whose units may be shared
             return 1
         work = rows.count * row_work
         if max(row_work, of_outputs) > GROUP_WEIGHTS or work < 2 * _threads.MINIMUM_SHARE:
@@ -317,14 +322,15 @@ class Sweep:
         """
         work, layer = rows.count * row_work, self._layer
         have_all_steps = rows.batch == 1 or rows.starts is None
-        if have_all_steps and rows.batch < FEW_SEQUENCES and work >= 2 * _threads.MINIMUM_SHARE:
+        by_sequences = _threads.threads_for(work, rows.batch, num_threads)
+        if have_all_steps and rows.batch < SOME_SEQUENCES and work >= 2 * _threads.MINIMUM_SHARE:
             parts = _threads.unit_parts(rows.batch * self._columns * layer.hidden_size)
             if parts > 1:
                 parts = min(parts, _ops.unit_blocks(layer.hidden_size, layer.dtype))
             threads = _threads.threads_for(work, parts, num_threads)
-            if threads > 1:
+            if threads > 1 and (rows.batch < FEW_SEQUENCES or threads >= by_sequences):
                 return threads, True
-        return _threads.threads_for(work, rows.batch, num_threads), False
+        return by_sequences, False
 
 
 def _share(threads: int, groups: int) -> int:
