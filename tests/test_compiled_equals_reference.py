@@ -79,7 +79,7 @@ def test_weights_larger_than_the_caches_near_a_core(kind: str, dtype: Any, ids: 
 
 
 @split_small_problems
-@settings(max_examples=75, deadline=None)
+@settings(max_examples=75)
 @given(
     sizes=st.tuples(*[st.sampled_from(SIZES)] * 4).filter(lambda s: s[0] * s[1] <= LONGEST_SUM),
     kind=st.sampled_from(KINDS),

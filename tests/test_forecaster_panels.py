@@ -184,7 +184,7 @@ def test_several_series_have_known_inputs_each() -> None:
     assert np.array_equal(forecasts[1], alone)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     window=st.integers(2, 6),
     horizon=st.integers(1, 4),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import fastrnn
@@ -63,7 +63,6 @@ def test_numbers_of_both_signs_have_white_at_zero_and_others_begin_there() -> No
 
 
 @given(st.text(alphabet="ab \n", min_size=1, max_size=60), st.integers(1, 12))
-@settings(deadline=None)
 def test_lines_hold_all_characters_in_order_and_none_is_too_long(text: str, width: int) -> None:
     for symbols in text, text.encode():
         places = line_places(symbols, width)

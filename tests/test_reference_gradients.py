@@ -70,7 +70,7 @@ def test_bptt_is_the_derivative_of_the_forward_pass(kind: str, ids: bool) -> Non
     check_cell(case)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     sizes=st.tuples(*(st.integers(1, largest) for largest in (5, 3, 4, 5))),
     kind=st.sampled_from(KINDS),

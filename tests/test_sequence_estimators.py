@@ -86,7 +86,7 @@ def random_network(cell: str, inputs: int, outputs: int):
     return make_network(cell, inputs, 5, outputs, nonlinearity="tanh", dtype="float64", seed=3)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     cell=st.sampled_from(CELLS),
     outputs=st.sampled_from(["all", "last"]),

@@ -51,6 +51,8 @@ def dropout_threshold(share: float) -> int:
 class ComposedSweep(Sweep):
     """A sweep whose layer has recurrent dropout, layer normalisation or a projection."""
 
+    _row_cost = 8  # with the statistics of what is normalised
+
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shapes of its parameters by name."""
@@ -301,8 +303,7 @@ class ComposedSweep(Sweep):
         row_work = self._columns * (self.input_size + self._fed_back)
         threads = _threads.threads_for(rows.count * row_work, rows.batch, num_threads)
         if rows.count:
-            least = 8 * self._layer._row_gates * _threads.ROW_WORK  # norms, activations, masks
-            segments = _threads.segments(rows.steps, max(row_work, least), rows.batch)
+            segments = _threads.segments(rows.steps, self._row_time(row_work), rows.batch)
             for segment in reversed(segments) if backwards else segments:
                 loop(*segment, threads)
 

@@ -85,6 +85,9 @@ class Sweep:
         How many threads the last way there had beside the caller's.
     """
 
+    # For each gate, in ROW_WORK: activations, which in float64 are libm's.
+    _row_cost = 2
+
     def __init__(self, layer: Recurrent, number: int, backwards: bool, input_size: int) -> None:
         self.suffix = f"_l{number}" + ("_reverse" if backwards else "")
         self.backwards, self.input_size = backwards, input_size
@@ -166,8 +169,7 @@ class Sweep:
             None if is_dense else packed.rows_of(tokens, num_threads),
             packed.hh,
         )
-        least = 2 * layer._row_gates * _threads.ROW_WORK  # activations, in float64 libm's
-        segments = _threads.segments(rows.steps, max(row_work, least), batch)
+        segments = _threads.segments(rows.steps, self._row_time(row_work), batch)
         for segment in segments if rows.count else ():
             _forward.forward(
                 layer._cell, layer._f, batch, rows.starts, rows.before, h, c, gates, *read,
@@ -204,8 +206,8 @@ class Sweep:
             else:
                 outside = grad_output.whole()
         of_inputs = columns * self.input_size if saved.x.ndim == 2 else 0
-        least = 2 * layer._row_gates * _threads.ROW_WORK
-        segment = _threads.segment_size(max(2 * work + of_inputs + 3 * of_outputs, least), batch)
+        row_time = self._row_time(2 * work + of_inputs + 3 * of_outputs)
+        segment = _threads.segment_size(row_time, batch)
         at_once = min(segment, self._steps_at_once(rows))
         is_whole = dz_wanted or layer._has_gates or rows.starts is not None
         dz = None if workspace is FRESH else saved.gates
@@ -239,6 +241,10 @@ class Sweep:
         workspace.give("grad_h", grad_h)
         grads.share(packed)
         return reached
+
+    def _row_time(self, work: int) -> int:
+        """Return how long a row of so many multiply-adds takes, in multiply-adds, if it has few."""
+        return max(work, self._row_cost * self._layer._row_gates * _threads.ROW_WORK)
 
     def _on_the_way(
         self, rows: Rows, grad_output: Outside | None, grad_final: list[np.ndarray | None]
