@@ -151,6 +151,14 @@ def eventually(locator: Any, expected: Any, read: Callable[[str], Any] = str) ->
         locator.page.wait_for_timeout(20)
 
 
+def eventually_holds(field: Any, expected: str) -> None:
+    """Wait until a field holds a text: a page's elements do not all change in one moment."""
+    give_up = time.monotonic() + PATIENCE
+    while (held := field.input_value()) != expected:
+        assert time.monotonic() < give_up, f"held {held!r}, expected {expected!r}"
+        field.page.wait_for_timeout(20)
+
+
 def eventually_drawn(page: Any, column: str, expected: Any) -> None:
     """Wait until a figure's data source has these numbers in a column; only one has this column.
 

@@ -95,8 +95,8 @@ def test_the_bars_and_the_words_follow_every_control(open_view) -> None:
     def shows(word: str, **options) -> None:
         expected = norms(**options)
         eventually(farthest, three_digits(expected[-1]), numbers)
-        assert numbers(page.locator(".factor").inner_text()) == three_digits(factor(expected))
-        assert word in said.inner_text()
+        eventually(page.locator(".factor"), three_digits(factor(expected)), numbers)
+        eventually(said, True, lambda text: word in text)
         assert bars(page) == three_digits(expected)
 
     shows("vanishes")

@@ -69,7 +69,7 @@ def test_the_curves_and_the_table_are_the_librarys_and_follow_every_control(page
         eventually(row, round(100 * curve.accuracies[-1]), lambda text: numbers(text)[0])
         assert numbers(row.inner_text().replace(",", ""))[-1] == race.networks[cell].num_parameters
     said = page.locator(".say", has_text="After 40 updates")
-    assert "the Elman network" in said.inner_text()
+    eventually(said, True, lambda text: "the Elman network" in text)
 
 
 def test_bad_fields_are_said_and_a_training_can_be_watched_and_stopped(page) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from browser import drag, eventually, numbers
+from browser import drag, eventually, eventually_holds, numbers
 
 pytest.importorskip("panel")
 
@@ -146,8 +146,8 @@ def test_the_outputs_are_the_layers_to_the_digits_shown(open_view) -> None:
         forward.click()
         eventually(outputs, expected[:t], numbers)
     assert forward.is_disabled()
-    assert numbers(page.locator(".formula .state").inner_text()) == expected[-1:]
-    assert "saturated" in page.locator(".say").first.inner_text()
+    eventually(page.locator(".formula .state"), expected[-1:], numbers)
+    page.locator(".say", has_text="saturated").wait_for()
 
     drag(page.get_by_label("W_input", exact=True), -0.5)
     eventually(outputs, layers_states(x, -0.5, 0.5, 0.0), numbers)
@@ -179,7 +179,7 @@ def test_sequences_are_chosen_typed_played_and_begun_again(open_view) -> None:
 
     page.get_by_label("Numbers").fill("2 -1")
     eventually(inputs, [2.0, -1.0], numbers)
-    assert page.get_by_label("Sequence").input_value() == "Typed in"
+    eventually_holds(page.get_by_label("Sequence"), "Typed in")
     page.get_by_role("button", name="Play").click()
     eventually(outputs, layers_states([2, -1], 0.1, 0.5, 0.0), numbers)
     eventually(page.locator("[name=play]"), "Play")

@@ -26,9 +26,9 @@ def remark(page):
 def expect(page, reading: sentiment.Reading, place: int) -> None:
     probability = float(reading.probabilities[place])
     eventually(remark(page), [min(max(round(probability, 3), 0.001), 0.999)], numbers)
-    assert remark(page).inner_text().startswith(f"After “{reading.words[place]}”")
+    eventually(remark(page), True, lambda text: f"After “{reading.words[place]}”" in text)
     told = "" if reading.known[place] else "\n(unknown)"
-    assert page.locator(".words .now").inner_text() == reading.words[place] + told
+    eventually(page.locator(".words .now"), reading.words[place] + told)
     eventually_drawn(page, "probability", reading.probabilities.tolist())
     eventually_drawn(page, "image", [reading.states.T.ravel().tolist()])
     eventually_drawn(page, "state", reading.states[place].tolist())
@@ -43,8 +43,8 @@ def test_it_shows_the_librarys_numbers_and_tells_what_it_cannot_read(page) -> No
         expect(page, reading, place)
     page.get_by_role("button", name="Next word").click()
     expect(page, reading, 5)
-    formula = numbers(page.locator(".formula").inner_text().split("\n")[-1])
-    assert formula[-1] == round(float(reading.probabilities[5]), 3)
+    probability = round(float(reading.probabilities[5]), 3)
+    eventually(page.locator(".formula"), [probability], lambda text: numbers(text)[-1:])
     page.get_by_label("Cell").select_option("LSTM")
     expect(page, train(cell="lstm").read(FIRST), 5)
     page.get_by_label("Example").select_option("i do not hate this book")

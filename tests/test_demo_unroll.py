@@ -75,10 +75,10 @@ def test_the_copies_have_the_layers_states_for_any_length_size_and_weights(open_
     drag(page.get_by_label("Steps T"), 1)
     states_shown(states(1, 2, seed=1), 1)
 
-    drawn = page.locator(".copies svg").first.text_content()
     x, y = inputs(1), network(2, 1)(inputs(1))[0]
-    assert f"= {round(float(x[0, 0]), 3)}" in drawn
-    assert f"= {round(float(y[0, 0]), 3)}".replace("-", "−") in drawn
+    for drawn in (x, y):
+        text = f"= {round(float(drawn[0, 0]), 3)}".replace("-", "−")
+        page.locator(".copies svg").first.get_by_text(text).wait_for()
 
 
 def test_the_chosen_weights_light_up_in_every_copy(open_view) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import eventually, numbers
+from browser import eventually, eventually_holds, numbers
 from test_worked_examples import LOSSES, STATES
 
 pytest.importorskip("panel")
@@ -169,7 +169,7 @@ def test_what_is_no_number_gets_a_message_beside_it_and_the_last_good_one_stays(
     eventually(message, "")
     page.get_by_role("button", name="Start over").click()
     eventually_shows(page, "h h 4", STATES[3])
-    assert page.locator("[name=number-6-0-0]").input_value() == "0"
+    eventually_holds(page.locator("[name=number-6-0-0]"), "0")
 
 
 def test_a_step_that_is_taken_becomes_the_numbers_of_one_reader_alone(page, open_view) -> None:
@@ -182,7 +182,7 @@ def test_a_step_that_is_taken_becomes_the_numbers_of_one_reader_alone(page, open
     weight = "rnn.weight_hh_l0"
     eventually_shows(page, "W_hh[h, h] before", after.example.numbers[weight][0, 0])
     eventually_shows(page, "W_hh[h, h] after", after.after().numbers[weight][0, 0])
-    assert page.locator("[name=number-1-0-0]").input_value() == "0.1548"
+    eventually_holds(page.locator("[name=number-1-0-0]"), "0.1548")
     other.locator("[name=number-6-0-0]").fill("0.5")
     moved = Worked(before.example.replaced("h_0", np.array([0.5])))
     eventually_shows(other, "W_hh[h, h] slope", moved.gradients[weight][0, 0])
