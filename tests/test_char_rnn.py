@@ -175,6 +175,13 @@ def test_progress_shows_loss_speed_and_time_left(capsys) -> None:
     assert "100%" in shown
 
 
+def test_progress_by_the_clock_shows_no_speed_of_the_clock(capsys) -> None:
+    CharRNN(hidden_size=4).fit(VERSE, minutes=1 / 60, progress=True)
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("100% 1/1 s [")
+    assert "/s" not in last
+
+
 def test_nothing_is_shown_unless_asked(capsys) -> None:
     CharRNN(hidden_size=4).fit(VERSE)
     assert capsys.readouterr() == ("", "")
@@ -280,6 +287,12 @@ def test_the_seed_chooses_the_text(model: CharRNN) -> None:
     assert draw[0] == draw[1] != draw[2]
 
 
+def test_without_a_seed_every_text_is_another(model: CharRNN) -> None:
+    one, other = (model.generate("the ", 200, temperature=2.0, seed=None) for _ in range(2))
+    assert one != other
+    assert "".join(model.stream("the ", 200, temperature=2.0, seed=None)) not in (one, other)
+
+
 def test_several_samples_are_different_texts(model: CharRNN) -> None:
     samples = model.generate("the ", 50, temperature=3.0, num_samples=4)
     assert isinstance(samples, list)
@@ -383,7 +396,7 @@ def test_a_first_fit_that_completes_no_step_leaves_the_vocabulary_open(monkeypat
         ({"top_p": 1.5}, ValueError, "top_p must be at most 1"),
         ({"seed": -1}, ValueError, "seed must be between 0"),
         ({"seed": True}, TypeError, "seed must be an integer"),
-        ({"seed": None}, TypeError, "seed must be an integer"),
+        ({"seed": 1.0}, TypeError, "seed must be an integer"),
         ({"num_samples": 0}, ValueError, "num_samples must be between 1"),
         ({"num_samples": 2**31 - 1, "length": 2**31 - 1}, MemoryError, "GiB"),
     ],

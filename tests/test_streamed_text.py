@@ -95,7 +95,7 @@ def test_bad_arguments_are_refused_by_the_call_and_not_by_the_first_piece(model:
     with pytest.raises(ValueError, match="length must be between 1"):
         model.stream("the", length=0)
     with pytest.raises(TypeError, match="seed must be an integer"):
-        model.stream("the", seed=None)
+        model.stream("the", seed=1.0)
     with pytest.raises(RuntimeError, match=r"call fit\(text\) first"):
         CharRNN().stream()
 

@@ -40,7 +40,7 @@ class LanguageModel(Reader):
         temperature: float = 1.0,
         top_k: int | None = None,
         top_p: float | None = None,
-        seed: int = 0,
+        seed: int | None = 0,
         num_samples: int = 1,
         unknown: str | None = None,
         weights: str | None = None,
@@ -70,8 +70,8 @@ class LanguageModel(Reader):
         top_p : float, optional
             Draw from the fewest most likely characters whose probabilities sum to ``top_p``,
             in (0, 1], only.
-        seed : int
-            Seed of the draws. The same seed gives the same text.
+        seed : int or None
+            Seed of the draws. The same seed gives the same text, None another one each time.
         num_samples : int
             Number of texts to generate.
         unknown : str, optional
@@ -137,7 +137,7 @@ class LanguageModel(Reader):
             repetition_penalty=repetition_penalty,
             repetition_window=repetition_window,
             stop=_stop_ids(vocabulary, stop),
-            seed=_check.integer("seed", seed, 0, _check.MAX_SEED),
+            seed=seed,
             num_samples=num_samples,
             weights=weights,
         )
@@ -151,7 +151,7 @@ class LanguageModel(Reader):
         temperature: float = 1.0,
         top_k: int | None = None,
         top_p: float | None = None,
-        seed: int = 0,
+        seed: int | None = 0,
         num_samples: int = 1,
         unknown: str | None = None,
         weights: str | None = None,
@@ -198,7 +198,7 @@ class LanguageModel(Reader):
             repetition_penalty=repetition_penalty,
             repetition_window=repetition_window,
             stop=_stop_ids(vocabulary, stop),
-            seed=_check.integer("seed", seed, 0, _check.MAX_SEED),
+            seed=seed,
             num_samples=num_samples,
             weights=weights,
         )

@@ -443,7 +443,8 @@ def _length(arguments: argparse.Namespace) -> str:
     elif arguments.epochs is not None or not lengths:
         epochs = arguments.epochs or 1
         lengths.append(f"{epochs:,} passes" if epochs > 1 else "1 pass")
-    return " or ".join(lengths)
+    ends = ", whichever ends first" if len(lengths) > 1 else ""
+    return " or ".join(lengths) + ends
 
 
 def _best(model: CharRNN) -> str:

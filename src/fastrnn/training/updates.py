@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TextIO
 
 import numpy as np
@@ -215,13 +216,21 @@ def progress_bar(
     """
     from tqdm import tqdm  # here, because importing fastrnn should stay cheap
 
+    # Of a training by the clock, the speed would be that of the clock.
+    unit_shown, speed = (" s", "") if unit == "s" else ("", ", {rate_fmt}")
+    numbers = f"{{n_fmt}}/{{total_fmt}}{unit_shown} [{{elapsed}}<{{remaining}}{speed}{{postfix}}]"
     if shown and sys.stderr is not None and not sys.stderr.isatty():
-        return _ProgressLines(tqdm.format_meter, total, initial, unit=unit, unit_scale=unit_scale)
+        line = partial(
+            tqdm.format_meter, bar_format="{percentage:3.0f}% " + numbers, unit=unit,
+            unit_scale=unit_scale,
+        )  # fmt: skip
+        return _ProgressLines(line, total, initial)
     return tqdm(
         total=total,
         initial=initial,
         unit=unit,
         unit_scale=unit_scale,
+        bar_format="{l_bar}{bar}| " + numbers,
         dynamic_ncols=True,
         mininterval=0.2,
         disable=not shown or sys.stderr is None,
@@ -232,8 +241,8 @@ def progress_bar(
 class _ProgressLines:
     """What is used of a tqdm bar, as lines for a file: one for each tenth of ``total``."""
 
-    def __init__(self, format_meter: Any, total: int, initial: int, **units: Any) -> None:
-        self._format, self._total, self._units = format_meter, total, units
+    def __init__(self, line: Callable[..., str], total: int, initial: int) -> None:
+        self._line, self._total = line, total
         self._file = _Unbreakable(sys.stderr)
         self._done = self._initial = initial
         self._tenths = 10 * initial // total
@@ -257,15 +266,12 @@ class _ProgressLines:
         if tenths == self._tenths:
             return
         self._tenths = tenths
-        line = self._format(
+        line = self._line(
             self._done,
             self._total,
             time.perf_counter() - self._started,
             initial=self._initial,
             postfix=self._postfix,
-            bar_format="{percentage:3.0f}% {n_fmt}/{total_fmt} "
-            "[{elapsed}<{remaining}, {rate_fmt}{postfix}]",
-            **self._units,
         )
         self._file.write(line + "\n")
 
