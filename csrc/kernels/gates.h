@@ -32,6 +32,24 @@ static void FR_NAME(pack_gates)(REAL *packed_gates, const REAL *weight, ptrdiff_
     }
 }
 
+/* In what order the cells of a tile's rows are finished. A prefetcher that sees rows follow at one
+ * distance takes up to 16 more: the next tile's, but past a thread's last row another thread's, out
+ * of that one's cache. A share of few rows is finished `scattered`, so that no distance follows
+ * itself; of many, what the prefetcher gains is more (docs/performance.md, "Rows beside another
+ * thread's"). */
+#ifndef FEW_ROWS
+#define FEW_ROWS 28
+#define PAGE 4096
+static const signed char row_orders[2][16] = {
+    {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15},
+    {0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15},
+};
+_Static_assert(TILE_ROWS <= 16, "row_orders have all rows of a tile");
+#define EACH_ROW(r, rows, scattered)                     \
+    for (int turn = 0, more = rows, r; more > 0; turn++) \
+        if ((r = row_orders[scattered][turn]) < (rows) && more--)
+#endif
+
 /* What a row of pre-activations starts from, and what is added to it. */
 typedef struct {
     const REAL *rows; /* row r is rows + (ids ? ids[r] : r) * ld, its gates `hidden` apart */

@@ -86,7 +86,7 @@ static void gru_step(REAL *h, REAL *gates, const gate_input *in, ptrdiff_t batch
                 gate_tiles(z + GATE_SIZE, in, row, rows, unit, 3, 1, -1, 0, 3);
             }
             for (int gate = 1; gate < 3; gate++) each_sigmoid(z + gate * GATE_SIZE, rows * PANEL);
-            for (ptrdiff_t r = 0; r < rows; r++) {
+            EACH_ROW(r, rows, batch <= FEW_ROWS) {
                 const ptrdiff_t at = (row + r) * hidden + unit;
                 gru_cell(h + at, gates ? gates + 4 * (row + r) * hidden + unit : NULL,
                          z + r * PANEL, in->h + at, hidden, n);
@@ -132,6 +132,8 @@ static void FR_NAME(gru_backward)(REAL *dz, REAL *dh_past, const REAL *gates, co
                                   ptrdiff_t batch, ptrdiff_t hidden, ptrdiff_t first,
                                   ptrdiff_t last) {
     const ptrdiff_t width = 4 * hidden, tiles = ROW_TILES(batch);
+    /* Rows a page apart are faster one after the other. */
+    const int scattered = batch <= FEW_ROWS && width * (ptrdiff_t)sizeof(REAL) < PAGE;
     _Alignas(64) REAL reached[TILE_ROWS * PANEL];
     for (ptrdiff_t unit = first; unit < last;) {
         const int panels = panels_at_once(batch, PANELS_OF(last - unit));
@@ -143,7 +145,7 @@ static void FR_NAME(gru_backward)(REAL *dz, REAL *dh_past, const REAL *gates, co
             gradient_tile(reached, dh ? dh + row * hidden : NULL,
                           dz_next ? dz_next + row * width + hidden : NULL, width, 3 * hidden,
                           packed_hh_t, rows, panels, unit, hidden);
-            for (int r = 0; r < rows; r++) {
+            EACH_ROW(r, rows, scattered) {
                 const ptrdiff_t at = (row + r) * hidden + unit, gate = (row + r) * width + unit;
                 gru_cell_back(dz + gate, dh_past + at, gates + gate, h_prev + at,
                               reached + r * columns, hidden, n);

@@ -109,12 +109,17 @@ FR_INLINE ptrdiff_t left_of(const tile_args *t, ptrdiff_t left, const int j) {
 }
 
 /* Fetches the first panel of rows that a tile will be written to: states of many steps exceed L2,
- * and a store to a line from beyond waits for it. */
+ * and a store to a line from beyond waits for it. Unrolled: a prefetcher goes by the instruction
+ * that asks for one row after the other (see gates.h, row_orders). */
 FR_INLINE void fetch_tile(const REAL *to, ptrdiff_t stride, int rows) {
     if (rows <= WIDE_ROWS) return;
-    for (int r = 0; r < rows; r++)
+    FR_UNROLL
+    for (int r = 0; r < TILE_ROWS; r++) {
+        if (r == rows) return;
+        FR_UNROLL
         for (int j = 0; j < PANEL; j += LINE / (int)sizeof(REAL))
             __builtin_prefetch(to + r * stride + j, 1, 3);
+    }
 }
 
 /* What vector j of row r starts from. */
