@@ -145,18 +145,12 @@ def numbers(text: str) -> list[float]:
 
 def eventually(locator: Any, expected: Any, read: Callable[[str], Any] = str) -> None:
     """Wait until the text of an element, or of several, read so, is what is expected."""
-    give_up = time.monotonic() + PATIENCE
-    while (shown := read("\n".join(locator.all_inner_texts()))) != expected:
-        assert time.monotonic() < give_up, f"shown {shown!r}, expected {expected!r}"
-        locator.page.wait_for_timeout(20)
+    _wait_for(locator.page, expected, lambda: read("\n".join(locator.all_inner_texts())))
 
 
 def eventually_holds(field: Any, expected: str) -> None:
     """Wait until a field holds a text: a page's elements do not all change in one moment."""
-    give_up = time.monotonic() + PATIENCE
-    while (held := field.input_value()) != expected:
-        assert time.monotonic() < give_up, f"held {held!r}, expected {expected!r}"
-        field.page.wait_for_timeout(20)
+    _wait_for(field.page, expected, field.input_value)
 
 
 def eventually_drawn(page: Any, column: str, expected: Any) -> None:
@@ -164,9 +158,13 @@ def eventually_drawn(page: Any, column: str, expected: Any) -> None:
 
     What a figure draws is on a canvas, which has no text: this is what it draws from.
     """
+    _wait_for(page, [*expected], lambda: _drawn(page, column))
+
+
+def _wait_for(page: Any, expected: Any, look: Callable[[], Any]) -> None:
     give_up = time.monotonic() + PATIENCE
-    while (shown := _drawn(page, column)) != (wanted := [*expected]):
-        assert time.monotonic() < give_up, f"drawn {shown!r}, expected {wanted!r}"
+    while (shown := look()) != expected:
+        assert time.monotonic() < give_up, f"shown {shown!r}, expected {expected!r}"
         page.wait_for_timeout(20)
 
 

@@ -26,7 +26,8 @@ def remark(page):
 def expect(page, reading: sentiment.Reading, place: int) -> None:
     probability = float(reading.probabilities[place])
     eventually(remark(page), [min(max(round(probability, 3), 0.001), 0.999)], numbers)
-    eventually(remark(page), True, lambda text: f"After “{reading.words[place]}”" in text)
+    beginning = f"After “{reading.words[place]}”"
+    eventually(remark(page), beginning, lambda text: text[: len(beginning)])
     told = "" if reading.known[place] else "\n(unknown)"
     eventually(page.locator(".words .now"), reading.words[place] + told)
     eventually_drawn(page, "probability", reading.probabilities.tolist())

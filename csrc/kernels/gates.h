@@ -13,6 +13,7 @@
 #define gate_tiles FR_NAME(gate_tiles)
 #define gate_row FR_NAME(gate_row)
 #define is_plain_row FR_NAME(is_plain_row)
+#define scattered_back FR_NAME(scattered_back)
 #define unit_after FR_NAME(unit_after)
 #define clear_narrow FR_NAME(clear_narrow)
 #define gradient_tile FR_NAME(gradient_tile)
@@ -49,6 +50,11 @@ _Static_assert(TILE_ROWS <= 16, "row_orders have all rows of a tile");
     for (int turn = 0, more = rows, r; more > 0; turn++) \
         if ((r = row_orders[scattered][turn]) < (rows) && more--)
 #endif
+
+/* On the way back rows that are a page apart are faster one after the other. */
+FR_INLINE int scattered_back(ptrdiff_t batch, ptrdiff_t width) {
+    return batch <= FEW_ROWS && width * (ptrdiff_t)sizeof(REAL) < PAGE;
+}
 
 /* What a row of pre-activations starts from, and what is added to it. */
 typedef struct {

@@ -132,8 +132,6 @@ static void FR_NAME(gru_backward)(REAL *dz, REAL *dh_past, const REAL *gates, co
                                   ptrdiff_t batch, ptrdiff_t hidden, ptrdiff_t first,
                                   ptrdiff_t last) {
     const ptrdiff_t width = 4 * hidden, tiles = ROW_TILES(batch);
-    /* Rows a page apart are faster one after the other. */
-    const int scattered = batch <= FEW_ROWS && width * (ptrdiff_t)sizeof(REAL) < PAGE;
     _Alignas(64) REAL reached[TILE_ROWS * PANEL];
     for (ptrdiff_t unit = first; unit < last;) {
         const int panels = panels_at_once(batch, PANELS_OF(last - unit));
@@ -145,7 +143,7 @@ static void FR_NAME(gru_backward)(REAL *dz, REAL *dh_past, const REAL *gates, co
             gradient_tile(reached, dh ? dh + row * hidden : NULL,
                           dz_next ? dz_next + row * width + hidden : NULL, width, 3 * hidden,
                           packed_hh_t, rows, panels, unit, hidden);
-            EACH_ROW(r, rows, scattered) {
+            EACH_ROW(r, rows, scattered_back(batch, width)) {
                 const ptrdiff_t at = (row + r) * hidden + unit, gate = (row + r) * width + unit;
                 gru_cell_back(dz + gate, dh_past + at, gates + gate, h_prev + at,
                               reached + r * columns, hidden, n);
