@@ -32,6 +32,7 @@ EXTENSIONS = {
     "fastrnn._readout": True,
     "fastrnn._backward": True,
     "fastrnn._ops": True,
+    "fastrnn._update": True,
     "fastrnn._cells": True,
     "fastrnn._step": True,
     "fastrnn._generate": True,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastrnn import _backward, _forward, _gradients, _ops, _readout
+from fastrnn import _backward, _forward, _gradients, _ops, _readout, _update
 
 UNITS, TOKENS, ROWS = 6, 4, 5
 
@@ -131,3 +131,52 @@ def test_the_way_back_refuses_other_dtypes(name, array) -> None:
     _backward.backward(0, 1, 1, None, None, ROWS, *arrays.values(), *how)
     with pytest.raises(TypeError, match="float64"):
         _backward.backward(0, 1, 1, None, None, ROWS, *(arrays | {name: array}).values(), *how)
+
+
+def swept() -> tuple[_update.Sweep, np.ndarray]:
+    """Return the sweep of a weight of 6 rows and 4 columns in an arena with more."""
+    arena = np.zeros(6 * 4 + 5, np.float32)
+    sweep = _update.Sweep(1, 1)
+    sweep.add(arena, np.zeros_like(arena))
+    weight = arena[:24].reshape(6, 4)
+    sweep.add_weight(weight, 1)
+    return sweep, weight
+
+
+@pytest.mark.parametrize(
+    ("how", "size"), [(_update.COLUMNS, 23), (_update.UNITS, 1), (_update.ROWS, 25)]
+)
+def test_a_sweep_packs_into_nothing_that_has_another_size(how, size) -> None:
+    sweep, weight = swept()
+    with pytest.raises(ValueError, match=f"{size} numbers are no copy of 1 gates of 6 rows of 4"):
+        sweep.add_copy(weight, how, np.zeros(size, np.float32))
+
+
+@pytest.mark.parametrize("width", [5, 7, 13])
+def test_a_sweep_adds_tokens_to_no_other_biases(width) -> None:
+    sweep, weight = swept()
+    to, bias = np.zeros((4, width), np.float32), np.zeros(width, np.float32)
+    with pytest.raises(ValueError, match=f"biases of {width}"):
+        sweep.add_copy(weight, _update.TOKENS, to, ((0, 0, 1),), bias)
+
+
+@pytest.mark.parametrize(
+    ("array", "error"),
+    [
+        (np.zeros(29), TypeError),
+        (np.zeros(28, np.float32), ValueError),
+        (np.zeros((29, 1), np.float32), TypeError),
+        (np.zeros(58, np.float32)[::2], TypeError),
+    ],
+)
+@pytest.mark.parametrize("place", ["grad", "state", "previous"])
+def test_a_sweep_refuses_arrays_that_do_not_fit(place, array, error) -> None:
+    arena = np.zeros(29, np.float32)
+    given = {"grad": arena, "state": arena, "previous": arena} | {place: array}
+    with pytest.raises(error):
+        _update.Sweep(1, 0).add(arena, given["grad"], (given["state"],), given["previous"])
+
+
+def test_a_weight_that_is_not_in_the_sweep_is_not_packed_by_it() -> None:
+    sweep, weight = swept()
+    assert not sweep.add_copy(weight.copy(), _update.ROWS, np.zeros(96, np.float32))

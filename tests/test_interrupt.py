@@ -26,28 +26,28 @@ if os.name == "posix":
 VERSE = "the cat sat on the mat\nthe dog sat on the log\n" * 100
 
 
-class StopsAtTheThirdUpdate(optim.Adam):
-    """Adam, interrupted when the layer is updated and the readout is not."""
-
-    def step(self) -> None:
-        self.calls = getattr(self, "calls", 0) + 1
-        if self.calls < 3:
-            super().step()
-        else:
-            layer = self.interrupted_modules[0]
-            layer.bias_ih_l0 = np.ones_like(layer.bias_ih_l0)
-            raise KeyboardInterrupt
-
-
+@pytest.mark.parametrize(
+    ("where", "method"),
+    [(optim.Adam, "_rule"), (fastrnn.Linear, "_take_packed")],
+    ids=["just before", "just after"],
+)
 def test_an_interrupt_amid_an_update_leaves_the_model_of_the_last_complete_step(
-    monkeypatch,
+    monkeypatch, where, method
 ) -> None:
     model = CharRNN(hidden_size=8, vocabulary=VERSE)
     complete = CharRNN(hidden_size=8, vocabulary=VERSE).fit(VERSE, steps=2, schedule="constant")
-    StopsAtTheThirdUpdate.interrupted_modules = model.network.modules
-    monkeypatch.setitem(optim.OPTIMIZERS, "adam", StopsAtTheThirdUpdate)
+    undisturbed, calls = getattr(where, method), []
+
+    def stops_at_the_third_update(self: object, *arguments: object) -> object:
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return undisturbed(self, *arguments)
+
+    monkeypatch.setattr(where, method, stops_at_the_third_update)
     with pytest.raises(KeyboardInterrupt):
         model.fit(VERSE, steps=9, schedule="constant")
+    monkeypatch.undo()
     assert [record["step"] for record in model.history] == [1, 2]
     for name, weight in complete.network.state_dict().items():
         np.testing.assert_array_equal(model.network.state_dict()[name], weight)

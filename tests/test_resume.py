@@ -123,15 +123,16 @@ def test_an_interrupt_amid_an_update_leaves_the_checkpoint_from_before(
     tmp_path, monkeypatch
 ) -> None:
     whole = CharRNN(hidden_size=8).fit(VERSE, **OPTIONS)
-    original, path = fastrnn.optim.Adam._update, tmp_path / "run"
+    original, path, updates = fastrnn.Linear._take_packed, tmp_path / "run", []
 
-    def interrupted(self, index, module):
-        if self.steps == 8 and index == 1:
+    def interrupted(self, packed):
+        updates.append(packed)
+        if len(updates) == 8:
             raise KeyboardInterrupt
-        original(self, index, module)
+        original(self, packed)
 
     with monkeypatch.context() as patch:
-        patch.setattr(fastrnn.optim.Adam, "_update", interrupted)
+        patch.setattr(fastrnn.Linear, "_take_packed", interrupted)
         with pytest.raises(KeyboardInterrupt):
             CharRNN(hidden_size=8).fit(VERSE, **OPTIONS, checkpoint=path, checkpoint_every=3)
     steps = []

@@ -29,7 +29,7 @@ static void FR_NAME(pack_gates)(REAL *packed_gates, const REAL *weight, ptrdiff_
     for (ptrdiff_t unit = 0; unit < hidden; unit += PANEL) {
         const ptrdiff_t width = hidden - unit < PANEL ? hidden - unit : PANEL;
         for (ptrdiff_t gate = 0; gate < gates; gate++, packed_gates += PANEL * k)
-            FR_NAME(pack)(packed_gates, weight + (gate * hidden + unit) * k, 1, k, k, width);
+            FR_NAME(pack)(packed_gates, k, weight + (gate * hidden + unit) * k, 1, k, k, width);
     }
 }
 

@@ -111,9 +111,9 @@ static void pack_transposed(REAL *packed, const REAL *matrix, ptrdiff_t column_s
         }
 }
 
-static void FR_NAME(pack)(REAL *packed, const REAL *matrix, ptrdiff_t row_stride,
+static void FR_NAME(pack)(REAL *packed, ptrdiff_t depth, const REAL *matrix, ptrdiff_t row_stride,
                           ptrdiff_t column_stride, ptrdiff_t k, ptrdiff_t n) {
-    for (ptrdiff_t column = 0; column < n; column += PANEL, packed += PANEL * k) {
+    for (ptrdiff_t column = 0; column < n; column += PANEL, packed += PANEL * depth) {
         const ptrdiff_t width = n - column < PANEL ? n - column : PANEL;
         const REAL *from = matrix + column * column_stride;
         if (row_stride == 1) {

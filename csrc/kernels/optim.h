@@ -1,4 +1,4 @@
-/* Optimisers, one sweep over the parameters, in PyTorch's equations:
+/* Optimisers, element by element, in PyTorch's equations:
  * https://docs.pytorch.org/docs/stable/optim.html
  */
 #define EACH_VECTOR(i, n, size) \
@@ -19,14 +19,15 @@ static double FR_NAME(sum_of_squares)(const REAL *x, ptrdiff_t size) {
     return total;
 }
 
-static void FR_NAME(sgd)(REAL *param, REAL *momentum_buffer, const REAL *grad, double lr,
-                         double momentum, double dampening, double weight_decay, int nesterov,
-                         int first, ptrdiff_t size) {
+static void FR_NAME(sgd)(REAL *param, REAL *momentum_buffer, const REAL *grad, double scale,
+                         double lr, double momentum, double dampening, double weight_decay,
+                         int nesterov, int first, ptrdiff_t size) {
+    const vec factor = v_set1((REAL)scale);
     const vec decay = v_set1((REAL)weight_decay), mu = v_set1((REAL)momentum);
     const vec keep = v_set1((REAL)(1 - dampening)), rate = v_set1((REAL)-lr);
     EACH_VECTOR(i, n, size) {
         const vec p = v_load_tail(param + i, n);
-        vec g = v_fma(decay, p, v_load_tail(grad + i, n));
+        vec g = v_fma(decay, p, v_mul(factor, v_load_tail(grad + i, n)));
         if (momentum != 0) {
             vec buffer = g;
             if (!first) buffer = v_fma(mu, v_load_tail(momentum_buffer + i, n), v_mul(keep, g));
@@ -38,14 +39,15 @@ static void FR_NAME(sgd)(REAL *param, REAL *momentum_buffer, const REAL *grad, d
 }
 
 static void FR_NAME(rmsprop)(REAL *param, REAL *square_avg, REAL *grad_avg, REAL *momentum_buffer,
-                             const REAL *grad, double lr, double alpha, double eps,
+                             const REAL *grad, double scale, double lr, double alpha, double eps,
                              double weight_decay, double momentum, ptrdiff_t size) {
+    const vec factor = v_set1((REAL)scale);
     const vec decay = v_set1((REAL)weight_decay), mu = v_set1((REAL)momentum);
     const vec keep = v_set1((REAL)alpha), take = v_set1((REAL)(1 - alpha));
     const vec rate = v_set1((REAL)-lr), epsilon = v_set1((REAL)eps);
     EACH_VECTOR(i, n, size) {
         const vec p = v_load_tail(param + i, n);
-        const vec g = v_fma(decay, p, v_load_tail(grad + i, n));
+        const vec g = v_fma(decay, p, v_mul(factor, v_load_tail(grad + i, n)));
         const vec square = v_fma(keep, v_load_tail(square_avg + i, n), v_mul(take, v_mul(g, g)));
         v_store_tail(square_avg + i, square, n);
         vec variance = square;
@@ -64,11 +66,11 @@ static void FR_NAME(rmsprop)(REAL *param, REAL *square_avg, REAL *grad_avg, REAL
     }
 }
 
-static void FR_NAME(adam)(REAL *param, REAL *exp_avg, REAL *exp_avg_sq, const REAL *grad, double lr,
-                          double beta1, double beta2, double eps, double weight_decay,
-                          int decoupled, int64_t step, ptrdiff_t size) {
-    const double correction1 = 1 - pow(beta1, (double)step);
-    const double correction2 = 1 - pow(beta2, (double)step);
+static void FR_NAME(adam)(REAL *param, REAL *exp_avg, REAL *exp_avg_sq, const REAL *grad,
+                          double scale, double lr, double beta1, double beta2, double correction1,
+                          double correction2, double eps, double weight_decay, int decoupled,
+                          ptrdiff_t size) {
+    const vec factor = v_set1((REAL)scale);
     const vec shrink = v_set1((REAL)(decoupled ? 1 - lr * weight_decay : 1));
     const vec decay = v_set1((REAL)(decoupled ? 0 : weight_decay));
     const vec take1 = v_set1((REAL)(1 - beta1)), take2 = v_set1((REAL)(1 - beta2));
@@ -77,7 +79,7 @@ static void FR_NAME(adam)(REAL *param, REAL *exp_avg, REAL *exp_avg_sq, const RE
     const vec root = v_set1((REAL)(1 / sqrt(correction2)));
     EACH_VECTOR(i, n, size) {
         vec p = v_mul(shrink, v_load_tail(param + i, n));
-        const vec g = v_fma(decay, p, v_load_tail(grad + i, n));
+        const vec g = v_fma(decay, p, v_mul(factor, v_load_tail(grad + i, n)));
         const vec old = v_load_tail(exp_avg + i, n);
         const vec mean = v_fma(take1, v_sub(g, old), old);
         const vec square = v_fma(keep2, v_load_tail(exp_avg_sq + i, n), v_mul(take2, v_mul(g, g)));

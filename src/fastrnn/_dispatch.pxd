@@ -233,3 +233,55 @@ cdef inline Py_ssize_t k_sample(floating *logits, floating *scratch, const int32
         return table.f32.sample(logits, scratch, seen, classes, options, uniform)
     else:
         return table.f64.sample(logits, scratch, seen, classes, options, uniform)
+
+
+cdef inline void k_pack(floating *packed, Py_ssize_t depth, const floating *matrix,
+                        Py_ssize_t row_stride, Py_ssize_t column_stride, Py_ssize_t k,
+                        Py_ssize_t n) noexcept nogil:
+    if floating is float:
+        table.f32.pack(packed, depth, matrix, row_stride, column_stride, k, n)
+    else:
+        table.f64.pack(packed, depth, matrix, row_stride, column_stride, k, n)
+
+
+cdef inline double k_sum_of_squares(const floating *x, Py_ssize_t size) noexcept nogil:
+    if floating is float:
+        return table.f32.sum_of_squares(x, size)
+    else:
+        return table.f64.sum_of_squares(x, size)
+
+
+cdef inline void k_sgd(floating *param, floating *momentum_buffer, const floating *grad,
+                       double scale, double lr, double momentum, double dampening,
+                       double weight_decay, int nesterov, int first,
+                       Py_ssize_t size) noexcept nogil:
+    if floating is float:
+        table.f32.sgd(param, momentum_buffer, grad, scale, lr, momentum, dampening,
+                      weight_decay, nesterov, first, size)
+    else:
+        table.f64.sgd(param, momentum_buffer, grad, scale, lr, momentum, dampening,
+                      weight_decay, nesterov, first, size)
+
+
+cdef inline void k_rmsprop(floating *param, floating *square_avg, floating *grad_avg,
+                           floating *momentum_buffer, const floating *grad, double scale,
+                           double lr, double alpha, double eps, double weight_decay,
+                           double momentum, Py_ssize_t size) noexcept nogil:
+    if floating is float:
+        table.f32.rmsprop(param, square_avg, grad_avg, momentum_buffer, grad, scale, lr, alpha,
+                          eps, weight_decay, momentum, size)
+    else:
+        table.f64.rmsprop(param, square_avg, grad_avg, momentum_buffer, grad, scale, lr, alpha,
+                          eps, weight_decay, momentum, size)
+
+
+cdef inline void k_adam(floating *param, floating *exp_avg, floating *exp_avg_sq,
+                        const floating *grad, double scale, double lr, double beta1,
+                        double beta2, double correction1, double correction2, double eps,
+                        double weight_decay, int decoupled, Py_ssize_t size) noexcept nogil:
+    if floating is float:
+        table.f32.adam(param, exp_avg, exp_avg_sq, grad, scale, lr, beta1, beta2, correction1,
+                       correction2, eps, weight_decay, decoupled, size)
+    else:
+        table.f64.adam(param, exp_avg, exp_avg_sq, grad, scale, lr, beta1, beta2, correction1,
+                       correction2, eps, weight_decay, decoupled, size)

@@ -24,7 +24,7 @@ cdef extern from "fastrnn.h" nogil:
     ctypedef struct fr_kernels_f32:
         Py_ssize_t (*unit_block)() noexcept nogil
         Py_ssize_t (*pack_size)(Py_ssize_t k, Py_ssize_t n) noexcept nogil
-        void (*pack)(float *packed, const float *matrix, Py_ssize_t row_stride,
+        void (*pack)(float *packed, Py_ssize_t depth, const float *matrix, Py_ssize_t row_stride,
                      Py_ssize_t column_stride, Py_ssize_t k, Py_ssize_t n) noexcept nogil
         void (*gemm)(float *c, Py_ssize_t ldc, const float *a, Py_ssize_t lda,
                      const float *packed, const float *bias, Py_ssize_t m, Py_ssize_t n,
@@ -108,16 +108,17 @@ cdef extern from "fastrnn.h" nogil:
                              Py_ssize_t classes, const fr_sampling *options,
                              double uniform) noexcept nogil
         double (*sum_of_squares)(const float *x, Py_ssize_t size) noexcept nogil
-        void (*sgd)(float *param, float *momentum_buffer, const float *grad, double lr,
-                    double momentum, double dampening, double weight_decay, int nesterov,
-                    int first, Py_ssize_t size) noexcept nogil
+        void (*sgd)(float *param, float *momentum_buffer, const float *grad, double scale,
+                    double lr, double momentum, double dampening, double weight_decay,
+                    int nesterov, int first, Py_ssize_t size) noexcept nogil
         void (*rmsprop)(float *param, float *square_avg, float *grad_avg,
-                        float *momentum_buffer, const float *grad, double lr, double alpha,
-                        double eps, double weight_decay, double momentum,
+                        float *momentum_buffer, const float *grad, double scale, double lr,
+                        double alpha, double eps, double weight_decay, double momentum,
                         Py_ssize_t size) noexcept nogil
         void (*adam)(float *param, float *exp_avg, float *exp_avg_sq, const float *grad,
-                     double lr, double beta1, double beta2, double eps, double weight_decay,
-                     int decoupled, int64_t step, Py_ssize_t size) noexcept nogil
+                     double scale, double lr, double beta1, double beta2, double correction1,
+                     double correction2, double eps, double weight_decay, int decoupled,
+                     Py_ssize_t size) noexcept nogil
         void (*activate)(float *out, const float *x, Py_ssize_t size,
                          fr_nonlinearity nonlinearity) noexcept nogil
         Py_ssize_t (*probe_chain)(Py_ssize_t length) noexcept nogil
@@ -129,7 +130,7 @@ cdef extern from "fastrnn.h" nogil:
     ctypedef struct fr_kernels_f64:
         Py_ssize_t (*unit_block)() noexcept nogil
         Py_ssize_t (*pack_size)(Py_ssize_t k, Py_ssize_t n) noexcept nogil
-        void (*pack)(double *packed, const double *matrix, Py_ssize_t row_stride,
+        void (*pack)(double *packed, Py_ssize_t depth, const double *matrix, Py_ssize_t row_stride,
                      Py_ssize_t column_stride, Py_ssize_t k, Py_ssize_t n) noexcept nogil
         void (*gemm)(double *c, Py_ssize_t ldc, const double *a, Py_ssize_t lda,
                      const double *packed, const double *bias, Py_ssize_t m, Py_ssize_t n,
@@ -193,16 +194,17 @@ cdef extern from "fastrnn.h" nogil:
                              Py_ssize_t classes, const fr_sampling *options,
                              double uniform) noexcept nogil
         double (*sum_of_squares)(const double *x, Py_ssize_t size) noexcept nogil
-        void (*sgd)(double *param, double *momentum_buffer, const double *grad, double lr,
-                    double momentum, double dampening, double weight_decay, int nesterov,
-                    int first, Py_ssize_t size) noexcept nogil
+        void (*sgd)(double *param, double *momentum_buffer, const double *grad, double scale,
+                    double lr, double momentum, double dampening, double weight_decay,
+                    int nesterov, int first, Py_ssize_t size) noexcept nogil
         void (*rmsprop)(double *param, double *square_avg, double *grad_avg,
-                        double *momentum_buffer, const double *grad, double lr, double alpha,
-                        double eps, double weight_decay, double momentum,
+                        double *momentum_buffer, const double *grad, double scale, double lr,
+                        double alpha, double eps, double weight_decay, double momentum,
                         Py_ssize_t size) noexcept nogil
         void (*adam)(double *param, double *exp_avg, double *exp_avg_sq, const double *grad,
-                     double lr, double beta1, double beta2, double eps, double weight_decay,
-                     int decoupled, int64_t step, Py_ssize_t size) noexcept nogil
+                     double scale, double lr, double beta1, double beta2, double correction1,
+                     double correction2, double eps, double weight_decay, int decoupled,
+                     Py_ssize_t size) noexcept nogil
         void (*activate)(double *out, const double *x, Py_ssize_t size,
                          fr_nonlinearity nonlinearity) noexcept nogil
         Py_ssize_t (*probe_chain)(Py_ssize_t length) noexcept nogil

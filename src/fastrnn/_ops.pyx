@@ -1,5 +1,5 @@
-"""Single kernels as Python calls on checked, contiguous arrays: packing, products, softmax,
-optimiser sweeps. The GIL is released in each.
+"""Single kernels as Python calls on checked, contiguous arrays: packing, products, softmax. The GIL
+is released in each.
 """
 
 import numpy as np
@@ -139,9 +139,9 @@ def pack(cnp.ndarray matrix not None):
     cdef void *to = cnp.PyArray_DATA(packed)
     with nogil:
         if single:
-            table.f32.pack(<float *>to, <const float *>start, row_stride, column_stride, k, n)
+            table.f32.pack(<float *>to, k, <const float *>start, row_stride, column_stride, k, n)
         else:
-            table.f64.pack(<double *>to, <const double *>start, row_stride, column_stride, k, n)
+            table.f64.pack(<double *>to, k, <const double *>start, row_stride, column_stride, k, n)
     return packed
 
 
@@ -353,53 +353,3 @@ def activate(const floating[::1] x, int nonlinearity):
         else:
             table.f64.activate(&y[0], &x[0], x.shape[0], <fr_nonlinearity>nonlinearity)
     return out
-
-
-def sum_of_squares(const floating[::1] x):
-    """Return the sum of x * x in double, in an order that depends on the size alone."""
-    cdef double total
-    with nogil:
-        if floating is float:
-            total = table.f32.sum_of_squares(&x[0], x.shape[0])
-        else:
-            total = table.f64.sum_of_squares(&x[0], x.shape[0])
-    return total
-
-
-def sgd(floating[::1] param, floating[::1] momentum_buffer, const floating[::1] grad,
-        double lr, double momentum, double dampening, double weight_decay, bint nesterov,
-        bint first):
-    cdef floating *buffer = NULL if momentum_buffer is None else &momentum_buffer[0]
-    with nogil:
-        if floating is float:
-            table.f32.sgd(&param[0], buffer, &grad[0], lr, momentum, dampening, weight_decay,
-                          nesterov, first, param.shape[0])
-        else:
-            table.f64.sgd(&param[0], buffer, &grad[0], lr, momentum, dampening, weight_decay,
-                          nesterov, first, param.shape[0])
-
-
-def rmsprop(floating[::1] param, floating[::1] square_avg, floating[::1] grad_avg,
-            floating[::1] momentum_buffer, const floating[::1] grad, double lr, double alpha,
-            double eps, double weight_decay, double momentum):
-    cdef floating *mean = NULL if grad_avg is None else &grad_avg[0]
-    cdef floating *buffer = NULL if momentum_buffer is None else &momentum_buffer[0]
-    with nogil:
-        if floating is float:
-            table.f32.rmsprop(&param[0], &square_avg[0], mean, buffer, &grad[0], lr, alpha, eps,
-                              weight_decay, momentum, param.shape[0])
-        else:
-            table.f64.rmsprop(&param[0], &square_avg[0], mean, buffer, &grad[0], lr, alpha, eps,
-                              weight_decay, momentum, param.shape[0])
-
-
-def adam(floating[::1] param, floating[::1] exp_avg, floating[::1] exp_avg_sq,
-         const floating[::1] grad, double lr, double beta1, double beta2, double eps,
-         double weight_decay, bint decoupled, int64_t step):
-    with nogil:
-        if floating is float:
-            table.f32.adam(&param[0], &exp_avg[0], &exp_avg_sq[0], &grad[0], lr, beta1, beta2,
-                           eps, weight_decay, decoupled, step, param.shape[0])
-        else:
-            table.f64.adam(&param[0], &exp_avg[0], &exp_avg_sq[0], &grad[0], lr, beta1, beta2,
-                           eps, weight_decay, decoupled, step, param.shape[0])

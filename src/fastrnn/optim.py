@@ -1,6 +1,7 @@
 """Optimisers in PyTorch's equations and defaults, and gradient clipping.
 
-Each update is one compiled sweep over a module's parameter arena.
+Each update is one compiled sweep over the parameters of all modules, which also makes their packed
+copies anew.
 """
 
 from __future__ import annotations
@@ -12,11 +13,17 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from fastrnn import _check, _ops
+from fastrnn import _check, _threads, _update
 from fastrnn.layers import Module
 from fastrnn.network import Network
 
 Modules: TypeAlias = Module | Network | Iterable[Module]
+
+# What updating and packing a number takes, in multiply-adds: for Adam 0.7 nanoseconds with
+# everything in L2 (75,000 numbers in 51 us), 1.1 beyond it (264,000 in 290 us).
+NUMBER_WORK = 128
+# And the numbers of a part: a weight's blocks have up to so many.
+PART_NUMBERS = 8192
 
 
 def _as_modules(modules: Any) -> tuple[Module, ...]:
@@ -53,6 +60,10 @@ class Optimizer(ABC):
         self.modules = _as_modules(modules)
         self.lr = lr
         self._steps = 0
+        self._update: Update | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_update": None}
 
     def __repr__(self) -> str:
         given = {"lr": vars(self).get("_lr")} | vars(self)
@@ -79,14 +90,63 @@ class Optimizer(ABC):
         for module in self.modules:
             module.zero_grad()
 
-    def step(self) -> None:
-        """Update all parameters from their gradients."""
-        self._steps += 1
-        for index, module in enumerate(self.modules):
-            try:
-                self._update(index, module)
-            finally:
-                module.invalidate()
+    def step(self, *, max_norm: float | None = None) -> float | None:
+        """Update all parameters from their gradients, clipped if a norm is given.
+
+        Parameters
+        ----------
+        max_norm : float, optional
+            Above 0: update as after :func:`clip_grad_norm`, in one sweep. The gradients
+            themselves stay as they are.
+
+        Returns
+        -------
+        float or None
+            The norm before clipping, if ``max_norm`` is given.
+
+        Raises
+        ------
+        FloatingPointError
+            If that norm is not finite; nothing is updated then.
+        TypeError, ValueError
+            For a wrong argument.
+
+        Examples
+        --------
+        >>> import fastrnn
+        >>> layer = fastrnn.RNN(2, 3, seed=0)
+        >>> optimizer = fastrnn.optim.SGD(layer, lr=0.1)
+        >>> layer.grad["bias_ih_l0"] = [3.0, 4.0, 0.0]
+        >>> before = layer.bias_ih_l0.copy()
+        >>> optimizer.step(max_norm=1.0)
+        5.0
+        >>> (before - layer.bias_ih_l0).round(4)
+        array([0.06, 0.08, 0.  ], dtype=float32)
+        """
+        if max_norm is not None:
+            max_norm = _check.number("max_norm", max_norm, above=0)
+        return self._make(self._prepared(), max_norm)
+
+    def _make(
+        self, update: Update, max_norm: float | None, num_threads: int | None = None
+    ) -> float | None:
+        norm, factor, numbers = None, 1.0, update.numbers
+        with _threads.call:
+            threads = _threads.threads_for(
+                NUMBER_WORK * numbers, max(1, numbers // PART_NUMBERS), num_threads
+            )
+            if max_norm is not None:
+                norm, factor = _norm_and_factor(update.sweep, max_norm, threads)
+            self._steps += 1
+            update.make(self._rule(), factor, threads)
+        return norm
+
+    def _prepared(self, previous: list[np.ndarray] | None = None) -> Update:
+        """Return an update that is ready to be made: the last one, if it can be made again."""
+        if self._update is None or not self._update.again(previous):
+            self._update = None  # so that its memory is there for the next
+            self._update = Update(self, previous)
+        return self._update
 
     def state_dict(self) -> dict[str, Any]:
         """Return copies of all that the next update depends on beside weights and gradients.
@@ -154,12 +214,59 @@ class Optimizer(ABC):
         }
 
     @abstractmethod
-    def _update(self, index: int, module: Module) -> None:
-        """Make one sweep over the parameters of a module, the index-th of ``modules``."""
+    def _rule(self) -> _update.Rule:
+        """Return the equation of the update that is the ``steps``-th."""
 
     def _zeros(self, wanted: bool = True) -> list[np.ndarray | None]:
         """Return an array of zeros beside each arena, or None for each."""
         return [np.zeros_like(module._arena) if wanted else None for module in self.modules]
+
+
+class Update:
+    """An update of modules, prepared and then made, once or more often.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+    previous : list of ndarray, optional
+        Takes the parameters from before, of each module; whether those after it are finite is
+        then looked at, too.
+    """
+
+    def __init__(self, optimizer: Optimizer, previous: list[np.ndarray] | None = None) -> None:
+        self._modules, self._previous = optimizer.modules, previous
+        parameters = sum(len(module._shapes) for module in self._modules)
+        self.sweep = _update.Sweep(len(self._modules), parameters)
+        self._packed = [
+            module._join(
+                self.sweep,
+                tuple(getattr(optimizer, f"_{name}")[i] for name in optimizer._arrays),
+                None if previous is None else previous[i],
+            )
+            for i, module in enumerate(self._modules)
+        ]
+        self.numbers = self.sweep.numbers
+
+    def again(self, previous: list[np.ndarray] | None) -> bool:
+        """Return whether it can be made once more, from its beginning."""
+        return (
+            self.sweep.again()
+            and self._previous is previous
+            and all(
+                module._packed_of_now() is packed
+                for module, packed in zip(self._modules, self._packed, strict=True)
+            )
+        )
+
+    def make(self, rule: _update.Rule, factor: float, threads: int) -> None:
+        """Update all parameters, with gradients times a factor."""
+        try:
+            self.sweep.run(rule, factor, threads)
+        finally:
+            for module in self._modules:
+                module.invalidate()
+        for module, packed in zip(self._modules, self._packed, strict=True):
+            module._take_packed(packed)
 
 
 class SGD(Optimizer):
@@ -223,10 +330,10 @@ class SGD(Optimizer):
             )
         self._momentum_buffer = self._zeros(self.momentum != 0)
 
-    def _update(self, index: int, module: Module) -> None:
-        _ops.sgd(
-            module._arena, self._momentum_buffer[index], module._grad_arena, self.lr, self.momentum,
-            self.dampening, self.weight_decay, self.nesterov, self._steps == 1,
+    def _rule(self) -> _update.Rule:
+        return _update.sgd(
+            self.lr, self.momentum, self.dampening, self.weight_decay, self.nesterov,
+            self._steps == 1,
         )  # fmt: skip
 
 
@@ -280,12 +387,8 @@ class RMSprop(Optimizer):
         self._grad_avg = self._zeros(self.centered)
         self._momentum_buffer = self._zeros(self.momentum != 0)
 
-    def _update(self, index: int, module: Module) -> None:
-        _ops.rmsprop(
-            module._arena, self._square_avg[index], self._grad_avg[index],
-            self._momentum_buffer[index], module._grad_arena, self.lr, self.alpha, self.eps,
-            self.weight_decay, self.momentum,
-        )  # fmt: skip
+    def _rule(self) -> _update.Rule:
+        return _update.rmsprop(self.lr, self.alpha, self.eps, self.weight_decay, self.momentum)
 
 
 class Adam(Optimizer):
@@ -340,11 +443,10 @@ class Adam(Optimizer):
         self._exp_avg = self._zeros()
         self._exp_avg_sq = self._zeros()
 
-    def _update(self, index: int, module: Module) -> None:
-        _ops.adam(
-            module._arena, self._exp_avg[index], self._exp_avg_sq[index], module._grad_arena,
-            self.lr, *self.betas, self.eps, self.weight_decay, self._decoupled, self._steps,
-        )  # fmt: skip
+    def _rule(self) -> _update.Rule:
+        return _update.adam(
+            self.lr, *self.betas, self.eps, self.weight_decay, self._decoupled, self._steps
+        )
 
 
 class AdamW(Adam):
@@ -411,14 +513,22 @@ def clip_grad_norm(modules: Modules, max_norm: float) -> float:
     """
     listed = _as_modules(modules)
     max_norm = _check.number("max_norm", max_norm, above=0)
-    norm = math.sqrt(sum(_ops.sum_of_squares(module._grad_arena) for module in listed))
-    if not math.isfinite(norm):
-        raise FloatingPointError(f"the norm of the gradients is {norm}; try a lower learning rate")
-    factor = max_norm / (norm + 1e-6)
+    sweep = _update.Sweep(len(listed), 0)
+    for module in listed:
+        sweep.add(module._arena, module._grad_arena)
+    norm, factor = _norm_and_factor(sweep, max_norm, 1)
     if factor < 1:
         for module in listed:
             module._grad_arena *= module.dtype.type(factor)
     return norm
+
+
+def _norm_and_factor(sweep: _update.Sweep, max_norm: float, threads: int) -> tuple[float, float]:
+    """Return the norm of the gradients and what clipping multiplies them with."""
+    norm = sweep.norm(threads)
+    if not math.isfinite(norm):
+        raise FloatingPointError(f"the norm of the gradients is {norm}; try a lower learning rate")
+    return norm, min(1.0, max_norm / (norm + 1e-6))
 
 
 def clip_grad_value(modules: Modules, clip_value: float) -> None:

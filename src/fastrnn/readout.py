@@ -157,10 +157,10 @@ class CrossEntropy:
         if groups > 1:
             shape = groups - 1, (hidden + 1) * classes
             self._apart = self._workspace.take("grad_readout", shape, h.dtype)
-        grads = readout._grad_views
+        grads, packed = readout._grad_views, readout._packed()
         self._rows = _readout.CrossEntropyRows(
             logits, dropped, _ops.empty((len(h),), _DOUBLE), grads["weight"], grads["bias"],
-            self._apart, h, self._target, *readout._packed(), readout._views["bias"],
+            self._apart, h, self._target, packed.there, packed.back, readout._views["bias"],
             how.class_weight, how.seed, threshold, self._scale,
             _threads.segment_size(3 * self.row_work),
         )  # fmt: skip

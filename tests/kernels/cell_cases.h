@@ -39,7 +39,7 @@ static STEP NAME(make_step)(const TABLE *k, ptrdiff_t batch, ptrdiff_t hidden, p
     s.packed_back = NAME(make)(k->pack_size(gates * hidden, hidden));
     k->pack_gates(s.packed_hh, s.w_hh, gates, hidden, hidden);
     k->pack_gates(s.packed_ih, s.w_ih, gates, hidden, INPUTS);
-    k->pack(s.packed_back, s.w_hh, hidden, 1, gates * hidden, hidden);
+    k->pack(s.packed_back, gates * hidden, s.w_hh, hidden, 1, gates * hidden, hidden);
     s.rows = NAME(make)(width * (source == FROM_ROWS ? batch : source == FROM_TOKENS ? TOKENS : 1));
     s.ld = source == FROM_X ? 0 : width;
     s.x = NAME(make)(batch * INPUTS);

@@ -22,7 +22,9 @@ static void NAME(gemm_case)(const char *isa, const TABLE *k, ptrdiff_t m, ptrdif
                             ptrdiff_t depth) {
     REAL *a = NAME(make)(m * depth), *b = NAME(make)(depth * n), *bias = NAME(make)(n);
     REAL *packed = NAME(make)(k->pack_size(depth, n)), *c = NAME(make)(m * n);
-    k->pack(packed, b, n, 1, depth, n);
+    const ptrdiff_t half = depth / 2;
+    k->pack(packed, depth, b, n, 1, half, n);
+    k->pack(packed + half * k->unit_block(), depth, b + half * n, n, 1, depth - half, n);
     k->gemm(c, n, a, depth, packed, bias, m, n, depth);
     for (ptrdiff_t i = 0; i < m; i++) {
         for (ptrdiff_t j = 0; j < n; j++) {
@@ -219,9 +221,9 @@ static void NAME(norm_case)(const char *isa, const TABLE *k, ptrdiff_t m, ptrdif
 static void NAME(sweep_cases)(const char *isa, const TABLE *k, ptrdiff_t size) {
     REAL *p = NAME(make)(size), *g = NAME(make)(size), *m = NAME(make)(size);
     REAL *p0 = NAME(copy)(p, size), *m0 = NAME(copy)(m, size);
-    k->sgd(p, m, g, 0.1, 0.9, 0.2, 0.01, 0, 0, size);
+    k->sgd(p, m, g, 0.5, 0.1, 0.9, 0.2, 0.01, 0, 0, size);
     for (ptrdiff_t i = 0; i < size; i++) {
-        const double grad = (double)g[i] + 0.01 * (double)p0[i];
+        const double grad = 0.5 * (double)g[i] + 0.01 * (double)p0[i];
         const double buffer = 0.9 * (double)m0[i] + 0.8 * grad;
         check(isa, "sgd", 1, size, p[i], (double)p0[i] - 0.1 * buffer, TOLERANCE);
     }
@@ -229,21 +231,22 @@ static void NAME(sweep_cases)(const char *isa, const TABLE *k, ptrdiff_t size) {
     for (ptrdiff_t i = 0; i < size; i++) v[i] = (REAL)fabs((double)v[i]) + (REAL)0.1;
     REAL *v0 = NAME(copy)(v, size);
     memcpy(p0, p, (size_t)size * sizeof(REAL));
-    k->rmsprop(p, v, NULL, NULL, g, 0.1, 0.9, 1e-8, 0, 0, size);
+    k->rmsprop(p, v, NULL, NULL, g, 0.5, 0.1, 0.9, 1e-8, 0, 0, size);
     for (ptrdiff_t i = 0; i < size; i++) {
-        const double square = 0.9 * (double)v0[i] + 0.1 * (double)g[i] * (double)g[i];
-        check(isa, "rmsprop", 1, size, p[i],
-              (double)p0[i] - 0.1 * (double)g[i] / (sqrt(square) + 1e-8), TOLERANCE);
+        const double grad = 0.5 * (double)g[i], square = 0.9 * (double)v0[i] + 0.1 * grad * grad;
+        check(isa, "rmsprop", 1, size, p[i], (double)p0[i] - 0.1 * grad / (sqrt(square) + 1e-8),
+              TOLERANCE);
     }
     memcpy(p0, p, (size_t)size * sizeof(REAL));
     memcpy(m0, m, (size_t)size * sizeof(REAL));
     memcpy(v0, v, (size_t)size * sizeof(REAL));
-    k->adam(p, m, v, g, 0.1, 0.9, 0.99, 1e-8, 0.01, 1, 3, size);
+    const double corrections[] = {1 - pow(0.9, 3), 1 - pow(0.99, 3)};
+    k->adam(p, m, v, g, 0.5, 0.1, 0.9, 0.99, corrections[0], corrections[1], 1e-8, 0.01, 1, size);
     double squares = 0;
     for (ptrdiff_t i = 0; i < size; i++) {
-        const double mean = 0.9 * (double)m0[i] + 0.1 * (double)g[i];
-        const double square = 0.99 * (double)v0[i] + 0.01 * (double)g[i] * (double)g[i];
-        const double update = mean / (1 - pow(0.9, 3)) / (sqrt(square / (1 - pow(0.99, 3))) + 1e-8);
+        const double grad = 0.5 * (double)g[i], mean = 0.9 * (double)m0[i] + 0.1 * grad;
+        const double square = 0.99 * (double)v0[i] + 0.01 * grad * grad;
+        const double update = mean / corrections[0] / (sqrt(square / corrections[1]) + 1e-8);
         check(isa, "adam", 1, size, p[i], (double)p0[i] * 0.999 - 0.1 * update, 4 * TOLERANCE);
         squares += (double)g[i] * (double)g[i];
     }

@@ -79,12 +79,6 @@ class ComposedSweep(Sweep):
     def _grad(self, name: str) -> np.ndarray:
         return self._layer._grad_views[name + self.suffix]
 
-    def pack(self) -> Packed:
-        """Return packed copies of its weights."""
-        packed = super().pack()
-        packed.weight_out = self._view(f"weight_{self._layer._out}")
-        return packed
-
     def forward(
         self,
         packed: Packed,

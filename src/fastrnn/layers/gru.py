@@ -114,10 +114,6 @@ class GRU(Recurrent):
             seed=seed,
         )  # fmt: skip
 
-    def _bias_row(self, of_input: np.ndarray, of_state: np.ndarray) -> np.ndarray:
-        n = 2 * self.hidden_size
-        return np.concatenate([of_input[n:], of_input[:n] + of_state[:n], of_state[n:]])
-
     def _grad_states(self, grad_h_0: np.ndarray, carry: Any) -> tuple[np.ndarray, ...]:
         grad_h_0 += carry
         return (grad_h_0,)

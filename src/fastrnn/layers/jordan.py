@@ -121,9 +121,6 @@ class Jordan(Recurrent):
         """The last dimension of y."""
         return (self._context,)
 
-    def _bias_row(self, of_input: np.ndarray, of_state: np.ndarray) -> np.ndarray:
-        return of_input + of_state
-
     def __call__(
         self,
         x: Any,

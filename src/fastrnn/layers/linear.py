@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from fastrnn import _check, _ops, _threads
+from fastrnn import _check, _ops, _threads, _update
 from fastrnn.layers.module import Module, add_product, product
+from fastrnn.layers.packed import LinearCopies
 
 
 class Linear(Module):
@@ -59,10 +60,11 @@ class Linear(Module):
     def __repr__(self) -> str:
         return f"Linear({self.in_features}, {self.out_features}, dtype={self.dtype})"
 
-    def _pack(self) -> tuple[np.ndarray, np.ndarray]:
-        """For x W^T and for dy W."""
-        weight = self._views["weight"]
-        return _ops.pack(weight.T), _ops.pack(weight)
+    def _pack(self) -> LinearCopies:
+        return LinearCopies(self._views["weight"])
+
+    def _renewed(self, packed: LinearCopies, sweep: _update.Sweep) -> LinearCopies:
+        return packed.renewed(sweep)
 
     def __call__(self, x: Any, *, num_threads: int | None = None) -> np.ndarray:
         """Return x W^T + b.
@@ -122,7 +124,7 @@ class Linear(Module):
     def _packed_stored(self, stored: int) -> np.ndarray:
         """For x W^T, stored as one of ``_ops.WEIGHTS``."""
         if stored == 0:
-            return self._packed()[0]
+            return self._packed().there
         return _ops.pack_small(self._views["weight"], 1, stored)
 
     def _forward(self, x: np.ndarray, num_threads: int | None, stored: int = 0) -> np.ndarray:
@@ -135,7 +137,7 @@ class Linear(Module):
     def _backward(self, x: np.ndarray, grad_y: np.ndarray, num_threads: int | None) -> np.ndarray:
         rows_x, rows_y = x.reshape(-1, self.in_features), grad_y.reshape(-1, self.out_features)
         grad_x = _ops.empty(x.shape, self.dtype)
-        product(grad_x, grad_y, self._packed()[1], num_threads)
+        product(grad_x, grad_y, self._packed().back, num_threads)
 
         add_product(self._grad_views["weight"], rows_y, rows_x, num_threads)
         _ops.column_sums(self._grad_views["bias"], rows_y)

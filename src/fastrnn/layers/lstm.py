@@ -160,9 +160,6 @@ class LSTM(Recurrent):
             self._views["bias_ih" + sweep.suffix][gate] = value
             self._views["bias_hh" + sweep.suffix][gate] = 0
 
-    def _bias_row(self, of_input: np.ndarray, of_state: np.ndarray) -> np.ndarray:
-        return of_input + of_state
-
     def _grad_states(self, grad_h_0: np.ndarray, carry: Any) -> tuple[np.ndarray, ...]:
         return grad_h_0, carry
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from fastrnn import _check, _ops, _team, _threads
+from fastrnn import _check, _ops, _team, _threads, _update
 
 Self = TypeVar("Self", bound="Module")
 
@@ -136,6 +136,44 @@ class Module(ABC):
     @abstractmethod
     def _pack(self) -> Any:
         """Make the packed copies of the weights."""
+
+    def _join(
+        self,
+        sweep: _update.Sweep,
+        states: tuple[np.ndarray | None, ...],
+        previous: np.ndarray | None,
+    ) -> Any:
+        """Have a sweep update all parameters; return what it packs, for `_take_packed`.
+
+        What was packed is given up, as the sweep's copies then take its memory.
+        """
+        packed = self._packed_of_now()
+        self.__dict__["_packed_now"] = None
+        sweep.add(self._arena, self._grad_arena, states, previous)
+        for name, view in self._views.items():
+            if view.ndim == 2:
+                sweep.add_weight(view, self._gates_of(name))
+        return None if packed is None else self._renewed(packed, sweep)
+
+    def _packed_of_now(self) -> Any:
+        """Return what is packed of the parameters that there are now, or None."""
+        version, packed = self._packed_now or (-1, None)
+        return packed if version == self._version else None
+
+    def _take_packed(self, packed: Any) -> None:
+        """Use what a sweep packed of the parameters that there are now."""
+        if packed is not None:
+            self.__dict__["_packed_now"] = (self._version, packed)
+            for copies in packed if isinstance(packed, list) else [packed]:
+                copies.forget()
+
+    def _renewed(self, packed: Any, sweep: _update.Sweep) -> Any:
+        """Return what a sweep is to fill in place of ``packed``, or None."""
+        return None
+
+    def _gates_of(self, name: str) -> int:
+        """Return how many gates a weight has, whose rows are packed one beside the other."""
+        return 1
 
     def _keep(self, saved: Any) -> None:
         """Keep what ``backward`` needs, if it may be called."""

@@ -1,4 +1,4 @@
-"""A recurrent layer's weights in the layouts the loops want."""
+"""Weights in the layouts the loops want."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastrnn import _ops
+from fastrnn import _ops, _update
 from fastrnn.layers.embedding import Table, Tokens
 from fastrnn.layers.module import product
 
@@ -16,47 +16,141 @@ from fastrnn.layers.module import product
 Blocks = tuple[tuple[int, int, int], ...]
 
 
-class _Lazy:
+class Lazy:
     """A property computed once; functools.cached_property takes a lock, for a microsecond."""
 
-    def __init__(self, compute: Callable[[Packed], np.ndarray]) -> None:
+    def __init__(self, compute: Callable[[Any], np.ndarray]) -> None:
         self._compute, self.__doc__ = compute, compute.__doc__
 
-    def __get__(self, instance: Packed, owner: type) -> Any:
+    def __get__(self, instance: Any, owner: type) -> Any:
         value = instance.__dict__[self._compute.__name__] = self._compute(instance)
         return value
 
 
-class Packed:
-    """Packed copies, made when first needed, never changed.
+class Copies:
+    """Base: packed copies of weights, each made when first needed.
+
+    None is changed while anything but the optimiser that renews it has it.
+    """
+
+    def forget(self) -> None:
+        """Drop all copies that no sweep renews."""
+
+    def _have(
+        self, sweep: _update.Sweep, weight: np.ndarray, way: int, of: Copies, name: str, *more: Any
+    ) -> None:
+        """Have a sweep make a copy that ``of`` has, which gives up its own, and so the memory.
+
+        What the sweep cannot make is made when it is needed.
+        """
+        if name in of.__dict__:
+            shape = of.__dict__.pop(name).shape
+            to = _ops.empty(shape, weight.dtype)
+            if sweep.add_copy(weight, way, to, *more):
+                self.__dict__[name] = to
+
+
+class LinearCopies(Copies):
+    """Of the weight (M, N) of an affine map."""
+
+    def __init__(self, weight: np.ndarray) -> None:
+        self._weight = weight
+
+    @Lazy
+    def there(self) -> np.ndarray:
+        """For x W^T."""
+        return _ops.pack(self._weight.T)
+
+    @Lazy
+    def back(self) -> np.ndarray:
+        """For dy W."""
+        return _ops.pack(self._weight)
+
+    def renewed(self, sweep: _update.Sweep) -> LinearCopies:
+        """Return what a sweep, once it has updated the weight, leaves in place of this."""
+        new, weight = LinearCopies(self._weight), self._weight
+        new._have(sweep, weight, _update.COLUMNS, self, "there")
+        new._have(sweep, weight, _update.ROWS, self, "back")
+        sweep.watch(new.__dict__)
+        return new
+
+
+class Packed(Copies):
+    """Of a recurrent layer's weights in one direction.
 
     Parameters
     ----------
     weight_ih, weight_hh : ndarray
-        A layer's, of one direction.
-    input_blocks : Blocks
-        Which gates the input projection has, in the order of a row.
-    row : ndarray
-        The biases as a row of pre-activations has them before any product, (width,).
+    biases : tuple of ndarray, or of None
+        b_ih and b_hh.
+    width : int
+        Of a row of pre-activations.
     gates : int
         Of W_hh.
+    input_blocks, hidden_blocks : Blocks
+        Which gates the input projection and the recurrent product have, in the order of a row.
+    weight_out : ndarray, optional
+        What the state is projected with.
     """
 
     def __init__(
         self,
         weight_ih: np.ndarray,
         weight_hh: np.ndarray,
-        input_blocks: Blocks,
-        row: np.ndarray,
+        biases: tuple[np.ndarray | None, np.ndarray | None],
+        width: int,
         gates: int,
+        input_blocks: Blocks,
+        hidden_blocks: Blocks,
+        weight_out: np.ndarray | None,
     ) -> None:
-        self._weight_ih, self._weight_hh = weight_ih, weight_hh
-        self.weight_out: np.ndarray | None = None  # what the state is projected with
-        self._gates = gates
-        self._input_blocks = input_blocks
+        self._weight_ih, self._weight_hh, self._weight_out = weight_ih, weight_hh, weight_out
+        self._biases, self._width = biases, width
+        self._gates, self._input_blocks, self._hidden_blocks = gates, input_blocks, hidden_blocks
         self._kept: tuple[Table | None, Any] | None = None
         self._small: dict[tuple[str, int], np.ndarray] = {}
-        self.bias = row
+
+    def renewed(self, sweep: _update.Sweep) -> Packed:
+        """Return what a sweep, once it has updated the weights, leaves in place of this."""
+        new = Packed(
+            self._weight_ih, self._weight_hh, self._biases, self._width, self._gates,
+            self._input_blocks, self._hidden_blocks, self._weight_out,
+        )  # fmt: skip
+        ih, hh, out, whole = self._weight_ih, self._weight_hh, self._weight_out, self._in_order()
+        if "bias" in self.__dict__:
+            row = new.__dict__["bias"] = _ops.empty(self._width, hh.dtype)
+            sweep.add_bias_row(row, *self._of_biases())
+            new._have(sweep, ih, _update.TOKENS, self, "token_rows", self._input_blocks, row)
+        new._have(sweep, ih, _update.COLUMNS, self, "ih", self._input_blocks)
+        new._have(sweep, ih, _update.UNITS, self, "ih_gates", whole)
+        new._have(sweep, ih, _update.ROWS, self, "ih_back", self._input_blocks)
+        new._have(sweep, hh, _update.UNITS, self, "hh", whole)
+        new._have(sweep, hh, _update.COLUMNS, self, "hh_whole", whole)
+        new._have(sweep, hh, _update.ROWS, self, "hh_back", whole)
+        if out is not None:
+            new._have(sweep, out, _update.COLUMNS, self, "out")
+            new._have(sweep, out, _update.ROWS, self, "out_back")
+        sweep.watch(new.__dict__)
+        return new
+
+    def forget(self) -> None:
+        """Drop all copies that no sweep renews."""
+        self._kept = None
+        self._small.clear()
+
+    def _in_order(self) -> Blocks:
+        return ((0, 0, self._gates),)
+
+    def _of_biases(self) -> tuple[Any, ...]:
+        hidden = len(self._weight_hh) // self._gates
+        return (*self._biases, self._input_blocks, self._hidden_blocks, hidden)
+
+    @Lazy
+    def bias(self) -> np.ndarray:
+        """For a row of pre-activations, before any product."""
+        row = _ops.empty(self._width, self._weight_hh.dtype)
+        _update.fill_bias_row(row, *self._of_biases())
+        return row
 
     def ordered_ih(self) -> np.ndarray:
         """W_ih, its gates in the order of a row."""
@@ -68,17 +162,17 @@ class Packed:
             [self._weight_ih[gate * hidden : (gate + n) * hidden] for _, gate, n in parts]
         )
 
-    @_Lazy
+    @Lazy
     def ih(self) -> np.ndarray:
         """For x W_ih^T of many steps at once."""
         return _ops.pack(self.ordered_ih().T)
 
-    @_Lazy
+    @Lazy
     def ih_gates(self) -> np.ndarray:
         """For x W_ih^T in a step."""
         return _ops.pack_gates(self._weight_ih, self._gates)
 
-    @_Lazy
+    @Lazy
     def hh(self) -> np.ndarray:
         """For h W_hh^T in a step."""
         return _ops.pack_gates(self._weight_hh, self._gates)
@@ -99,32 +193,36 @@ class Packed:
             self._small["hh", stored] = _ops.pack_small(self._weight_hh, self._gates, stored)
         return self._small["hh", stored]
 
-    @_Lazy
+    @Lazy
     def ih_back(self) -> np.ndarray:
         """For dz W_ih."""
         return _ops.pack(self.ordered_ih())
 
-    @_Lazy
+    @Lazy
     def hh_back(self) -> np.ndarray:
         """For dz W_hh."""
         return _ops.pack(self._weight_hh)
 
-    @_Lazy
+    @Lazy
     def hh_whole(self) -> np.ndarray:
         """For h W_hh^T apart from the cell."""
         return _ops.pack(self._weight_hh.T)
 
-    @_Lazy
+    @Lazy
     def out(self) -> np.ndarray:
         """For the projection of the state."""
-        return _ops.pack(_there(self.weight_out).T)
+        return _ops.pack(self._projection().T)
 
-    @_Lazy
+    @Lazy
     def out_back(self) -> np.ndarray:
         """For the gradient of what is projected."""
-        return _ops.pack(_there(self.weight_out))
+        return _ops.pack(self._projection())
 
-    @_Lazy
+    def _projection(self) -> np.ndarray:
+        assert self._weight_out is not None
+        return self._weight_out
+
+    @Lazy
     def token_rows(self) -> np.ndarray:
         """Row v is what token v and the biases give: the input projection of a one-hot vector."""
         rows: np.ndarray = _ops.token_rows(self.ordered_ih(), self.bias)
@@ -172,8 +270,3 @@ def _same(one: Table | None, other: Table | None) -> bool:
     if one is None or other is None:
         return one is other
     return one.weight is other.weight and one.version == other.version
-
-
-def _there(weight: np.ndarray | None) -> np.ndarray:
-    assert weight is not None
-    return weight

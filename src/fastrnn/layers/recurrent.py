@@ -7,12 +7,11 @@ pre-activations is laid out, and its call.
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import Any, ClassVar
 
 import numpy as np
 
-from fastrnn import _check, _threads
+from fastrnn import _check, _threads, _update
 from fastrnn._cells import MOST, Cells
 from fastrnn._step import Stream
 from fastrnn.layers import initial, inputs
@@ -151,12 +150,14 @@ class Recurrent(Module):
         """The last dimensions of the parts of a state."""
         return (self.hidden_size,) * len(self.state_names)
 
-    @abstractmethod
-    def _bias_row(self, of_input: np.ndarray, of_state: np.ndarray) -> np.ndarray:
-        """Return the biases as a row of pre-activations has them before any product."""
-
     def _pack(self) -> list[Packed]:
         return [sweep.pack() for sweep in self._sweeps]
+
+    def _renewed(self, packed: list[Packed], sweep: _update.Sweep) -> list[Packed]:
+        return [one.renewed(sweep) for one in packed]
+
+    def _gates_of(self, name: str) -> int:
+        return self._gates if name.startswith(("weight_ih", "weight_hh")) else 1
 
     def _call(
         self, x: Any, state: Any, lengths: Any, reset_mask: Any, num_threads: int | None

@@ -114,9 +114,6 @@ class RNN(Recurrent):
             seed=seed,
         )  # fmt: skip
 
-    def _bias_row(self, of_input: np.ndarray, of_state: np.ndarray) -> np.ndarray:
-        return of_input + of_state
-
     def __call__(
         self,
         x: Any,

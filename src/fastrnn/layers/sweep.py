@@ -110,17 +110,17 @@ class Sweep:
 
     def pack(self) -> Packed:
         """Return packed copies of its weights."""
-        layer, views = self._layer, self._layer._views
-        if layer.bias:
-            row = layer._bias_row(views["bias_ih" + self.suffix], views["bias_hh" + self.suffix])
-        else:
-            row = np.zeros(self._width, layer.dtype)
+        layer, suffix = self._layer, self.suffix
+        view = layer._views.get
         return Packed(
-            views["weight_ih" + self.suffix],
-            views["weight_hh" + self.suffix],
-            layer._input_blocks,
-            row,
+            layer._views["weight_ih" + suffix],
+            layer._views["weight_hh" + suffix],
+            (view("bias_ih" + suffix), view("bias_hh" + suffix)),
+            self._width,
             layer._gates,
+            layer._input_blocks,
+            layer._hidden_blocks,
+            view(f"weight_{layer._out}{suffix}"),
         )
 
     def forward(

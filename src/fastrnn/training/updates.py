@@ -12,10 +12,10 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from fastrnn import _check, _ops
+from fastrnn import _check, _threads
 from fastrnn.errors import NonFiniteLossError
 from fastrnn.network import Network
-from fastrnn.optim import OPTIMIZERS, clip_grad_norm, clip_grad_value
+from fastrnn.optim import OPTIMIZERS, clip_grad_value
 from fastrnn.training.schedules import LR_DECAY, LR_DECAY_EVERY, SCHEDULES, learning_rate
 
 
@@ -160,36 +160,32 @@ class Updates:
             If the loss, or a weight after the update, is NaN or infinite.
         """
         self._count += 1
-        self._optimizer.zero_grad()
-        loss, h_n = self._network.loss_and_grad(
-            *batch, **options, num_threads=self._settings.num_threads
-        )
-        if not math.isfinite(loss):
-            self._undo()
-            raise self._not_finite("the loss")
-        for module, weights in zip(self._network.modules, self._weights, strict=True):
-            np.copyto(weights, module._arena)
-        try:
+        with _threads.call:
+            self._optimizer.zero_grad()
+            loss, h_n = self._network.loss_and_grad(
+                *batch, **options, num_threads=self._settings.num_threads
+            )
+            if not math.isfinite(loss):
+                self._undo()
+                raise self._not_finite("the loss")
             self._clip_and_update()
-        except BaseException as error:  # also an interrupt between two modules' updates
-            self._undo()
-            if isinstance(error, FloatingPointError):
-                raise self._not_finite("the gradient or a weight") from None
-            raise
         return loss, h_n
 
     def _clip_and_update(self) -> None:
-        if self._settings.clip_value is not None:
-            clip_grad_value(self._network, self._settings.clip_value)
-        if self._settings.clip_norm is not None:
-            clip_grad_norm(self._network, self._settings.clip_norm)
-        self._optimizer.step()
-        for module in self._network.modules:
-            # A sum of squares is finite only if all terms are; it may overflow where none is not.
-            if not math.isfinite(_ops.sum_of_squares(module._arena)):
-                for name, weight in module.parameters().items():
-                    if not np.isfinite(weight).all():
-                        raise FloatingPointError(f"{name} is not finite")
+        settings = self._settings
+        if settings.clip_value is not None:
+            clip_grad_value(self._network, settings.clip_value)
+        update = self._optimizer._prepared(self._weights)
+        try:
+            self._optimizer._make(update, settings.clip_norm, settings.num_threads)
+            if not update.sweep.finite:
+                raise FloatingPointError
+        except BaseException as error:  # also an interrupt
+            if update.sweep.done:
+                self._undo()
+            if isinstance(error, FloatingPointError):
+                raise self._not_finite("the gradient or a weight") from None
+            raise
 
     def _undo(self) -> None:
         for module, weights in zip(self._network.modules, self._weights, strict=True):

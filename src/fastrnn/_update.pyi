@@ -1,0 +1,68 @@
+import numpy as np
+
+COLUMNS: int
+UNITS: int
+ROWS: int
+TOKENS: int
+
+_Blocks = tuple[tuple[int, int, int], ...]
+
+class Rule: ...
+
+def sgd(
+    lr: float, momentum: float, dampening: float, weight_decay: float, nesterov: bool, first: bool
+) -> Rule: ...
+def rmsprop(lr: float, alpha: float, eps: float, weight_decay: float, momentum: float) -> Rule: ...
+def adam(
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    decoupled: bool,
+    step: int,
+) -> Rule: ...
+def fill_bias_row(
+    row: np.ndarray,
+    of_input: np.ndarray | None,
+    of_state: np.ndarray | None,
+    input_blocks: _Blocks,
+    hidden_blocks: _Blocks,
+    hidden: int,
+) -> None: ...
+
+class Sweep:
+    done: bool
+    finite: bool
+    def __init__(self, modules: int, parameters: int) -> None: ...
+    @property
+    def numbers(self) -> int: ...
+    def add(
+        self,
+        param: np.ndarray,
+        grad: np.ndarray,
+        states: tuple[np.ndarray | None, ...] = ...,
+        previous: np.ndarray | None = ...,
+    ) -> None: ...
+    def add_weight(self, weight: np.ndarray, gates: int) -> None: ...
+    def add_copy(
+        self,
+        weight: np.ndarray,
+        how: int,
+        to: np.ndarray,
+        blocks: _Blocks = ...,
+        bias: np.ndarray | None = ...,
+    ) -> bool: ...
+    def add_bias_row(
+        self,
+        row: np.ndarray,
+        of_input: np.ndarray | None,
+        of_state: np.ndarray | None,
+        input_blocks: _Blocks,
+        hidden_blocks: _Blocks,
+        hidden: int,
+    ) -> None: ...
+    def watch(self, of: dict[str, object]) -> None: ...
+    def again(self) -> bool: ...
+    def norm(self, threads: int = ...) -> float: ...
+    def run(self, rule: Rule, scale: float, threads: int) -> None: ...

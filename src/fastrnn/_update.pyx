@@ -1,0 +1,512 @@
+"""Updates of parameters: gradients clipped, weights moved and packed anew in one sweep.
+
+Parts are blocks of rows of the weights, for the team's threads: a block is packed while the rows
+that were just updated are in the cache. No element is computed in two ways, so the bits do not
+depend on the split. Nothing here runs Python, so that no signal comes between two blocks.
+"""
+
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from cpython.ref cimport Py_REFCNT
+cimport numpy as cnp
+from cython cimport floating
+from libc.math cimport isfinite, sqrt
+from libc.stdint cimport uintptr_t
+from libc.string cimport memcpy, memset
+
+from fastrnn._arrays cimport kind, read, written
+from fastrnn._dispatch cimport k_adam, k_add_transposed, k_pack, k_rmsprop, k_sgd, k_sum_of_squares
+from fastrnn._gradients cimport MAX_BLOCKS, Block, read_blocks
+from fastrnn._team cimport FR_TEAM_WORKERS, run_parts
+from fastrnn.cpu cimport table
+
+cnp.import_array()
+
+# How a weight W (G * H, K) is stored for a loop: for x W^T as `_ops.pack` and as `pack_gates` do,
+# for dy W as `pack` does, and as what each token gives, with the biases: `token_rows`.
+cdef enum:
+    TO_COLUMNS, TO_UNITS, TO_ROWS, TO_TOKENS
+
+COLUMNS, UNITS, ROWS, TOKENS = TO_COLUMNS, TO_UNITS, TO_ROWS, TO_TOKENS
+
+cdef enum:
+    OF_SGD, OF_RMSPROP, OF_ADAM
+
+cdef enum:
+    MAX_GATES = 4
+    MAX_COPIES = 6  # of one weight
+    MAX_STATES = 3  # running means of one parameter
+    # Numbers that are updated and packed at a time: with two running means, the gradient, the
+    # weights from before and the packed copies 256 KB in float32, a quarter of L2.
+    BLOCK = 8192
+    # Numbers whose squares are summed by one thread.
+    SQUARES = 32768
+
+
+cdef class Rule:
+    """One update's equation, by sgd(), rmsprop() or adam()."""
+
+    cdef int optimizer
+    cdef double values[7]
+    cdef bint flags[2]
+
+
+cdef Rule rule(int optimizer, tuple values, tuple flags):
+    cdef Rule made = Rule()
+    made.optimizer = optimizer
+    for i, value in enumerate(values):
+        made.values[i] = value
+    for i, flag in enumerate(flags):
+        made.flags[i] = flag
+    return made
+
+
+def sgd(*values):
+    """lr, momentum, dampening, weight_decay; nesterov, whether it is the first update."""
+    return rule(OF_SGD, values[:4], values[4:])
+
+
+def rmsprop(*values):
+    """lr, alpha, eps, weight_decay, momentum."""
+    return rule(OF_RMSPROP, values, ())
+
+
+def adam(double lr, double beta1, double beta2, double eps, double weight_decay, bint decoupled,
+         long step):
+    """``step`` counts from 1."""
+    corrections = 1 - beta1 ** step, 1 - beta2 ** step
+    return rule(OF_ADAM, (lr, beta1, beta2, *corrections, eps, weight_decay), (decoupled,))
+
+
+cdef struct Arena:
+    bint single
+    void *param
+    void *grad
+    void *states[MAX_STATES]
+    void *previous
+    Py_ssize_t size
+
+
+cdef struct Copy:
+    int how
+    void *to
+    const void *bias  # of tokens
+    Py_ssize_t width  # likewise
+    Py_ssize_t place[MAX_GATES]  # of a gate's first unit: a panel, a row, a column
+    Py_ssize_t step  # from a panel of a gate to its next
+
+
+cdef struct Weight:
+    const Arena *arena
+    Py_ssize_t start  # in the arena
+    Py_ssize_t gates, hidden, columns
+    Py_ssize_t rows  # of a block
+    Py_ssize_t before  # numbers of the weights before it
+    Copy copies[MAX_COPIES]
+    int copy_count
+
+
+cdef struct BiasRow:
+    bint single
+    void *row
+    Py_ssize_t width, hidden
+    const void *of_input
+    const void *of_state
+    Block input_blocks[MAX_BLOCKS]
+    Block hidden_blocks[MAX_BLOCKS]
+
+
+cdef struct SweepArgs:
+    Arena *arenas
+    int arena_count
+    Weight *weights
+    int weight_count
+    BiasRow *rows
+    int row_count
+    double *squares  # of each run of SQUARES gradients
+    Py_ssize_t numbers  # of all weights
+    int optimizer
+    const double *values
+    const bint *flags
+    double scale
+    bint *finite  # by part
+
+
+cdef void move(floating *param, const SweepArgs *s, const Arena *a, Py_ssize_t start,
+               Py_ssize_t size, bint *finite) noexcept nogil:
+    """Update numbers of an arena, whose beginning param is."""
+    cdef const double *v = s.values
+    cdef const floating *grad = &(<const floating *>a.grad)[start]
+    cdef floating *states[MAX_STATES]
+    cdef int i
+    for i in range(MAX_STATES):
+        states[i] = NULL if a.states[i] == NULL else &(<floating *>a.states[i])[start]
+    param += start
+    if a.previous != NULL:
+        memcpy(&(<floating *>a.previous)[start], param, size * sizeof(floating))
+    if s.optimizer == OF_SGD:
+        k_sgd(param, states[0], grad, s.scale, v[0], v[1], v[2], v[3], s.flags[0], s.flags[1],
+              size)
+    elif s.optimizer == OF_RMSPROP:
+        k_rmsprop(param, states[0], states[1], states[2], grad, s.scale, v[0], v[1], v[2], v[3],
+                  v[4], size)
+    else:
+        k_adam(param, states[0], states[1], grad, s.scale, v[0], v[1], v[2], v[3], v[4], v[5],
+               v[6], s.flags[0], size)
+    # A sum of squares is finite only if all terms are; it may overflow where they are.
+    if a.previous != NULL and not isfinite(k_sum_of_squares(param, size)):
+        finite[0] = all_finite(param, size)
+
+
+cdef bint all_finite(const floating *x, Py_ssize_t size) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(size):
+        if not isfinite(<double>x[i]):
+            return False
+    return True
+
+
+cdef void pack_block(const floating *weight, const Weight *w, const Copy *copy, Py_ssize_t gate,
+                     Py_ssize_t u0, Py_ssize_t u1) noexcept nogil:
+    """Pack units u0 to u1 of a gate, from their first row."""
+    cdef Py_ssize_t panel = (table.f32.unit_block() if floating is float
+                             else table.f64.unit_block())
+    cdef Py_ssize_t k = w.columns, place = copy.place[gate], u, v
+    cdef floating *to = <floating *>copy.to
+    cdef const floating *bias = <const floating *>copy.bias
+    if copy.how == TO_ROWS:
+        k_pack(&to[(place + u0) * panel], w.gates * w.hidden, weight, k, 1, u1 - u0, k)
+        return
+    if copy.how == TO_TOKENS:
+        k_add_transposed(&to[place + u0], copy.width, <floating *>&bias[place + u0], 0, weight, k,
+                         k, u1 - u0)
+        if gate == 0 and copy.width > w.gates * w.hidden:  # biases without a product
+            place = w.gates * w.hidden + u0
+            for v in range(k):
+                memcpy(&to[v * copy.width + place], &bias[place], (u1 - u0) * sizeof(floating))
+        return
+    u = u0
+    while u < u1:
+        k_pack(&to[(place + u // panel * copy.step) * panel * k], k, weight, 1, k, k,
+               min(panel, u1 - u))
+        weight += panel * k
+        u += panel
+
+
+cdef void update_block(floating *param, const SweepArgs *s, const Weight *w, Py_ssize_t gate,
+                       Py_ssize_t u0, bint *finite) noexcept nogil:
+    cdef Py_ssize_t u1 = min(u0 + w.rows, w.hidden)
+    cdef Py_ssize_t start = w.start + (gate * w.hidden + u0) * w.columns
+    cdef int i
+    move(param, s, w.arena, start, (u1 - u0) * w.columns, finite)
+    for i in range(w.copy_count):
+        pack_block(&param[start], w, &w.copies[i], gate, u0, u1)
+
+
+cdef void weights_part(const void *args, Py_ssize_t part, Py_ssize_t begin,
+                       Py_ssize_t end) noexcept nogil:
+    """The blocks of which the first number is one of these."""
+    cdef const SweepArgs *s = <const SweepArgs *>args
+    cdef const Weight *w
+    cdef Py_ssize_t gate, unit, at
+    cdef int i
+    for i in range(s.weight_count):
+        w = &s.weights[i]
+        if w.before >= end or w.before + w.gates * w.hidden * w.columns <= begin:
+            continue
+        for gate in range(w.gates):
+            unit = 0
+            while unit < w.hidden:
+                at = w.before + (gate * w.hidden + unit) * w.columns
+                if at >= begin and at < end and w.arena.single:
+                    update_block(<float *>w.arena.param, s, w, gate, unit, &s.finite[part])
+                elif at >= begin and at < end:
+                    update_block(<double *>w.arena.param, s, w, gate, unit, &s.finite[part])
+                unit += w.rows
+
+
+cdef void move_between(const SweepArgs *s, const Arena *a, Py_ssize_t start,
+                       Py_ssize_t stop) noexcept nogil:
+    if start >= stop:
+        return
+    if a.single:
+        move(<float *>a.param, s, a, start, stop - start, &s.finite[0])
+    else:
+        move(<double *>a.param, s, a, start, stop - start, &s.finite[0])
+
+
+cdef void update_others(const SweepArgs *s) noexcept nogil:
+    """Update what is between the weights, which lie in their arenas in this order."""
+    cdef const Arena *a
+    cdef const Weight *w
+    cdef Py_ssize_t start
+    cdef int i, j
+    for i in range(s.arena_count):
+        a, start = &s.arenas[i], 0
+        for j in range(s.weight_count):
+            w = &s.weights[j]
+            if w.arena == a:
+                move_between(s, a, start, w.start)
+                start = w.start + w.gates * w.hidden * w.columns
+        move_between(s, a, start, a.size)
+
+
+cdef void add_biases(floating *row, const floating *bias, const Block *blocks,
+                     Py_ssize_t hidden) noexcept nogil:
+    cdef Py_ssize_t i, k
+    for i in range(MAX_BLOCKS):
+        for k in range(blocks[i].gates * hidden):
+            row[blocks[i].row * hidden + k] += bias[blocks[i].parameter * hidden + k]
+
+
+cdef void fill(floating *row, const BiasRow *r) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(r.width):
+        row[i] = 0
+    if r.of_input != NULL:
+        add_biases(row, <const floating *>r.of_input, r.input_blocks, r.hidden)
+        add_biases(row, <const floating *>r.of_state, r.hidden_blocks, r.hidden)
+
+
+cdef void fill_row(const BiasRow *r) noexcept nogil:
+    if r.single:
+        fill(<float *>r.row, r)
+    else:
+        fill(<double *>r.row, r)
+
+
+cdef BiasRow read_row(cnp.ndarray row, cnp.ndarray of_input, cnp.ndarray of_state,
+                      tuple input_blocks, tuple hidden_blocks, Py_ssize_t hidden):
+    cdef BiasRow r
+    cdef int number = kind(row)
+    memset(&r, 0, sizeof(r))
+    r.single = number == cnp.NPY_FLOAT32
+    r.row, r.width, r.hidden = written(row, number, 1), row.shape[0], hidden
+    r.of_input, r.of_state = read(of_input, number, 1), read(of_state, number, 1)
+    read_blocks(r.input_blocks, input_blocks)
+    read_blocks(r.hidden_blocks, hidden_blocks)
+    return r
+
+
+def fill_bias_row(cnp.ndarray row not None, cnp.ndarray of_input, cnp.ndarray of_state,
+                  tuple input_blocks, tuple hidden_blocks, Py_ssize_t hidden):
+    """Set row to the biases, which may be None, as pre-activations have them.
+
+    Blocks say where gates, of so many units, stand in the row and in the parameter.
+    """
+    cdef BiasRow r = read_row(row, of_input, of_state, input_blocks, hidden_blocks, hidden)
+    fill_row(&r)
+
+
+cdef inline Py_ssize_t squares_runs(Py_ssize_t size) noexcept nogil:
+    return (size + SQUARES - 1) // SQUARES
+
+
+cdef void squares_part(const void *args, Py_ssize_t part, Py_ssize_t begin,
+                       Py_ssize_t end) noexcept nogil:
+    cdef const SweepArgs *s = <const SweepArgs *>args
+    cdef const Arena *a
+    cdef Py_ssize_t run = 0, start, size, j
+    cdef int i
+    for i in range(s.arena_count):
+        a = &s.arenas[i]
+        for j in range(squares_runs(a.size)):
+            start = j * SQUARES
+            size = min(a.size - start, <Py_ssize_t>SQUARES)
+            if begin <= run < end and a.single:
+                s.squares[run] = k_sum_of_squares(&(<const float *>a.grad)[start], size)
+            elif begin <= run < end:
+                s.squares[run] = k_sum_of_squares(&(<const double *>a.grad)[start], size)
+            run += 1
+
+
+cdef inline Py_ssize_t padded(Py_ssize_t n, Py_ssize_t panel) noexcept:
+    return (n + panel - 1) // panel * panel
+
+
+cdef Py_ssize_t copy_size(const Weight *w, int how, Py_ssize_t width, Py_ssize_t panel) noexcept:
+    """How many numbers a copy has; -1 if there can be none."""
+    cdef Py_ssize_t rows = w.gates * w.hidden
+    if how == TO_COLUMNS:
+        return padded(rows, panel) * w.columns
+    if how == TO_UNITS:
+        return w.gates * padded(w.hidden, panel) * w.columns
+    if how == TO_ROWS:
+        return rows * padded(w.columns, panel)
+    return width * w.columns if width == rows or width == rows + w.hidden else -1
+
+
+cdef class Sweep:
+    """Updates of some modules' parameters.
+
+    Parameters
+    ----------
+    modules, parameters : int
+        How many there are at most.
+    """
+
+    cdef SweepArgs s
+    cdef list arrays, copies
+    cdef list held     # by how much each copy was when it was first filled
+    cdef list watched  # dictionaries of copies, and how long they were
+    cdef readonly bint done    # whether the parameters are updated
+    cdef readonly bint finite  # and all of them finite, as far as they were kept
+
+    def __cinit__(self, int modules, int parameters):
+        cdef int most = max(modules, parameters, 1)
+        self.arrays, self.copies, self.watched, self.held = [], [], [], None
+        self.s.arenas = <Arena *>PyMem_Calloc(most, sizeof(Arena))
+        self.s.weights = <Weight *>PyMem_Calloc(most, sizeof(Weight))
+        self.s.rows = <BiasRow *>PyMem_Calloc(most, sizeof(BiasRow))
+        self.s.finite = <bint *>PyMem_Calloc(FR_TEAM_WORKERS + 1, sizeof(bint))
+        if (self.s.arenas == NULL or self.s.weights == NULL or self.s.rows == NULL
+                or self.s.finite == NULL):
+            raise MemoryError
+
+    def __dealloc__(self):
+        PyMem_Free(self.s.arenas)
+        PyMem_Free(self.s.weights)
+        PyMem_Free(self.s.rows)
+        PyMem_Free(self.s.finite)
+        PyMem_Free(self.s.squares)
+
+    @property
+    def numbers(self):
+        """How many numbers the parameters hold."""
+        cdef int i
+        return sum([self.s.arenas[i].size for i in range(self.s.arena_count)])
+
+    def add(self, cnp.ndarray param not None, cnp.ndarray grad not None, states=(),
+            cnp.ndarray previous=None):
+        """Update a module's parameters, keeping them in previous if that is not None."""
+        cdef Arena *a = &self.s.arenas[self.s.arena_count]
+        cdef int number = kind(param)
+        a.single, a.size = number == cnp.NPY_FLOAT32, param.shape[0]
+        a.param, a.grad = written(param, number, 1), <void *>read(grad, number, 1)
+        for i, state in enumerate(states):
+            a.states[i] = written(state, number, 1)
+        a.previous = written(previous, number, 1)
+        for array in (grad, *states, previous):
+            if array is not None and array.shape[0] != param.shape[0]:
+                raise ValueError(f"expected {param.shape[0]} numbers, got {array.shape[0]}")
+        self.arrays.append((param, grad, states, previous))
+        self.s.arena_count += 1
+
+    def add_weight(self, cnp.ndarray weight not None, Py_ssize_t gates):
+        """Update a weight (G * H, K) of the last module by blocks; in the order of the arena."""
+        cdef Weight *w = &self.s.weights[self.s.weight_count]
+        cdef const Arena *a = &self.s.arenas[self.s.arena_count - 1]
+        cdef int number = cnp.NPY_FLOAT32 if a.single else cnp.NPY_FLOAT64
+        cdef uintptr_t start = <uintptr_t>read(weight, number, 2)
+        cdef Py_ssize_t panel = table.f32.unit_block() if a.single else table.f64.unit_block()
+        w.arena, w.gates, w.columns = a, gates, weight.shape[1]
+        w.hidden = weight.shape[0] // gates
+        w.start = (start - <uintptr_t>a.param) // cnp.PyArray_ITEMSIZE(weight)
+        w.rows = max(1, BLOCK // (w.columns * panel)) * panel
+        w.before, w.copy_count = self.s.numbers, 0
+        self.s.numbers += w.gates * w.hidden * w.columns
+        self.s.weight_count += 1
+
+    def add_copy(self, cnp.ndarray weight not None, int how, cnp.ndarray to not None,
+                 tuple blocks=((0, 0, 1),), cnp.ndarray bias=None):
+        """Pack a weight into ``to`` once it is updated; return whether it can be by blocks.
+
+        Blocks say where its gates stand in what is packed; to ``bias`` tokens are added.
+        """
+        cdef Weight *w = self.weight_at(<uintptr_t>cnp.PyArray_DATA(weight))
+        cdef Copy *copy
+        cdef Block read_to[MAX_BLOCKS]
+        cdef Py_ssize_t panel, width, gate, i
+        if w == NULL or w.copy_count == MAX_COPIES or w.gates > MAX_GATES:
+            return False
+        panel = table.f32.unit_block() if w.arena.single else table.f64.unit_block()
+        if how == TO_COLUMNS and w.gates > 1 and w.hidden % panel:
+            return False  # a panel would have units of two gates
+        number = cnp.NPY_FLOAT32 if w.arena.single else cnp.NPY_FLOAT64
+        width = 0 if bias is None else bias.shape[0]
+        if cnp.PyArray_SIZE(to) != copy_size(w, how, width, panel):
+            raise ValueError(f"{to.size} numbers are no copy of {w.gates} gates of {w.hidden} "
+                             f"rows of {w.columns} numbers, or of biases of {width}")
+        copy = &w.copies[w.copy_count]
+        copy.how, copy.to = how, written(to, number, 2 if how == TO_TOKENS else 1)
+        copy.bias, copy.step = read(bias, number, 1), w.gates if how == TO_UNITS else 1
+        copy.width = width
+        read_blocks(read_to, blocks)
+        for i in range(len(blocks)):
+            for gate in range(read_to[i].gates):
+                copy.place[read_to[i].parameter + gate] = read_to[i].row + gate
+        for gate in range(w.gates if how != TO_UNITS else 0):
+            copy.place[gate] *= w.hidden // panel if how == TO_COLUMNS else w.hidden
+        self.copies.append(to)
+        self.arrays.append(bias)
+        w.copy_count += 1
+        return True
+
+    cdef Weight *weight_at(self, uintptr_t data):
+        cdef int i
+        cdef Weight *w
+        for i in range(self.s.weight_count):
+            w = &self.s.weights[i]
+            if data == (<uintptr_t>w.arena.param
+                        + w.start * (sizeof(float) if w.arena.single else sizeof(double))):
+                return w
+        return NULL
+
+    def add_bias_row(self, cnp.ndarray row not None, cnp.ndarray of_input, cnp.ndarray of_state,
+                     tuple input_blocks, tuple hidden_blocks, Py_ssize_t hidden):
+        """Fill a row of biases once they are updated; see `fill_bias_row`."""
+        self.s.rows[self.s.row_count] = read_row(row, of_input, of_state, input_blocks,
+                                                 hidden_blocks, hidden)
+        self.copies.append(row)
+        self.arrays.append((of_input, of_state))
+        self.s.row_count += 1
+
+    def watch(self, dict of not None):
+        """Run again only if no other copies are made and kept in this dictionary."""
+        self.watched.append((of, len(of)))
+
+    def again(self):
+        """Return whether it may run once more: nobody else has its copies, nor are there others."""
+        self.done = False
+        if self.held is None:
+            return False
+        for of, length in self.watched:
+            if len(<dict>of) != length:
+                return False
+        return self.holds() == self.held
+
+    cdef list holds(self):
+        return [Py_REFCNT(copy) for copy in self.copies]
+
+    def norm(self, int threads=1):
+        """Return the Euclidean norm of all gradients, summed in an order of their number alone."""
+        cdef Py_ssize_t runs = 0, i
+        cdef double total = 0
+        for i in range(self.s.arena_count):
+            runs += squares_runs(self.s.arenas[i].size)
+        if self.s.squares == NULL:
+            self.s.squares = <double *>PyMem_Calloc(max(runs, 1), sizeof(double))
+        if self.s.squares == NULL:
+            raise MemoryError
+        with nogil:
+            run_parts(squares_part, &self.s, runs, threads)
+        for i in range(runs):
+            total += self.s.squares[i]
+        return sqrt(total)
+
+    def run(self, Rule rule not None, double scale, int threads):
+        """Update all, with gradients times ``scale``."""
+        cdef int i
+        self.s.optimizer, self.s.values, self.s.flags = rule.optimizer, rule.values, rule.flags
+        self.s.scale = scale
+        for i in range(FR_TEAM_WORKERS + 1):
+            self.s.finite[i] = True
+        with nogil:
+            update_others(&self.s)
+            for i in range(self.s.row_count):
+                fill_row(&self.s.rows[i])
+            run_parts(weights_part, &self.s, self.s.numbers, threads)
+        self.finite, self.done = True, True
+        for i in range(FR_TEAM_WORKERS + 1):
+            self.finite &= self.s.finite[i]
+        if self.held is None:
+            self.held = self.holds()
