@@ -14,7 +14,7 @@ Data flows one way::
               |                         going on after it was killed
     corpus/  checkpoint.py              texts as ids, also larger than memory; model files
               |
-    optim.py  sampling.py  cells.py     updates, continuing tokens, cells by name; scoring.py, how
+    optim/  sampling.py  cells.py       updates, continuing tokens, cells by name; scoring.py, how
               |                         probable tokens are
     network.py  readout.py  losses.py   recurrent layer and read-out, losses; unrolled.py, what
               |                         each step adds to a gradient
@@ -22,7 +22,7 @@ Data flows one way::
               |
     _forward.pyx  _backward.pyx         loops over time: typed, without the GIL; _threads.py
     _gradients.pyx  _readout.pyx        and _limits.py: how many threads share them
-    _composed.pyx  _ops.pyx
+    _composed.pyx  _update.pyx  _ops.pyx
     _cells.pyx  _step.pyx  _generate.pyx
               |
     cpu.pyx  _team.pyx                  the kernel table, chosen once at import; the threads

@@ -1,0 +1,223 @@
+"""Optimisers in PyTorch's equations and defaults."""
+
+from __future__ import annotations
+
+from fastrnn import _check, _update
+from fastrnn.optim.modules import Modules
+from fastrnn.optim.optimizer import Optimizer
+
+
+class SGD(Optimizer):
+    r"""Gradient descent with momentum.
+
+    .. math::
+
+        g \leftarrow g + \lambda \theta, \quad b \leftarrow \mu b + (1 - \tau) g
+        \ (b \leftarrow g \text{ at first}), \quad \theta \leftarrow \theta - \gamma b
+
+    and with Nesterov's, g + mu b in place of b.
+
+    Parameters
+    ----------
+    modules : Module, Network or list of Module
+    lr : float
+    momentum, dampening, weight_decay : float
+        mu, tau and lambda.
+    nesterov : bool
+        Needs momentum above 0 and no dampening.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a value out of its range.
+
+    References
+    ----------
+    Equations and defaults are those of ``torch.optim.SGD``.
+
+    Examples
+    --------
+    >>> import fastrnn
+    >>> layer = fastrnn.RNN(2, 3, seed=0)
+    >>> optimizer = fastrnn.optim.SGD(layer, lr=0.1, momentum=0.9)
+    >>> optimizer.step()
+    >>> optimizer
+    SGD(lr=0.1, momentum=0.9, dampening=0.0, weight_decay=0.0, nesterov=False)
+    """
+
+    _arrays = ("momentum_buffer",)
+
+    def __init__(
+        self,
+        modules: Modules,
+        lr: float = 1e-3,
+        momentum: float = 0.0,
+        dampening: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+    ) -> None:
+        super().__init__(modules, lr)
+        self.momentum = _check.number("momentum", momentum, minimum=0)
+        self.dampening = _check.number("dampening", dampening)
+        self.weight_decay = _check.number("weight_decay", weight_decay, minimum=0)
+        self.nesterov = _check.flag("nesterov", nesterov)
+        if self.nesterov and (self.momentum == 0 or self.dampening != 0):
+            raise ValueError(
+                f"nesterov needs momentum above 0 and dampening 0, "
+                f"got momentum={self.momentum:g} and dampening={self.dampening:g}"
+            )
+        self._momentum_buffer = self._zeros(self.momentum != 0)
+
+    def _rule(self) -> _update.Rule:
+        return _update.sgd(
+            self.lr, self.momentum, self.dampening, self.weight_decay, self.nesterov,
+            self._steps == 1,
+        )  # fmt: skip
+
+
+class RMSprop(Optimizer):
+    r"""Divide the gradient by a running root mean square of it.
+
+    .. math::
+
+        g \leftarrow g + \lambda \theta, \quad v \leftarrow \alpha v + (1 - \alpha) g^2,
+        \quad \theta \leftarrow \theta - \gamma g / (\sqrt{v} + \epsilon)
+
+    centered: v less the square of a running mean of g; with momentum, the quotient is
+    accumulated in b = mu b + quotient, which is the update.
+
+    Parameters
+    ----------
+    modules : Module, Network or list of Module
+    lr, alpha, eps, weight_decay, momentum : float
+    centered : bool
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a value out of its range.
+
+    References
+    ----------
+    T. Tieleman and G. Hinton, lecture 6.5, 2012; centered: A. Graves, arXiv:1308.0850.
+    Equations and defaults are those of ``torch.optim.RMSprop``.
+    """
+
+    _arrays = ("square_avg", "grad_avg", "momentum_buffer")
+
+    def __init__(
+        self,
+        modules: Modules,
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum: float = 0.0,
+        centered: bool = False,
+    ) -> None:
+        super().__init__(modules, lr)
+        self.alpha = _check.number("alpha", alpha, minimum=0)
+        self.eps = _check.number("eps", eps, minimum=0)
+        self.weight_decay = _check.number("weight_decay", weight_decay, minimum=0)
+        self.momentum = _check.number("momentum", momentum, minimum=0)
+        self.centered = _check.flag("centered", centered)
+        self._square_avg = self._zeros()
+        self._grad_avg = self._zeros(self.centered)
+        self._momentum_buffer = self._zeros(self.momentum != 0)
+
+    def _rule(self) -> _update.Rule:
+        return _update.rmsprop(self.lr, self.alpha, self.eps, self.weight_decay, self.momentum)
+
+
+class Adam(Optimizer):
+    r"""Adam, with weight decay added to the gradient.
+
+    .. math::
+
+        g \leftarrow g + \lambda \theta, \quad
+        m \leftarrow \beta_1 m + (1 - \beta_1) g, \quad
+        v \leftarrow \beta_2 v + (1 - \beta_2) g^2, \quad
+        \theta \leftarrow \theta - \gamma
+        \frac{m / (1 - \beta_1^t)}{\sqrt{v / (1 - \beta_2^t)} + \epsilon}
+
+    Parameters
+    ----------
+    modules : Module, Network or list of Module
+    lr : float
+    betas : tuple of two float
+        In [0, 1).
+    eps, weight_decay : float
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a value out of its range.
+
+    References
+    ----------
+    D. P. Kingma and J. Ba, arXiv:1412.6980. Defaults are those of ``torch.optim.Adam``.
+    """
+
+    _arrays = ("exp_avg", "exp_avg_sq")
+    _decoupled = False
+
+    def __init__(
+        self,
+        modules: Modules,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(modules, lr)
+        if not isinstance(betas, (tuple, list)) or len(betas) != 2:
+            raise TypeError(f"betas must be two numbers, got {_check.describe(betas)}")
+        self.betas = (
+            _check.number("betas[0]", betas[0], minimum=0, below=1),
+            _check.number("betas[1]", betas[1], minimum=0, below=1),
+        )
+        self.eps = _check.number("eps", eps, minimum=0)
+        self.weight_decay = _check.number("weight_decay", weight_decay, minimum=0)
+        self._exp_avg = self._zeros()
+        self._exp_avg_sq = self._zeros()
+
+    def _rule(self) -> _update.Rule:
+        return _update.adam(
+            self.lr, *self.betas, self.eps, self.weight_decay, self._decoupled, self._steps
+        )
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay: theta is first multiplied by 1 - lr * weight_decay.
+
+    Parameters
+    ----------
+    modules, lr, betas, eps
+        As for :class:`Adam`.
+    weight_decay : float
+
+    References
+    ----------
+    I. Loshchilov and F. Hutter, arXiv:1711.05101. Defaults are those of ``torch.optim.AdamW``.
+    """
+
+    _decoupled = True
+
+    def __init__(
+        self,
+        modules: Modules,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+    ) -> None:
+        super().__init__(modules, lr, betas, eps, weight_decay)
+
+
+# By the name that fit() and the command line take.
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    "sgd": SGD,
+    "rmsprop": RMSprop,
+    "adam": Adam,
+    "adamw": AdamW,
+}
