@@ -163,7 +163,8 @@ def test_the_memory_of_copies_that_nobody_else_has_is_used_again(cell: str, ids:
         problem.gradients()
         updates.append(optimizer._prepared())
         optimizer._make(updates[-1], None)
-    assert len({id(update) for update in updates}) == 1
+    assert updates[0] is updates[2]
+    assert updates[1] is updates[3]
     by_the_sweep = problem.after()
     problem.net.invalidate()
     assert_same_bits(by_the_sweep, problem.after())
@@ -172,7 +173,7 @@ def test_the_memory_of_copies_that_nobody_else_has_is_used_again(cell: str, ids:
 def test_copies_that_are_made_between_two_updates_are_renewed_too() -> None:
     problem, vectors = Problem(), np.ones((2, 3, 7), np.float32)
     optimizer = optim.Adam(problem.net, 0.1)
-    for _ in range(2):
+    for _ in range(4):
         problem.gradients()
         optimizer.step()
         problem.layer(vectors)
@@ -215,6 +216,24 @@ def test_a_copy_of_net_and_optimizer_goes_on_by_itself(remake) -> None:
         problem.gradients()
         optimizer.step()
     assert_same_bits(other.weights(), problem.weights())
+
+
+def test_while_weights_are_updated_a_call_has_the_copies_from_before(monkeypatch) -> None:
+    problem = Problem(hidden_size=32)
+    optimizer = optim.SGD(problem.net, 0.1)
+    for _ in range(3):
+        problem.gradients()
+        optimizer.step()
+    before, seen = problem.net(problem.x)[0], []
+    update = type(optimizer._prepared())
+    monkeypatch.setattr(update, "make", lambda *_: seen.append(problem.net(problem.x)[0]))
+    optimizer.step()
+    assert_same_bits(seen, [before])
+    version, packed = problem.layer._packed_now
+    assert version == problem.layer._version
+    for made in optimizer._updates[0]._packed[0]:
+        for name in copies(problem.layer):
+            assert vars(made)[name] is not vars(packed[0])[name]
 
 
 # Clipping

@@ -461,18 +461,20 @@ cdef class Sweep:
         self.s.row_count += 1
 
     def watch(self, dict of not None):
-        """Run again only if no other copies are made and kept in this dictionary."""
+        """Take no copies but those that are in this dictionary now to be all there are."""
         self.watched.append((of, len(of)))
 
-    def again(self):
-        """Return whether it may run once more: nobody else has its copies, nor are there others."""
-        self.done = False
-        if self.held is None:
-            return False
+    def is_whole(self):
+        """Return whether its copies are all there are."""
         for of, length in self.watched:
             if len(<dict>of) != length:
                 return False
-        return self.holds() == self.held
+        return True
+
+    def again(self):
+        """Return whether it may run once more: its copies are all, and nobody else has them."""
+        self.done = False
+        return self.held is not None and self.is_whole() and self.holds() == self.held
 
     cdef list holds(self):
         return [Py_REFCNT(copy) for copy in self.copies]

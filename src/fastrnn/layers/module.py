@@ -143,12 +143,8 @@ class Module(ABC):
         states: tuple[np.ndarray | None, ...],
         previous: np.ndarray | None,
     ) -> Any:
-        """Have a sweep update all parameters; return what it packs, for `_take_packed`.
-
-        What was packed is given up, as the sweep's copies then take its memory.
-        """
+        """Have a sweep update all parameters; return what it packs, for `_take_packed`."""
         packed = self._packed_of_now()
-        self.__dict__["_packed_now"] = None
         sweep.add(self._arena, self._grad_arena, states, previous)
         for name, view in self._views.items():
             if view.ndim == 2:

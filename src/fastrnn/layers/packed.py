@@ -30,7 +30,7 @@ class Lazy:
 class Copies:
     """Base: packed copies of weights, each made when first needed.
 
-    None is changed while anything but the optimiser that renews it has it.
+    None changes while it is of the weights that there are, nor while a stream or a call has it.
     """
 
     def forget(self) -> None:
@@ -39,13 +39,10 @@ class Copies:
     def _have(
         self, sweep: _update.Sweep, weight: np.ndarray, way: int, of: Copies, name: str, *more: Any
     ) -> None:
-        """Have a sweep make a copy that ``of`` has, which gives up its own, and so the memory.
-
-        What the sweep cannot make is made when it is needed.
-        """
-        if name in of.__dict__:
-            shape = of.__dict__.pop(name).shape
-            to = _ops.empty(shape, weight.dtype)
+        """Have a sweep make a copy that ``of`` has; what it cannot make is made when needed."""
+        copy = of.__dict__.get(name)
+        if copy is not None:
+            to = _ops.empty(copy.shape, copy.dtype)
             if sweep.add_copy(weight, way, to, *more):
                 self.__dict__[name] = to
 

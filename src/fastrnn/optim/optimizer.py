@@ -41,10 +41,12 @@ class Optimizer(ABC):
         self.modules = as_modules(modules)
         self.lr = lr
         self._steps = 0
-        self._update: Update | None = None
+        # The last one and the one before it, so that there are packed copies of the weights that
+        # there are while the next ones are made.
+        self._updates: tuple[Update | None, Update | None] = (None, None)
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_update": None}
+        return self.__dict__ | {"_updates": (None, None)}
 
     def __repr__(self) -> str:
         given = {"lr": vars(self).get("_lr")} | vars(self)
@@ -123,11 +125,14 @@ class Optimizer(ABC):
         return norm
 
     def _prepared(self, previous: list[np.ndarray] | None = None) -> Update:
-        """Return an update that is ready to be made: the last one, if it can be made again."""
-        if self._update is None or not self._update.again(previous):
-            self._update = None  # so that its memory is there for the next
-            self._update = Update(self, previous)
-        return self._update
+        """Return an update that is ready to be made: the last but one, if it can be made again."""
+        last, spare = self._updates
+        if last is None or spare is None or not (last.is_current and spare.again(previous)):
+            spare = None
+            self._updates = last, None  # so that the spare one's memory is there for the next
+            spare = Update(self, previous)
+        self._updates = spare, last
+        return spare
 
     def state_dict(self) -> dict[str, Any]:
         """Return copies of all that the next update depends on beside weights and gradients.
@@ -228,16 +233,17 @@ class Update:
         ]
         self.numbers = self.sweep.numbers
 
+    @property
+    def is_current(self) -> bool:
+        """Whether what it packed is of the weights that there are, and all that is."""
+        return self.sweep.is_whole() and all(
+            module._packed_of_now() is packed
+            for module, packed in zip(self._modules, self._packed, strict=True)
+        )
+
     def again(self, previous: list[np.ndarray] | None) -> bool:
         """Return whether it can be made once more, from its beginning."""
-        return (
-            self.sweep.again()
-            and self._previous is previous
-            and all(
-                module._packed_of_now() is packed
-                for module, packed in zip(self._modules, self._packed, strict=True)
-            )
-        )
+        return self._previous is previous and self.sweep.again()
 
     def make(self, rule: _update.Rule, factor: float, threads: int) -> None:
         """Update all parameters, with gradients times a factor."""
