@@ -388,10 +388,12 @@ def test_a_network_loads_all_parameters_or_none():
     net = network()
     state = net.state_dict()
     bad = {**state, "rnn.bias_ih_l0": state["rnn.bias_ih_l0"] + 1, "readout.bias": zeros(3)}
-    with pytest.raises(ValueError, match=r"bias has shape \(3,\), expected \(2,\)"):
+    with pytest.raises(ValueError, match=r"readout\.bias has shape \(3,\), expected \(2,\)"):
         net.load_state_dict(bad)
-    with pytest.raises(ValueError, match=r"unknown name 'other\.weight'"):
+    with pytest.raises(ValueError, match=r"rnn\.weight_hh_l0, .*unknown: other\.weight$"):
         net.load_state_dict({**state, "other.weight": zeros(1)})
+    with pytest.raises(ValueError, match=r"missing: readout\.weight, readout\.bias; unknown: none"):
+        net.load_state_dict({name: state[name] for name in state if name.startswith("rnn.")})
     for name, value in net.state_dict().items():
         np.testing.assert_array_equal(value, state[name])
 

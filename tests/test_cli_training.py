@@ -424,6 +424,17 @@ def test_its_learning_rate_is_half_of_a_new_one_s_unless_given(capsys, base) -> 
         assert rate == (0.004 if factor is None else factor * new)
 
 
+def test_a_training_that_diverges_keeps_the_model_that_was_there(capsys) -> None:
+    assert run(capsys, "text", *SMALL, "--out", "m")[0] == 0
+    before = Path("m").read_bytes()
+    status, _, errors = run(capsys, "text", *SMALL, "--lr", "1e30", "--out", "m")
+    assert status == 1
+    kept, error = errors.splitlines()
+    assert kept == "fastrnn: the model that is in m was kept, and not replaced"
+    assert "is not finite" in error
+    assert Path("m").read_bytes() == before
+
+
 def test_a_checkpoint_that_cannot_be_written_does_not_lose_the_training(
     capsys, monkeypatch
 ) -> None:

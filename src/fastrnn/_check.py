@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import operator
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -145,6 +145,19 @@ def float_dtype(name: str, value: Any) -> np.dtype[Any]:
     return dtype
 
 
+def names(name: str, value: Any, expected: Collection[str]) -> None:
+    """Check that ``value`` is a mapping of exactly these names."""
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{name} must be a mapping, got {describe(value)}")
+    missing = [one for one in expected if one not in value]
+    unknown = [str(one) for one in value if one not in expected]
+    if missing or unknown:
+        raise ValueError(
+            f"{name} must hold {', '.join(expected)}; missing: {', '.join(missing) or 'none'}; "
+            f"unknown: {', '.join(unknown) or 'none'}"
+        )
+
+
 def floats(name: str, value: Any, dtype: np.dtype[Any]) -> np.ndarray:
     """Return ``value`` as a C-contiguous array of ``dtype``, copying only when it must.
 
@@ -157,7 +170,7 @@ def floats(name: str, value: Any, dtype: np.dtype[Any]) -> np.ndarray:
     if array.dtype.kind != "f" or not np.can_cast(array.dtype, dtype, "safe"):
         raise TypeError(
             f"{name} has dtype {array.dtype}, expected {dtype}; "
-            f"convert it explicitly, for example {name}.astype('{dtype}')"
+            f"convert it explicitly, for example by .astype('{dtype}')"
         )
     return np.asarray(array, dtype=dtype, order="C")
 

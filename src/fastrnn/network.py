@@ -150,16 +150,11 @@ class Network:
         TypeError, ValueError
             If a name is missing or unknown, or a dtype, a shape or a value does not fit.
         """
-        if not isinstance(state_dict, Mapping):
-            raise TypeError(f"state_dict must be a mapping, got {_check.describe(state_dict)}")
-        parts: dict[str, dict[str, np.ndarray]] = {prefix: {} for prefix, _ in self._named}
-        for name, value in state_dict.items():
-            prefix, _, rest = str(name).partition(".")
-            if prefix not in parts:
-                raise ValueError(f"state_dict has an unknown name {name!r}")
-            parts[prefix][rest] = value
+        parts = {f"{prefix}.": module for prefix, module in self._named}
+        own = [prefix + name for prefix, module in parts.items() for name in module._views]
+        _check.names("state_dict", state_dict, own)
         checked = [
-            (module, module._checked_state_dict(parts[prefix])) for prefix, module in self._named
+            (module, module._checked_values(state_dict, prefix)) for prefix, module in parts.items()
         ]
         for module, values in checked:
             module._take(values)

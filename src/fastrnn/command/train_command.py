@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from fastrnn import checkpoint
@@ -353,9 +354,12 @@ def _fit_and_save(
         except KeyboardInterrupt:
             interrupts.hold()
             interrupts.status = interrupts.status or EXIT_INTERRUPTED
-        except (OSError, MemoryError, NonFiniteLossError):
-            # The training that was done is not lost with a file on the way or a step that failed.
-            if _made(model, before_it):
+        except (OSError, MemoryError, NonFiniteLossError) as error:
+            # The training that was done is not lost with a file on the way or a step that failed;
+            # but a model that diverged is worth less than the one that was there.
+            if isinstance(error, NonFiniteLossError) and Path(arguments.out).exists():
+                complain(f"the model that is in {arguments.out} was kept, and not replaced")
+            elif _made(model, before_it):
                 model.save(arguments.out)
                 complain(f"the model as it is was saved to {arguments.out}")
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import importlib
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -373,7 +374,8 @@ def as_corpus(name: str, text: Any) -> Corpus:
     if isinstance(text, Corpus):
         return text
     if not isinstance(text, str):
-        raise TypeError(f"{name} must be a str or a Corpus, got {_check.describe(text)}")
+        files = "; Corpus.from_files reads files" if isinstance(text, os.PathLike) else ""
+        raise TypeError(f"{name} must be a str or a Corpus, got {_check.describe(text)}{files}")
     return Corpus.from_text(text)
 
 

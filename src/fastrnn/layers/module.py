@@ -227,30 +227,26 @@ class Module(ABC):
         TypeError, ValueError
             If a name is missing or unknown, or a dtype, a shape or a value does not fit.
         """
-        self._take(self._checked_state_dict(state_dict))
+        _check.names("state_dict", state_dict, self._views)
+        self._take(self._checked_values(state_dict))
 
-    def _checked_state_dict(self, state_dict: Any) -> dict[str, np.ndarray]:
-        if not isinstance(state_dict, Mapping):
-            raise TypeError(f"state_dict must be a mapping, got {_check.describe(state_dict)}")
-        missing = [name for name in self._views if name not in state_dict]
-        unknown = [name for name in state_dict if name not in self._views]
-        if missing or unknown:
-            raise ValueError(
-                f"state_dict must hold {', '.join(self._views)}; "
-                f"missing: {', '.join(missing) or 'none'}; "
-                f"unknown: {', '.join(map(str, unknown)) or 'none'}"
-            )
-        return {name: self._checked(name, state_dict[name]) for name in self._views}
+    def _checked_values(
+        self, state_dict: Mapping[str, np.ndarray], prefix: str = ""
+    ) -> dict[str, np.ndarray]:
+        """Return the values of all parameters from a mapping that has their names, so prefixed."""
+        return {
+            name: self._checked(name, state_dict[prefix + name], prefix) for name in self._views
+        }
 
     def _take(self, checked: Mapping[str, np.ndarray]) -> None:
         for name, value in checked.items():
             self._views[name][...] = value
         self.invalidate()
 
-    def _checked(self, name: str, value: Any) -> np.ndarray:
-        array = _check.floats(name, value, self.dtype)
-        _check.shape(name, array, self._views[name].shape)
-        _check.finite(name, array)
+    def _checked(self, name: str, value: Any, prefix: str = "") -> np.ndarray:
+        array = _check.floats(prefix + name, value, self.dtype)
+        _check.shape(prefix + name, array, self._views[name].shape)
+        _check.finite(prefix + name, array)
         return array
 
     def zero_grad(self) -> None:

@@ -52,7 +52,10 @@ def norm_and_factor(sweep: _update.Sweep, max_norm: float, threads: int) -> tupl
     """Return the norm of the gradients and what clipping multiplies them with."""
     norm = sweep.norm(threads)
     if not math.isfinite(norm):
-        raise FloatingPointError(f"the norm of the gradients is {norm}; try a lower learning rate")
+        raise FloatingPointError(
+            f"the norm of the gradients is {norm}; look for values that are not finite in what the "
+            f"network was given, or try a lower learning rate"
+        )
     return norm, min(1.0, max_norm / (norm + 1e-6))
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from fastrnn import _check
 from fastrnn.layers import Module
 from fastrnn.network import Network
@@ -20,9 +22,14 @@ def as_modules(modules: Any) -> tuple[Module, ...]:
         return modules.modules
     listed = tuple(modules) if isinstance(modules, Iterable) else ()
     if not listed or not all(isinstance(module, Module) for module in listed):
+        hint = ""
+        if any(isinstance(module, Network) for module in listed):
+            hint = "; the layers of a Network are its modules"
+        elif any(isinstance(part, (str, np.ndarray)) for part in listed):
+            hint = "; its parameters are known to a layer or Network itself"
         raise TypeError(
-            f"modules must be a layer, a Network or a list of layers, not their parameters, "
-            f"got {_check.describe(modules)}"
+            f"modules must be a layer, a Network or a list of layers, "
+            f"got {_check.describe(modules)}{hint}"
         )
     if len({id(module) for module in listed}) < len(listed):
         raise ValueError("modules must be distinct, got one of them twice")

@@ -7,12 +7,13 @@ copies anew.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 
 from fastrnn import _check, _threads, _update
+from fastrnn.layers import Module
 from fastrnn.optim.clipping import norm_and_factor
 from fastrnn.optim.modules import Modules, as_modules
 
@@ -23,6 +24,11 @@ NUMBER_WORK = 128
 PART_NUMBERS = 8192
 
 
+def at_least_0(name: str, value: Any) -> float:
+    """Return a number that is at least 0."""
+    return _check.number(name, value, minimum=0)
+
+
 class Optimizer(ABC):
     """Base: which modules, the learning rate, and state arrays beside each arena.
 
@@ -31,14 +37,23 @@ class Optimizer(ABC):
     modules : Module, Network or list of Module
         Whose parameters are updated; a layer left out is frozen.
     lr : float
-        Learning rate, at least 0; may be assigned between steps.
+        Learning rate, at least 0.
+
+    Notes
+    -----
+    The learning rate and all other numbers that an optimiser is made with are attributes, which may
+    be assigned between steps: ``optimizer.lr = 1e-4``.
     """
 
+    # What it is made with beside modules, in the order in which it is shown, and how it is checked.
+    _options: ClassVar[dict[str, Callable[[str, Any], Any]]] = {"lr": at_least_0}
+    # Those on which it depends which arrays there are.
+    _lasting: ClassVar[tuple[str, ...]] = ()
     # The attributes that are lists of arrays beside the arenas, without their underscore.
     _arrays: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, modules: Modules, lr: float) -> None:
-        self.modules = as_modules(modules)
+        self._modules = as_modules(modules)
         self.lr = lr
         self._steps = 0
         # The last one and the one before it, so that there are packed copies of the weights that
@@ -49,19 +64,32 @@ class Optimizer(ABC):
         return self.__dict__ | {"_updates": (None, None)}
 
     def __repr__(self) -> str:
-        given = {"lr": vars(self).get("_lr")} | vars(self)
-        shown = [name for name in given if name != "modules" and not name.startswith("_")]
-        listed = ", ".join(f"{name}={given[name]!r}" for name in shown)
+        listed = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._options)
         return f"{type(self).__name__}({listed})"
 
-    @property
-    def lr(self) -> float:
-        """The learning rate."""
-        return self._lr
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self._options:
+            value = self._options[name](name, value)
+            self._check_lasting(name, value)
+        elif not name.startswith("_") and not hasattr(type(self), name):
+            raise AttributeError(
+                f"{name!r} of a {type(self).__name__} cannot be assigned; what can be are "
+                f"{', '.join(self._options)}"
+            )
+        object.__setattr__(self, name, value)
 
-    @lr.setter
-    def lr(self, value: float) -> None:
-        self._lr = _check.number("lr", value, minimum=0)
+    def _check_lasting(self, name: str, value: Any) -> None:
+        before = self.__dict__.get(name, value)
+        if name in self._lasting and bool(before) != bool(value):
+            raise ValueError(
+                f"whether there is {name} is settled when an optimiser is made: of one made with "
+                f"{name}={before!r} it cannot become {value!r}"
+            )
+
+    @property
+    def modules(self) -> tuple[Module, ...]:
+        """What it updates."""
+        return self._modules
 
     @property
     def steps(self) -> int:
@@ -140,9 +168,10 @@ class Optimizer(ABC):
         Returns
         -------
         dict
-            ``lr``; ``steps``, the number of updates; and ``state``: for each running mean, by the
-            name it has in PyTorch and the number of the module, an array with an element for each
-            of the module's parameters, such as ``"exp_avg.0"``.
+            ``lr`` and whatever else it was made with; ``steps``, the number of updates; and
+            ``state``: for each running mean, by the name it has in PyTorch and the number of the
+            module, an array with an element for each of the module's parameters, such as
+            ``"exp_avg.0"``.
 
         Examples
         --------
@@ -156,7 +185,8 @@ class Optimizer(ABC):
         >>> fastrnn.optim.Adam(layer).load_state_dict(state)
         """
         state = {name: array.copy() for name, array in self._state().items()}
-        return {"lr": self.lr, "steps": self._steps, "state": state}
+        options = {name: getattr(self, name) for name in self._options}
+        return {**options, "steps": self._steps, "state": state}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go on from what :meth:`state_dict` returned; take all of it or, on an error, nothing.
@@ -166,13 +196,15 @@ class Optimizer(ABC):
         TypeError, ValueError
             If a name is missing or unknown, or a dtype, a shape or a value does not fit.
         """
-        expected = {"lr", "steps", "state"}
-        if not isinstance(state_dict, Mapping) or set(state_dict) != expected:
+        expected = [*self._options, "steps", "state"]
+        if not isinstance(state_dict, Mapping) or set(state_dict) != set(expected):
             raise TypeError(
-                f"state_dict must be a mapping of {', '.join(sorted(expected))}, "
+                f"state_dict must be a mapping of {', '.join(expected)}, "
                 f"got {_check.describe(state_dict)}"
             )
-        lr = _check.number("lr", state_dict["lr"], minimum=0)
+        options = {name: check(name, state_dict[name]) for name, check in self._options.items()}
+        for name, value in options.items():
+            self._check_lasting(name, value)
         steps = _check.integer("steps", state_dict["steps"], 0, _check.MAX_SEED)
         own, given = self._state(), state_dict["state"]
         if not isinstance(given, Mapping):
@@ -187,7 +219,8 @@ class Optimizer(ABC):
             if value.dtype != array.dtype:
                 raise TypeError(f"{name} has dtype {value.dtype}, expected {array.dtype}")
             _check.shape(name, value, array.shape)
-        self.lr, self._steps = lr, steps
+        self.__dict__.update(options)
+        self._steps = steps
         for name, array in own.items():
             np.copyto(array, given[name])
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from fastrnn import _check, _update
 from fastrnn.optim.modules import Modules
-from fastrnn.optim.optimizer import Optimizer
+from fastrnn.optim.optimizer import Optimizer, at_least_0
 
 
 class SGD(Optimizer):
@@ -46,6 +48,14 @@ class SGD(Optimizer):
     """
 
     _arrays = ("momentum_buffer",)
+    _options: ClassVar = {
+        **Optimizer._options,
+        "momentum": at_least_0,
+        "dampening": _check.number,
+        "weight_decay": at_least_0,
+        "nesterov": _check.flag,
+    }
+    _lasting = ("momentum", "nesterov")
 
     def __init__(
         self,
@@ -57,10 +67,8 @@ class SGD(Optimizer):
         nesterov: bool = False,
     ) -> None:
         super().__init__(modules, lr)
-        self.momentum = _check.number("momentum", momentum, minimum=0)
-        self.dampening = _check.number("dampening", dampening)
-        self.weight_decay = _check.number("weight_decay", weight_decay, minimum=0)
-        self.nesterov = _check.flag("nesterov", nesterov)
+        self.momentum, self.dampening = momentum, dampening
+        self.weight_decay, self.nesterov = weight_decay, nesterov
         if self.nesterov and (self.momentum == 0 or self.dampening != 0):
             raise ValueError(
                 f"nesterov needs momentum above 0 and dampening 0, "
@@ -104,6 +112,15 @@ class RMSprop(Optimizer):
     """
 
     _arrays = ("square_avg", "grad_avg", "momentum_buffer")
+    _options: ClassVar = {
+        **Optimizer._options,
+        "alpha": at_least_0,
+        "eps": at_least_0,
+        "weight_decay": at_least_0,
+        "momentum": at_least_0,
+        "centered": _check.flag,
+    }
+    _lasting = ("momentum", "centered")
 
     def __init__(
         self,
@@ -116,17 +133,23 @@ class RMSprop(Optimizer):
         centered: bool = False,
     ) -> None:
         super().__init__(modules, lr)
-        self.alpha = _check.number("alpha", alpha, minimum=0)
-        self.eps = _check.number("eps", eps, minimum=0)
-        self.weight_decay = _check.number("weight_decay", weight_decay, minimum=0)
-        self.momentum = _check.number("momentum", momentum, minimum=0)
-        self.centered = _check.flag("centered", centered)
+        self.alpha, self.eps, self.weight_decay = alpha, eps, weight_decay
+        self.momentum, self.centered = momentum, centered
         self._square_avg = self._zeros()
         self._grad_avg = self._zeros(self.centered)
         self._momentum_buffer = self._zeros(self.momentum != 0)
 
     def _rule(self) -> _update.Rule:
         return _update.rmsprop(self.lr, self.alpha, self.eps, self.weight_decay, self.momentum)
+
+
+def _two_below_1(name: str, value: Any) -> tuple[float, float]:
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise TypeError(f"{name} must be two numbers, got {_check.describe(value)}")
+    return (
+        _check.number(f"{name}[0]", value[0], minimum=0, below=1),
+        _check.number(f"{name}[1]", value[1], minimum=0, below=1),
+    )
 
 
 class Adam(Optimizer):
@@ -159,6 +182,12 @@ class Adam(Optimizer):
     """
 
     _arrays = ("exp_avg", "exp_avg_sq")
+    _options: ClassVar = {
+        **Optimizer._options,
+        "betas": _two_below_1,
+        "eps": at_least_0,
+        "weight_decay": at_least_0,
+    }
     _decoupled = False
 
     def __init__(
@@ -170,14 +199,7 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(modules, lr)
-        if not isinstance(betas, (tuple, list)) or len(betas) != 2:
-            raise TypeError(f"betas must be two numbers, got {_check.describe(betas)}")
-        self.betas = (
-            _check.number("betas[0]", betas[0], minimum=0, below=1),
-            _check.number("betas[1]", betas[1], minimum=0, below=1),
-        )
-        self.eps = _check.number("eps", eps, minimum=0)
-        self.weight_decay = _check.number("weight_decay", weight_decay, minimum=0)
+        self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
         self._exp_avg = self._zeros()
         self._exp_avg_sq = self._zeros()
 

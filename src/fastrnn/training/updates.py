@@ -138,8 +138,8 @@ class Updates:
                 raise TypeError(f"previous.{i} has dtype {array.dtype}, expected {weights.dtype}")
             _check.shape(f"previous.{i}", array, weights.shape)
         state = {name.removeprefix("optimizer."): array for name, array in rest.items()}
-        lr = self._optimizer.lr
-        self._optimizer.load_state_dict({"lr": lr, "steps": begun, "state": state})
+        now = self._optimizer.state_dict()
+        self._optimizer.load_state_dict({**now, "steps": begun, "state": state})
         for weights, array in zip(self._weights, previous, strict=True):
             np.copyto(weights, array)
         self._count += begun
