@@ -311,6 +311,17 @@ def test_whether_parameters_are_finite_is_looked_at_one_by_one(name: str, value:
     assert update.sweep.finite == bool(np.isfinite(value))
 
 
+def test_a_part_that_is_not_finite_is_not_forgotten_for_a_later_one_that_is() -> None:
+    problem = Problem()
+    problem.gradients()
+    problem.layer.grad["bias_ih_l0"][0] = np.nan  # biases are updated before weights
+    problem.layer.grad["weight_hh_l0"][0, 0] = 3e38
+    updates = optim.SGD(problem.net, 1.0)
+    update = updates._prepared(problem.weights())
+    updates._make(update, None)
+    assert not update.sweep.finite
+
+
 # Threads
 
 

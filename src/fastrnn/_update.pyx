@@ -35,6 +35,7 @@ cdef enum:
     MAX_GATES = 4
     MAX_COPIES = 6  # of one weight
     MAX_STATES = 3  # running means of one parameter
+    MOST_VALUES = 7  # of one update's equation
     # Numbers that are updated and packed at a time: with two running means, the gradient, the
     # weights from before and the packed copies 256 KB in float32, a quarter of L2.
     BLOCK = 8192
@@ -46,7 +47,7 @@ cdef class Rule:
     """One update's equation, by sgd(), rmsprop() or adam()."""
 
     cdef int optimizer
-    cdef double values[7]
+    cdef double values[MOST_VALUES]
     cdef bint flags[2]
 
 
@@ -125,8 +126,8 @@ cdef struct SweepArgs:
     double *squares  # of each run of SQUARES gradients
     Py_ssize_t numbers  # of all weights
     int optimizer
-    const double *values
-    const bint *flags
+    double values[MOST_VALUES]
+    bint flags[2]
     double scale
     bint *finite  # by part
 
@@ -154,7 +155,7 @@ cdef void move(floating *param, const SweepArgs *s, const Arena *a, Py_ssize_t s
                v[6], s.flags[0], size)
     # A sum of squares is finite only if all terms are; it may overflow where they are.
     if a.previous != NULL and not isfinite(k_sum_of_squares(param, size)):
-        finite[0] = all_finite(param, size)
+        finite[0] &= all_finite(param, size)
 
 
 cdef bint all_finite(const floating *x, Py_ssize_t size) noexcept nogil:
@@ -498,8 +499,9 @@ cdef class Sweep:
     def run(self, Rule rule not None, double scale, int threads):
         """Update all, with gradients times ``scale``."""
         cdef int i
-        self.s.optimizer, self.s.values, self.s.flags = rule.optimizer, rule.values, rule.flags
-        self.s.scale = scale
+        self.s.optimizer, self.s.scale = rule.optimizer, scale
+        memcpy(self.s.values, rule.values, sizeof(rule.values))
+        memcpy(self.s.flags, rule.flags, sizeof(rule.flags))
         for i in range(FR_TEAM_WORKERS + 1):
             self.s.finite[i] = True
         with nogil:
