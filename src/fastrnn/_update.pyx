@@ -166,11 +166,14 @@ cdef bint all_finite(const floating *x, Py_ssize_t size) noexcept nogil:
     return True
 
 
+cdef inline Py_ssize_t unit_block(bint single) noexcept nogil:
+    return table.f32.unit_block() if single else table.f64.unit_block()
+
+
 cdef void pack_block(const floating *weight, const Weight *w, const Copy *copy, Py_ssize_t gate,
                      Py_ssize_t u0, Py_ssize_t u1) noexcept nogil:
     """Pack units u0 to u1 of a gate, from their first row."""
-    cdef Py_ssize_t panel = (table.f32.unit_block() if floating is float
-                             else table.f64.unit_block())
+    cdef Py_ssize_t panel = unit_block(floating is float)
     cdef Py_ssize_t k = w.columns, place = copy.place[gate], u, v
     cdef floating *to = <floating *>copy.to
     cdef const floating *bias = <const floating *>copy.bias
@@ -320,20 +323,17 @@ cdef void squares_part(const void *args, Py_ssize_t part, Py_ssize_t begin,
             run += 1
 
 
-cdef inline Py_ssize_t padded(Py_ssize_t n, Py_ssize_t panel) noexcept:
-    return (n + panel - 1) // panel * panel
-
-
-cdef Py_ssize_t copy_size(const Weight *w, int how, Py_ssize_t width, Py_ssize_t panel) noexcept:
+cdef Py_ssize_t copy_size(const Weight *w, int how, Py_ssize_t width) noexcept nogil:
     """How many numbers a copy has; -1 if there can be none."""
-    cdef Py_ssize_t rows = w.gates * w.hidden
-    if how == TO_COLUMNS:
-        return padded(rows, panel) * w.columns
-    if how == TO_UNITS:
-        return w.gates * padded(w.hidden, panel) * w.columns
-    if how == TO_ROWS:
-        return rows * padded(w.columns, panel)
-    return width * w.columns if width == rows or width == rows + w.hidden else -1
+    cdef Py_ssize_t rows = w.gates * w.hidden, n = w.columns if how == TO_ROWS else rows
+    cdef Py_ssize_t k = rows if how == TO_ROWS else w.columns
+    if how == TO_TOKENS:
+        return width * k if width == rows or width == rows + w.hidden else -1
+    if w.arena.single:
+        return (table.f32.pack_gates_size(w.gates, w.hidden, k) if how == TO_UNITS
+                else table.f32.pack_size(k, n))
+    return (table.f64.pack_gates_size(w.gates, w.hidden, k) if how == TO_UNITS
+            else table.f64.pack_size(k, n))
 
 
 cdef class Sweep:
@@ -398,7 +398,7 @@ cdef class Sweep:
         cdef const Arena *a = &self.s.arenas[self.s.arena_count - 1]
         cdef int number = cnp.NPY_FLOAT32 if a.single else cnp.NPY_FLOAT64
         cdef uintptr_t start = <uintptr_t>read(weight, number, 2)
-        cdef Py_ssize_t panel = table.f32.unit_block() if a.single else table.f64.unit_block()
+        cdef Py_ssize_t panel = unit_block(a.single)
         w.arena, w.gates, w.columns = a, gates, weight.shape[1]
         w.hidden = weight.shape[0] // gates
         w.start = (start - <uintptr_t>a.param) // cnp.PyArray_ITEMSIZE(weight)
@@ -419,12 +419,12 @@ cdef class Sweep:
         cdef Py_ssize_t panel, width, gate, i
         if w == NULL or w.copy_count == MAX_COPIES or w.gates > MAX_GATES:
             return False
-        panel = table.f32.unit_block() if w.arena.single else table.f64.unit_block()
+        panel = unit_block(w.arena.single)
         if how == TO_COLUMNS and w.gates > 1 and w.hidden % panel:
             return False  # a panel would have units of two gates
         number = cnp.NPY_FLOAT32 if w.arena.single else cnp.NPY_FLOAT64
         width = 0 if bias is None else bias.shape[0]
-        if cnp.PyArray_SIZE(to) != copy_size(w, how, width, panel):
+        if cnp.PyArray_SIZE(to) != copy_size(w, how, width):
             raise ValueError(f"{to.size} numbers are no copy of {w.gates} gates of {w.hidden} "
                              f"rows of {w.columns} numbers, or of biases of {width}")
         copy = &w.copies[w.copy_count]

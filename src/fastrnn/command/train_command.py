@@ -358,7 +358,7 @@ def _fit_and_save(
             # The training that was done is not lost with a file on the way or a step that failed;
             # but a model that diverged is worth less than the one that was there.
             if isinstance(error, NonFiniteLossError) and Path(arguments.out).exists():
-                complain(f"the model that is in {arguments.out} was kept, and not replaced")
+                complain(f"{arguments.out} was kept as it was before this training")
             elif _made(model, before_it):
                 model.save(arguments.out)
                 complain(f"the model as it is was saved to {arguments.out}")

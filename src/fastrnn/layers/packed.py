@@ -113,7 +113,8 @@ class Packed(Copies):
             self._weight_ih, self._weight_hh, self._biases, self._width, self._gates,
             self._input_blocks, self._hidden_blocks, self._weight_out,
         )  # fmt: skip
-        ih, hh, out, whole = self._weight_ih, self._weight_hh, self._weight_out, self._in_order()
+        ih, hh, out = self._weight_ih, self._weight_hh, self._weight_out
+        whole = ((0, 0, self._gates),)
         if "bias" in self.__dict__:
             row = new.__dict__["bias"] = _ops.empty(self._width, hh.dtype)
             sweep.add_bias_row(row, *self._of_biases())
@@ -134,9 +135,6 @@ class Packed(Copies):
         """Drop all copies that no sweep renews."""
         self._kept = None
         self._small.clear()
-
-    def _in_order(self) -> Blocks:
-        return ((0, 0, self._gates),)
 
     def _of_biases(self) -> tuple[Any, ...]:
         hidden = len(self._weight_hh) // self._gates
