@@ -115,10 +115,13 @@ def test_weights_of_several_blocks_are_packed_whole(cell, ids, hidden_size, inpu
     assert_same_bits(by_the_sweep, problem.after())
 
 
+@pytest.mark.parametrize("hidden_size", [32, 21])
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("ids", [True, False], ids=["ids", "vectors"])
-def test_nothing_that_training_packs_is_left_to_be_packed_later(cell: str, ids: bool) -> None:
-    problem = Problem(cell, 32, ids=ids)
+def test_nothing_that_training_packs_is_left_to_be_packed_later(
+    cell: str, ids: bool, hidden_size: int
+) -> None:
+    problem = Problem(cell, hidden_size, ids=ids)
     problem.gradients()
     optim.Adam(problem.net).step()
     swept = [copies(module) for module in problem.net.modules]

@@ -92,8 +92,7 @@ cdef struct Copy:
     void *to
     const void *bias  # of tokens
     Py_ssize_t width  # likewise
-    Py_ssize_t place[MAX_GATES]  # of a gate's first unit: a panel, a row, a column
-    Py_ssize_t step  # from a panel of a gate to its next
+    Py_ssize_t place[MAX_GATES]  # of a gate's first unit: a row, a column; of TO_UNITS a panel
 
 
 cdef struct Weight:
@@ -170,11 +169,28 @@ cdef inline Py_ssize_t unit_block(bint single) noexcept nogil:
     return table.f32.unit_block() if single else table.f64.unit_block()
 
 
+cdef inline bint shares_panels(const Weight *w) noexcept nogil:
+    """Whether a panel of columns has units of two gates."""
+    return w.gates > 1 and w.hidden % unit_block(w.arena.single) != 0
+
+
+cdef void pack_columns(const floating *weight, floating *to, Py_ssize_t k, Py_ssize_t column,
+                       Py_ssize_t units) noexcept nogil:
+    """Pack rows of a weight as columns from this one on, in panels that other gates share."""
+    cdef Py_ssize_t panel = unit_block(floating is float), u, v
+    cdef floating *lane
+    for u in range(column, column + units):
+        lane = &to[u // panel * panel * k + u % panel]
+        for v in range(k):
+            lane[v * panel] = weight[v]
+        weight += k
+
+
 cdef void pack_block(const floating *weight, const Weight *w, const Copy *copy, Py_ssize_t gate,
                      Py_ssize_t u0, Py_ssize_t u1) noexcept nogil:
     """Pack units u0 to u1 of a gate, from their first row."""
     cdef Py_ssize_t panel = unit_block(floating is float)
-    cdef Py_ssize_t k = w.columns, place = copy.place[gate], u, v
+    cdef Py_ssize_t k = w.columns, place = copy.place[gate], u, v, at
     cdef floating *to = <floating *>copy.to
     cdef const floating *bias = <const floating *>copy.bias
     if copy.how == TO_ROWS:
@@ -188,10 +204,13 @@ cdef void pack_block(const floating *weight, const Weight *w, const Copy *copy, 
             for v in range(k):
                 memcpy(&to[v * copy.width + place], &bias[place], (u1 - u0) * sizeof(floating))
         return
+    if copy.how == TO_COLUMNS and shares_panels(w):
+        pack_columns(weight, to, k, place + u0, u1 - u0)
+        return
     u = u0
     while u < u1:
-        k_pack(&to[(place + u // panel * copy.step) * panel * k], k, weight, 1, k, k,
-               min(panel, u1 - u))
+        at = place + u // panel * w.gates if copy.how == TO_UNITS else (place + u) // panel
+        k_pack(&to[at * panel * k], k, weight, 1, k, k, min(panel, u1 - u))
         weight += panel * k
         u += panel
 
@@ -416,12 +435,9 @@ cdef class Sweep:
         cdef Weight *w = self.weight_at(<uintptr_t>cnp.PyArray_DATA(weight))
         cdef Copy *copy
         cdef Block read_to[MAX_BLOCKS]
-        cdef Py_ssize_t panel, width, gate, i
+        cdef Py_ssize_t width, gate, i
         if w == NULL or w.copy_count == MAX_COPIES or w.gates > MAX_GATES:
             return False
-        panel = unit_block(w.arena.single)
-        if how == TO_COLUMNS and w.gates > 1 and w.hidden % panel:
-            return False  # a panel would have units of two gates
         number = cnp.NPY_FLOAT32 if w.arena.single else cnp.NPY_FLOAT64
         width = 0 if bias is None else bias.shape[0]
         if cnp.PyArray_SIZE(to) != copy_size(w, how, width):
@@ -429,14 +445,15 @@ cdef class Sweep:
                              f"rows of {w.columns} numbers, or of biases of {width}")
         copy = &w.copies[w.copy_count]
         copy.how, copy.to = how, written(to, number, 2 if how == TO_TOKENS else 1)
-        copy.bias, copy.step = read(bias, number, 1), w.gates if how == TO_UNITS else 1
-        copy.width = width
+        copy.bias, copy.width = read(bias, number, 1), width
         read_blocks(read_to, blocks)
         for i in range(len(blocks)):
             for gate in range(read_to[i].gates):
                 copy.place[read_to[i].parameter + gate] = read_to[i].row + gate
         for gate in range(w.gates if how != TO_UNITS else 0):
-            copy.place[gate] *= w.hidden // panel if how == TO_COLUMNS else w.hidden
+            copy.place[gate] *= w.hidden
+        if how == TO_COLUMNS and shares_panels(w):
+            to.fill(0)  # what is beside the last gate's units
         self.copies.append(to)
         self.arrays.append(bias)
         w.copy_count += 1
