@@ -26,8 +26,10 @@ from fastrnn._readout cimport CrossEntropyRows, ReadOut, join_readouts, read_out
 from fastrnn._rows cimport (
     Rows,
     Runs,
+    Window,
     first_row,
     row_before,
+    row_in,
     rows_of,
     sequence_at,
     sequences,
@@ -49,7 +51,8 @@ cdef struct BackwardArgs:
     const void *grad_output
     const void *grad_last
     const void *packed_hh_t
-    Py_ssize_t steps, hidden, width, first, b0, t0, t1
+    Window in_dz, in_grad
+    Py_ssize_t steps, hidden, width, b0, t0, t1
 
 
 cdef void backward_step(const BackwardArgs *a, floating *dz, Py_ssize_t t, Py_ssize_t b0,
@@ -66,9 +69,9 @@ cdef void backward_step(const BackwardArgs *a, floating *dz, Py_ssize_t t, Py_ss
     cdef const floating *c_new = NULL
     cdef floating *past = NULL
     if not ends:
-        dz_next = <const floating *>&dz[(first_row(&a.rows, t + 1) + b0 - a.first) * width]
+        dz_next = <const floating *>&dz[row_in(&a.in_dz, t + 1, b0) * width]
         if a.grad_output != NULL:
-            dh = &(<const floating *>a.grad_output)[(at - a.first) * hidden]
+            dh = &(<const floating *>a.grad_output)[row_in(&a.in_grad, t, b0) * hidden]
     elif a.grad_last != NULL:
         dh = &(<const floating *>a.grad_last)[b0 * hidden]
     if a.cell != CELL_RNN:
@@ -77,7 +80,7 @@ cdef void backward_step(const BackwardArgs *a, floating *dz, Py_ssize_t t, Py_ss
     if a.cell == CELL_LSTM:
         c_prev = &(<const floating *>a.c)[prev * hidden]
         c_new = &(<const floating *>a.c)[(batch + at) * hidden]
-    cell_backward(a.cell, a.nonlinearity, &dz[(at - a.first) * width], past, z,
+    cell_backward(a.cell, a.nonlinearity, &dz[row_in(&a.in_dz, t, b0) * width], past, z,
                   &h[(batch + at) * hidden], &h[prev * hidden], c_new, c_prev, dh, dz_next,
                   <const floating *>a.packed_hh_t, b1 - b0, hidden, u0, u1)
 
@@ -127,8 +130,8 @@ cdef enum:
     GROUP_ROOM = 4
     SHARES = 64
 
-# Chunks of ``at_once`` steps, from t1 back to t0. dz, unless it ``is_whole``, and grad_h begin with
-# the chunk that a group is at: others may be at another, in rows of their own sequences.
+# Chunks of ``at_once`` steps, from t1 back to t0. Of dz, unless it ``is_whole``, and grad_h there
+# is only a chunk that a thread's groups are at; its rows lie together, apart from other threads'.
 cdef struct WayBack:
     BackwardArgs loop
     GradientArgs sums[GROUP_ROOM]
@@ -153,22 +156,29 @@ cdef void chunk_back(const WayBack *w, Py_ssize_t g0, Py_ssize_t g1, Py_ssize_t 
     cdef Py_ssize_t batch = a.rows.batch, first = first_row(&a.rows, t0), steps = t1 - t0
     cdef Py_ssize_t b0 = group_start(w, g0), b1 = group_start(w, g1), rows = steps * (b1 - b0)
     cdef Py_ssize_t dz_row = a.width * w.item, row_bytes = a.hidden * w.item, group, start
-    cdef char *dz = w.dz + first * dz_row if w.is_whole else w.dz
+    cdef Py_ssize_t dz_stride
+    cdef Window among_all = Window(a.rows, first)
+    cdef Window apart = Window(Rows(NULL, NULL, b1 - b0), t0 * (b1 - b0) + b0)
+    cdef char *dz = w.dz + first * dz_row
+    cdef char *grad_h = w.grad_h + b0 * w.at_once * row_bytes
     cdef Runs runs = Runs(b1 - b0, batch)
+    a.in_dz = a.in_grad = among_all
+    if not w.is_whole:
+        dz, a.in_dz = w.dz + b0 * (w.at_once + 1) * dz_row, apart
+        if t1 < a.steps:  # the step after these was the first of the chunk before
+            memcpy(dz + rows * dz_row, dz, (b1 - b0) * dz_row)
+    dz_stride = a.in_dz.rows.batch
     if w.groups == 1:
         rows = first_row(&a.rows, t1) - first
-        runs = Runs(rows, rows)
-    if not w.is_whole and t1 < a.steps:  # the step after these was the first of the chunk before
-        memcpy(dz + (steps * batch + b0) * dz_row, dz + b0 * dz_row, (b1 - b0) * dz_row)
+        runs, dz_stride = Runs(rows, rows), rows
     if w.has_readout:
-        read_out(&w.readout[g0], g1 - g0, w.grad_h + b0 * row_bytes, first + b0, rows, runs,
-                 w.readout_threads)
-        a.grad_output = w.grad_h
+        read_out(&w.readout[g0], g1 - g0, grad_h, first + b0, rows, runs, w.readout_threads)
+        a.grad_output, a.in_grad = grad_h, apart
         if t1 == a.steps:
-            a.grad_last = w.grad_h + (steps - 1) * batch * row_bytes
+            a.grad_last = grad_h + row_in(&apart, t1 - 1, 0) * row_bytes
     elif w.grad_output != NULL:
         a.grad_output = w.grad_output + first * row_bytes
-    a.dz, a.first, a.b0, a.t0, a.t1 = dz, first, b0, t0, t1
+    a.dz, a.b0, a.t0, a.t1 = dz, b0, t0, t1
     if w.by_units:
         take_turns(backward_turn, &a, steps, w.loop_threads)
     else:
@@ -179,8 +189,8 @@ cdef void chunk_back(const WayBack *w, Py_ssize_t g0, Py_ssize_t g1, Py_ssize_t 
         if w.groups > 1:
             runs.length = group_start(w, group + 1) - start
             rows = steps * runs.length
-        add_gradients(&w.sums[group], dz + start * dz_row, first + start, rows, runs,
-                      w.sums_threads)
+        add_gradients(&w.sums[group], dz + row_in(&a.in_dz, t0, start) * dz_row, first + start,
+                      rows, runs, dz_stride, w.sums_threads)
 
 
 cdef void groups_back(const WayBack *w, Py_ssize_t g0, Py_ssize_t g1) noexcept nogil:

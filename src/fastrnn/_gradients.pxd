@@ -24,7 +24,7 @@ cdef struct GradientArgs:
     const void *h_before
     Block input_blocks[MAX_BLOCKS]
     Block hidden_blocks[MAX_BLOCKS]
-    Runs runs
+    Runs runs, dz_runs
     Py_ssize_t hidden, recurrent, inputs, width, columns, rows, apart_bytes
     Py_ssize_t hh_size, ih_size, token_size
 
@@ -35,7 +35,7 @@ cdef void clear_sums(const GradientArgs *a) noexcept nogil
 cdef void join_sums(const GradientArgs *a, const GradientArgs *other, Py_ssize_t first,
                     Py_ssize_t last, Py_ssize_t shares) noexcept nogil
 cdef void add_gradients(const GradientArgs *of, const void *dz, Py_ssize_t row, Py_ssize_t rows,
-                        Runs runs, int threads) noexcept nogil
+                        Runs runs, Py_ssize_t dz_stride, int threads) noexcept nogil
 
 cdef class WeightSums:
     cdef GradientArgs a

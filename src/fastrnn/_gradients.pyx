@@ -26,28 +26,31 @@ cdef void weight_grads(const GradientArgs *a, const Block *blocks, floating *gra
                        Py_ssize_t m0, Py_ssize_t m1, Py_ssize_t rows) noexcept nogil:
     """grad += dz^T factor, for columns m0 to m1 of dz and the parameter's rows that they are."""
     cdef Py_ssize_t i, column, begin, end, row, stride = a.runs.stride
+    cdef Py_ssize_t dz_stride = a.dz_runs.stride
     for i in range(MAX_BLOCKS):
         column = blocks[i].row * a.hidden
         begin, end = max(m0, column), min(m1, column + blocks[i].gates * a.hidden)
         if begin < end:
             row = blocks[i].parameter * a.hidden + begin - column
-            k_gemm_tn(&grad[row * inputs], inputs, &dz[begin], a.width, stride * a.width, factor,
-                      inputs, stride * inputs, end - begin, inputs, rows,
+            k_gemm_tn(&grad[row * inputs], inputs, &dz[begin], a.width, dz_stride * a.width,
+                      factor, inputs, stride * inputs, end - begin, inputs, rows,
                       min(rows, a.runs.length))
 
 
 cdef void gradient_block(const GradientArgs *a, const floating *dz, Py_ssize_t m0, Py_ssize_t m1,
                          Py_ssize_t i, Py_ssize_t rows) noexcept nogil:
     """What so many rows from the i-th on of columns m0 to m1 of dz give to the gradients."""
-    cdef Py_ssize_t stop = min(m1, a.columns), end = i + rows, first = row_of(&a.runs, i), row, n
+    cdef Py_ssize_t stop = min(m1, a.columns), end = i + rows, first = row_of(&a.runs, i), n
+    cdef Py_ssize_t first_dz = row_of(&a.dz_runs, i)
+    cdef const floating *run
     while i < end:
-        row, n = row_of(&a.runs, i), beside(&a.runs, i, end)
-        k_column_sums(&(<floating *>a.sums)[m0], &dz[row * a.width + m0], a.width, n, m1 - m0)
+        run, n = &dz[row_of(&a.dz_runs, i) * a.width + m0], beside(&a.runs, i, end)
+        k_column_sums(&(<floating *>a.sums)[m0], run, a.width, n, m1 - m0)
         if a.ids != NULL and m0 < stop:
-            k_scatter_rows(&(<floating *>a.token_grads)[m0], a.columns, &dz[row * a.width + m0],
-                           a.width, &a.ids[row], n, stop - m0)
+            k_scatter_rows(&(<floating *>a.token_grads)[m0], a.columns, run, a.width,
+                           &a.ids[row_of(&a.runs, i)], n, stop - m0)
         i += n
-    dz += first * a.width
+    dz += first_dz * a.width
     weight_grads(a, a.hidden_blocks, <floating *>a.grad_hh, dz,
                  &(<const floating *>a.h_before)[first * a.recurrent], a.recurrent, m0, m1, rows)
     if a.ids == NULL:
@@ -83,11 +86,14 @@ cdef void gradient_part(const void *args, Py_ssize_t part, Py_ssize_t first,
 
 
 cdef void add_gradients(const GradientArgs *of, const void *dz, Py_ssize_t row, Py_ssize_t rows,
-                        Runs runs, int threads) noexcept nogil:
-    """Add what so many rows from this one on give, of which dz are; units are shared by threads."""
+                        Runs runs, Py_ssize_t dz_stride, int threads) noexcept nogil:
+    """Add what so many rows from this one on give; units are shared by threads.
+
+    dz begins with these rows, whose runs begin ``dz_stride`` apart in it.
+    """
     cdef GradientArgs a = of[0]
     cdef Py_ssize_t item = sizeof(float) if a.single else sizeof(double)
-    a.dz, a.rows, a.runs = dz, rows, runs
+    a.dz, a.rows, a.runs, a.dz_runs = dz, rows, runs, Runs(runs.length, dz_stride)
     a.h_before = <const char *>of.h_before + row * a.recurrent * item
     if a.ids == NULL:
         a.x = <const char *>of.x + row * a.inputs * item
@@ -187,7 +193,7 @@ cdef class WeightSums:
             rows = min(self.segment, count - row)
             with nogil:
                 add_gradients(&self.a, first + row * self.a.width * self.item, row, rows,
-                              Runs(rows, rows), self.threads)
+                              Runs(rows, rows), rows, self.threads)
             row += rows
             PyErr_CheckSignals()
 

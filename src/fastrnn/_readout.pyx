@@ -70,7 +70,7 @@ cdef void run_rows(const ReadOut *a, floating *logits, Py_ssize_t at, Py_ssize_t
     losses_of(a, logits, at, rows)
     if a.grad_h == NULL:
         return
-    grad_h = &(<floating *>a.grad_h)[at * hidden]
+    grad_h = &(<floating *>a.grad_h)[i * hidden]
     k_gemm(grad_h, hidden, <const floating *>logits, classes, <const floating *>a.packed_w_t,
            <const floating *>NULL, rows, hidden, classes)
     if a.threshold > 0:
@@ -148,8 +148,8 @@ cdef void read_out(const ReadOut *of, Py_ssize_t groups, char *grad_h, Py_ssize_
                    Py_ssize_t rows, Runs runs, int threads) noexcept nogil:
     """Do so many rows from this one on, of so many groups together, those of a block at a time.
 
-    Unless grad_h is NULL, their gradient is written to it, and that of the read-out added to each
-    group's. Runs of several groups are not longer than a block.
+    Unless grad_h is NULL, their gradient is written to it, row after row, and that of the read-out
+    added to each group's. Runs of several groups are not longer than a block.
     """
     cdef ReadOut a = of[0]
     cdef Py_ssize_t item = sizeof(float) if a.single else sizeof(double)
@@ -166,7 +166,7 @@ cdef void read_out(const ReadOut *of, Py_ssize_t groups, char *grad_h, Py_ssize_
         a.h = <const char *>of.h + a.row * a.hidden * item
         a.targets, a.losses = &of.targets[a.row], &of.losses[a.row]
         if grad_h != NULL:
-            a.grad_h = grad_h + at * a.hidden * item
+            a.grad_h = grad_h + i * a.hidden * item
         run_parts(rows_part, &a, a.rows, threads)
         if grad_h != NULL:
             for group in range(groups):

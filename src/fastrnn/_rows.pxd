@@ -55,6 +55,16 @@ cdef inline Py_ssize_t work_of(const Rows *rows) noexcept nogil:
     return rows.batch if rows.before == NULL else rows.before[rows.batch]
 
 
+# Where rows lie in an array that begins with one of them.
+cdef struct Window:
+    Rows rows
+    Py_ssize_t first
+
+
+cdef inline Py_ssize_t row_in(const Window *window, Py_ssize_t t, Py_ssize_t b) noexcept nogil:
+    return first_row(&window.rows, t) + b - window.first
+
+
 # Rows of some sequences over several steps: in runs of ``length`` beside each other, one for each
 # step, that begin ``stride`` rows apart.
 cdef struct Runs:
