@@ -144,6 +144,35 @@ def test_parameters_are_counted(cell: str) -> None:
     assert network(cell).num_parameters == recurrent + 9 * 5 + 5
 
 
+def test_a_networks_parameters_are_named_views_that_follow_an_update() -> None:
+    net = network()
+    parameters, before = net.parameters(), net.state_dict()
+    assert list(parameters) == list(before)
+    assert {"rnn.weight_hh_l0", "readout.bias"} < parameters.keys()
+    train(net, 1)
+    for name, value in parameters.items():
+        np.testing.assert_array_equal(value, net.state_dict()[name])
+        assert (value != before[name]).any(), name
+        with pytest.raises(ValueError, match="read-only"):
+            value[...] = 0
+
+
+def test_a_networks_mode_is_that_of_its_parts() -> None:
+    layer = fastrnn.GRU(5, 9, num_layers=2, dropout=0.5, seed=0)
+    net = fastrnn.Network(layer, fastrnn.Linear(9, 5, seed=1))
+    ids = np.arange(24).reshape(8, 3) % 5
+    assert net.training
+    assert net.loss_and_grad(ids[:-1], ids[1:])[0] != net.loss(ids[:-1], ids[1:])[0]
+    assert net.eval() is net
+    assert not any(module.training for module in net.modules)
+    assert not net.training
+    assert net.loss_and_grad(ids[:-1], ids[1:])[0] == net.loss(ids[:-1], ids[1:])[0]
+    assert net.train() is net
+    assert all(module.training for module in net.modules)
+    with pytest.raises(TypeError, match="mode must be"):
+        net.train("eval")
+
+
 @every_cell
 def test_an_optimiser_freezes_what_it_is_not_given(cell: str) -> None:
     net = network(cell)

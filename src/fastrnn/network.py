@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from fastrnn._cells import Cells
 from fastrnn._step import Stream
 from fastrnn.layers import Embedding, Linear, Module, Recurrent
 from fastrnn.layers.embedding import Table
+from fastrnn.layers.parts import Parts
 from fastrnn.layers.run import Run, Taken
 from fastrnn.layers.workspace import FRESH, Workspace
 from fastrnn.readout import Computed, CrossEntropy, How, Outcome, SquaredError
@@ -20,7 +20,7 @@ OUTPUTS = ("all", "last")
 LOSSES = ("cross_entropy", "mse")
 
 
-class Network:
+class Network(Parts):
     """Recurrent layer and read-out: y_t = g(W_hy h_t + b_y).
 
     Parameters
@@ -63,8 +63,7 @@ class Network:
         _check_parts(layer, readout, embedding)
         self._layer, self._readout, self._embedding = layer, readout, embedding
         parts = {"rnn": layer, "readout": readout, "embedding": embedding}
-        self._named = tuple((n, part) for n, part in parts.items() if isinstance(part, Module))
-        self._modules = tuple(part for _, part in self._named)
+        super().__init__({n: part for n, part in parts.items() if isinstance(part, Module)})
         self._workspace = Workspace()
         self._output = _check.choice("output", output, ("linear", "softmax"))
 
@@ -113,51 +112,6 @@ class Network:
     def output(self) -> str:
         """The output function g, ``"linear"`` or ``"softmax"``."""
         return self._output
-
-    @property
-    def modules(self) -> tuple[Module, ...]:
-        """The layer, and the read-out and the embedding if there are any."""
-        return self._modules
-
-    @property
-    def num_parameters(self) -> int:
-        """How many numbers the parameters hold."""
-        return sum(module.num_parameters for module in self.modules)
-
-    def zero_grad(self) -> None:
-        """Set all gradients to zero."""
-        for module in self.modules:
-            module.zero_grad()
-
-    def invalidate(self) -> None:
-        """Have the packed copies of the weights made anew at the next use."""
-        for module in self.modules:
-            module.invalidate()
-
-    def state_dict(self) -> dict[str, np.ndarray]:
-        """Return copies of all parameters, named ``rnn.…``, ``readout.…`` and ``embedding.…``."""
-        return {
-            f"{prefix}.{name}": value
-            for prefix, module in self._named
-            for name, value in module.state_dict().items()
-        }
-
-    def load_state_dict(self, state_dict: Mapping[str, np.ndarray]) -> None:
-        """Take all parameters from ``state_dict``; all or, on an error, none of them.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If a name is missing or unknown, or a dtype, a shape or a value does not fit.
-        """
-        parts = {f"{prefix}.": module for prefix, module in self._named}
-        own = [prefix + name for prefix, module in parts.items() for name in module._views]
-        _check.names("state_dict", state_dict, own)
-        checked = [
-            (module, module._checked_values(state_dict, prefix)) for prefix, module in parts.items()
-        ]
-        for module, values in checked:
-            module._take(values)
 
     def __call__(
         self,
