@@ -541,3 +541,9 @@ def test_a_process_that_is_ended_while_it_reads_leaves_nothing_behind(number: in
         assert process.returncode == -number
     assert os.listdir() == ["temporary"]
     assert os.listdir("temporary") == []
+
+
+@pytest.mark.parametrize("arguments", [(), ("a text",), ("a text", 0, 6)])
+def test_made_in_another_way_it_says_how_it_is_made(arguments: tuple) -> None:
+    with pytest.raises(TypeError, match=r"made by Corpus.from_files\(files\) or Corpus.from_text"):
+        Corpus(*arguments)

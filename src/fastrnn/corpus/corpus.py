@@ -54,7 +54,7 @@ class Corpus:
     ' ot'
     """
 
-    def __init__(self, store: _Store, start: int, stop: int) -> None:
+    def __init__(self, store: _Store | None = None, start: int = 0, stop: int = 0) -> None:
         if not isinstance(store, _Store):
             raise TypeError(
                 f"a Corpus is made by Corpus.from_files(files) or Corpus.from_text(text), "
