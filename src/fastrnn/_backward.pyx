@@ -159,11 +159,13 @@ cdef void chunk_back(const WayBack *w, Py_ssize_t g0, Py_ssize_t g1, Py_ssize_t 
     cdef Py_ssize_t dz_stride
     cdef Window among_all = Window(a.rows, first)
     cdef Window apart = Window(Rows(NULL, NULL, b1 - b0), t0 * (b1 - b0) + b0)
-    cdef char *dz = w.dz + first * dz_row
-    cdef char *grad_h = w.grad_h + b0 * w.at_once * row_bytes
     cdef Runs runs = Runs(b1 - b0, batch)
+    cdef char *dz
+    cdef char *grad_h
     a.in_dz = a.in_grad = among_all
-    if not w.is_whole:
+    if w.is_whole:
+        dz = w.dz + first * dz_row
+    else:
         dz, a.in_dz = w.dz + b0 * (w.at_once + 1) * dz_row, apart
         if t1 < a.steps:  # the step after these was the first of the chunk before
             memcpy(dz + rows * dz_row, dz, (b1 - b0) * dz_row)
@@ -172,6 +174,7 @@ cdef void chunk_back(const WayBack *w, Py_ssize_t g0, Py_ssize_t g1, Py_ssize_t 
         rows = first_row(&a.rows, t1) - first
         runs, dz_stride = Runs(rows, rows), rows
     if w.has_readout:
+        grad_h = w.grad_h + b0 * w.at_once * row_bytes
         read_out(&w.readout[g0], g1 - g0, grad_h, first + b0, rows, runs, w.readout_threads)
         a.grad_output, a.in_grad = grad_h, apart
         if t1 == a.steps:
