@@ -76,7 +76,7 @@ def test_an_interrupted_training_goes_on_to_the_same_model(capsys, monkeypatch) 
         "--resume run goes on\n"
     )
     output = done(capsys, "text", "--quiet", "--resume", "run", "--out", "m")
-    assert "resuming   run, after step 20" in output
+    assert "resuming   run, after step 20\n" in output
     assert "before training" not in output
     assert Path("m").read_bytes() == Path("whole").read_bytes()
 
@@ -98,7 +98,15 @@ def test_resume_begins_where_there_is_no_checkpoint(capsys) -> None:
     output = done(capsys, "text", *SMALL, "--resume", "run")
     assert "resuming" not in output
     assert "; checkpoints in run; Ctrl-C" in output
-    assert "resuming   run, after step" in done(capsys, "text", *SMALL, "--resume", "run")
+
+
+def test_resuming_a_finished_training_says_how_to_train_further(capsys) -> None:
+    done(capsys, "text", *SMALL, "--checkpoint", "run")
+    resumed = done(capsys, "text", *SMALL, "--resume", "run")
+    advice = re.search(r"after step \d+, its last: (--from run) trains its model further", resumed)
+    assert advice is not None
+    further = done(capsys, "text", *SMALL, *advice[1].split(), "--out", "further")
+    assert "resuming" not in further
 
 
 @pytest.mark.parametrize(

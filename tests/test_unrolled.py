@@ -148,12 +148,12 @@ def test_a_state_is_taken_as_the_layer_takes_it() -> None:
         (fastrnn.RNN, np.ones((1, 1, 3), np.float32), ValueError, r"state has shape \(1, 1, 3\)"),
         (fastrnn.RNN, (np.ones((1, 3), np.float32),), TypeError, "state must be one array"),
         (fastrnn.LSTM, np.ones((1, 3), np.float32), TypeError, r"state must be a tuple \(h_0, c_0"),
-        (fastrnn.LSTM, (np.ones((1, 3)),) * 2, TypeError, r"state\[0\] has dtype float64"),
+        (fastrnn.LSTM, (np.ones((1, 3)),) * 2, TypeError, "h_0 has dtype float64"),
         (
             fastrnn.LSTM,
             [np.ones((1, 3), np.float32), np.ones((1, 4), np.float32)],
             ValueError,
-            r"state\[1\] has shape \(1, 4\), expected \(1, 3\)",
+            r"c_0 has shape \(1, 4\), expected \(1, 3\)",
         ),
     ],
 )

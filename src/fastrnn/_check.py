@@ -295,3 +295,10 @@ def state(name: str, value: Any, parts: Sequence[str]) -> Sequence[Any] | None:
     if not is_pair:
         raise TypeError(f"{name} must be a tuple ({', '.join(parts)}), got {describe(value)}")
     return value
+
+
+def named_state(value: Any, parts: Sequence[str]) -> list[tuple[str, Any]] | None:
+    """Return the parts of an argument ``state``, each beside what a message calls it."""
+    names = parts if len(parts) > 1 else ("state",)
+    given = state("state", value, names)
+    return None if given is None else list(zip(names, given, strict=True))

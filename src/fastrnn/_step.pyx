@@ -88,15 +88,15 @@ cdef class Stream:
             as before then.
         """
         chosen = np.arange(self.batch_size) if rows is None else self._chosen(rows)
-        arrays = _check.state("state", state, self._names)
-        if arrays is None:
+        given = _check.named_state(state, self._names)
+        if given is None:
             self._set_state(0, chosen)
             return
-        checked = [
-            _check.floats(n, a, self._dtype) for n, a in zip(self._names, arrays, strict=True)
-        ]
-        for name, array, size in zip(self._names, checked, self._sizes, strict=True):
+        checked = []
+        for (name, part), size in zip(given, self._sizes, strict=True):
+            array = _check.floats(name, part, self._dtype)
             _check.shape(name, array, (self._cells.count, len(chosen), size))
+            checked.append(array)
         self._set_state(checked, chosen)
 
     cdef _set_state(self, parts, rows):

@@ -242,11 +242,9 @@ def _first_state(layer: Recurrent, state: Any) -> State:
     shapes = [(layer.num_layers, size) for size in layer.state_sizes]
     if state is None:
         return tuple(np.zeros(shape, layer.dtype) for shape in shapes)
-    one = len(shapes) == 1
-    given = _check.state("state", state, ("state",) if one else layer.state_names)
+    given = _check.named_state(state, layer.state_names) or ()
     parts = []
-    for k, (part, shape) in enumerate(zip(given or (), shapes, strict=True)):
-        name = "state" if one else f"state[{k}]"
+    for (name, part), shape in zip(given, shapes, strict=True):
         array = _check.floats(name, part, layer.dtype)
         _check.shape(name, array, shape)
         parts.append(array.copy())

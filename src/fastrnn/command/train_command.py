@@ -94,7 +94,9 @@ def _train(
         what = "untrained" if arguments.base is None else "given"
         before = _measure(what, model, held_out, arguments)
     else:
-        say(f"resuming   {arguments.checkpoint}, after step {begun['step']:,}")
+        path = arguments.checkpoint
+        last = f", its last: --from {path} trains its model further" if begun["finished"] else ""
+        say(f"resuming   {path}, after step {begun['step']:,}{last}")
     fewer = "" if streams == arguments.batch_size else ", all that a text so short makes"
     say(
         f"training   batch size {streams:,}{fewer}; {_length(arguments)}"
