@@ -488,8 +488,8 @@ def test_each_says_all_of_its_parameters_and_both_the_same_of_those_they_share()
     described = []
     for kind in (SequenceRegressor, SequenceClassifier):
         assert list(inspect.signature(kind).parameters)[:2] == ["cell", "hidden_size"]
-        section = kind.__doc__.split("    Parameters\n")[1].split("    Attributes\n")[0]
-        parts = re.findall(r"^    (\w+) : (.+(?:\n {5,}.+)*)", section, re.MULTILINE)
+        section = inspect.getdoc(kind).split("\nParameters\n")[1].split("\nAttributes\n")[0]
+        parts = re.findall(r"^(\w+) : (.+(?:\n +.+)*)", section, re.MULTILINE)
         described.append(dict(parts))
         assert sorted(described[-1]) == sorted(kind().get_params())
         assert [*described[-1]] == [name for name, _ in parts]
