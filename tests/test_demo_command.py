@@ -100,12 +100,18 @@ def test_it_serves_this_machine_alone_until_ctrl_c(served) -> None:
     assert (process.returncode, out, err) == (130, "", "fastrnn: interrupted\n")
 
 
+def started_and_stopped() -> None:
+    from fastrnn.demo import server
+
+    started = server.start(0)
+    started.stop(wait=False)
+    started.io_loop.close()
+
+
 def test_a_page_that_is_closed_amid_a_message_says_nothing(caplog) -> None:
     pytest.importorskip("panel")
     tornado = importlib.import_module("tornado.websocket")  # Panel's server
-    from fastrnn.demo import server
-
-    server.start(0).stop(wait=False)
+    started_and_stopped()
     log = logging.getLogger("asyncio")
     closed = tornado.WebSocketClosedError()
     log.error("Task exception was never retrieved", exc_info=(type(closed), closed, None))
@@ -117,8 +123,6 @@ def test_a_page_that_is_closed_amid_a_message_says_nothing(caplog) -> None:
 def test_no_ping_takes_the_session_of_a_page_that_is_closing(monkeypatch) -> None:
     pytest.importorskip("panel")
     bokeh = importlib.import_module("bokeh.server.tornado")  # Panel's server
-    from fastrnn.demo import server
-
     jobs = []
 
     def job(callback, *rest):
@@ -127,5 +131,5 @@ def test_no_ping_takes_the_session_of_a_page_that_is_closing(monkeypatch) -> Non
 
     periodic = bokeh.PeriodicCallback
     monkeypatch.setattr(bokeh, "PeriodicCallback", job)
-    server.start(0).stop(wait=False)
+    started_and_stopped()
     assert jobs == ["_log_stats", "_cleanup_sessions"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from browser import drag, eventually, numbers
+from browser import drag, eventually, eventually_drawn, numbers
 
 import fastrnn
 from fastrnn import optim, unrolled
@@ -80,14 +80,6 @@ def test_clipping_is_the_optimisers(max_norm) -> None:
     }
 
 
-def bars(page) -> list[float]:
-    heights = page.evaluate(
-        "[...[...Bokeh.documents[0]._all_models.values()]"
-        ".find((model) => model.type == 'ColumnDataSource').data.norm]"
-    )
-    return three_digits(heights)
-
-
 def test_the_bars_and_the_words_follow_every_control(open_view) -> None:
     page = open_view("gradients")
     farthest, said = page.locator(".farthest"), page.locator(".say").first
@@ -97,7 +89,7 @@ def test_the_bars_and_the_words_follow_every_control(open_view) -> None:
         eventually(farthest, three_digits(expected[-1]), numbers)
         eventually(page.locator(".factor"), three_digits(factor(expected)), numbers)
         eventually(said, True, lambda text: word in text)
-        assert bars(page) == three_digits(expected)
+        eventually_drawn(page, "norm", expected)
 
     shows("vanishes")
     drag(page.get_by_label("Weight scale"), 3)

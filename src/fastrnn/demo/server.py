@@ -46,8 +46,10 @@ def serve(port: int, *, open_browser: bool, say: Callable[[str], None]) -> None:
         if open_browser:
             loop.add_callback(webbrowser.open, address)
         loop.start()
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # of what the loop was at
         with contextlib.suppress(Exception):  # nothing that a closing page does is worth a word
             server.stop(wait=False)
+            loop.close()
     finally:
         signal.signal(signal.SIGINT, before)
     raise KeyboardInterrupt
@@ -62,6 +64,8 @@ def start(port: int) -> Any:
             "the page needs Panel, which the extra 'demo' brings: "
             "python -m pip install 'fastrnn[demo]'"
         ) from None
+    from tornado.ioloop import IOLoop
+
     from fastrnn.demo import page
 
     # The console is for the reader: what a browser breaks off, or somebody else's page asks for in
@@ -81,6 +85,7 @@ def start(port: int) -> Any:
         # Pings are for proxies, of which there are none. One that meets a closing page takes its
         # session away, and Bokeh then prints an AssertionError for each message yet to be read.
         keep_alive_milliseconds=0,
+        loop=IOLoop(make_current=False),  # asking for the thread's is deprecated where it has none
         show=False,
         start=False,
     )

@@ -122,7 +122,9 @@ def name_ticks(axis: Any, names: Sequence[str]) -> None:
     shown = [
         name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…" for name in names
     ]
-    axis.major_label_overrides = dict(zip(places, shown, strict=True))
+    # No place is left out again: Bokeh 3.10 would warn of it at every change from then on.
+    before = dict.fromkeys(axis.major_label_overrides, "")
+    axis.major_label_overrides = before | dict(zip(places, shown, strict=True))
 
 
 def _shades(first: tuple[int, ...], last: tuple[int, ...]) -> list[str]:
