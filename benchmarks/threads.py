@@ -5,9 +5,9 @@ the same networks take turns on one thread and on more, in the grid's way to tim
 (`fastrnn.bench.timing`), in one process that may use as many cores as there are threads.
 
 In turns with them, multiply-adds in registers, which share nothing, are done by one thread and by
-as many: the ratio that the machine gives at that moment, to anybody. While that is less than
-`ENOUGH` of the cores, others have them: a row is then timed again, up to `ATTEMPTS` times, and its
-four figures are the least of all attempts.
+as many: the ratio that the machine gives meanwhile, to anybody. While that is less than `ENOUGH`
+of the cores, others have them: a row is then timed again, up to `ATTEMPTS` times. Its four figures
+are the least of all attempts, each by itself.
 """
 
 from __future__ import annotations

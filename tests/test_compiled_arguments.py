@@ -133,10 +133,10 @@ def test_the_way_back_refuses_other_dtypes(name, array) -> None:
         _backward.backward(0, 1, 1, None, None, ROWS, *(arrays | {name: array}).values(), *how)
 
 
-def swept() -> tuple[_update.Sweep, np.ndarray]:
+def swept() -> tuple[_update.UpdateSweep, np.ndarray]:
     """Return the sweep of a weight of 6 rows and 4 columns in an arena with more."""
     arena = np.zeros(6 * 4 + 5, np.float32)
-    sweep = _update.Sweep(1, 1)
+    sweep = _update.UpdateSweep(1, 1)
     sweep.add(arena, np.zeros_like(arena))
     weight = arena[:24].reshape(6, 4)
     sweep.add_weight(weight, 1)
@@ -174,9 +174,82 @@ def test_a_sweep_refuses_arrays_that_do_not_fit(place, array, error) -> None:
     arena = np.zeros(29, np.float32)
     given = {"grad": arena, "state": arena, "previous": arena} | {place: array}
     with pytest.raises(error):
-        _update.Sweep(1, 0).add(arena, given["grad"], (given["state"],), given["previous"])
+        _update.UpdateSweep(1, 0).add(arena, given["grad"], (given["state"],), given["previous"])
 
 
 def test_a_weight_that_is_not_in_the_sweep_is_not_packed_by_it() -> None:
     sweep, weight = swept()
     assert not sweep.add_copy(weight.copy(), _update.ROWS, np.zeros(96, np.float32))
+
+
+NUMBERS = np.zeros(29, np.float32)
+SGD = _update.sgd(0.1, 0.0, 0.0, 0.0, False, True)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda sweep: sweep.add(NUMBERS, NUMBERS),
+        lambda sweep: _update.UpdateSweep(1, 0).add(NUMBERS, NUMBERS, (NUMBERS,) * 4),
+        lambda sweep: sweep.add_weight(NUMBERS[:24].reshape(6, 4), 1),
+        lambda sweep: _update.UpdateSweep(1, 1).add_weight(NUMBERS[:24].reshape(6, 4), 1),
+    ],
+    ids=["arenas", "means", "weights", "no arena"],
+)
+def test_a_sweep_takes_no_more_than_it_has_room_for(use) -> None:
+    sweep, _ = swept()
+    with pytest.raises(ValueError, match=r"no room|no arena"):
+        use(sweep)
+
+
+def test_a_sweep_whose_norm_was_asked_for_takes_no_more_gradients() -> None:
+    sweep = _update.UpdateSweep(2, 0)
+    sweep.add(NUMBERS, NUMBERS)
+    sweep.norm()
+    with pytest.raises(ValueError, match="no room"):
+        sweep.add(NUMBERS, NUMBERS)
+
+
+@pytest.mark.parametrize(
+    ("weight", "gates", "message"),
+    [
+        (NUMBERS[:24].reshape(6, 4), 0, "no shape of 0 gates"),
+        (NUMBERS[:24].reshape(6, 4), 4, "no shape of 4 gates"),
+        (NUMBERS[:0].reshape(6, 0), 1, "no shape of 1 gates"),
+        (np.zeros((6, 4), np.float32), 1, "no part of the last arena"),
+        (np.zeros((64, 64), np.float32), 1, "no part of the last arena"),
+    ],
+)
+def test_a_sweep_takes_no_weight_that_it_does_not_update(weight, gates, message) -> None:
+    sweep = _update.UpdateSweep(1, 1)
+    sweep.add(NUMBERS, NUMBERS)
+    with pytest.raises(ValueError, match=message):
+        sweep.add_weight(weight, gates)
+
+
+@pytest.mark.parametrize(
+    "blocks", [((0, 0, 2),), ((1, 0, 1),), ((0, -1, 1),), ((0, 0, 1),) * 4], ids=str
+)
+def test_a_sweep_packs_no_gates_that_there_are_none_of(blocks) -> None:
+    sweep, weight = swept()
+    to = np.zeros_like(_ops.pack(weight.T))
+    with pytest.raises(ValueError, match="blocks"):
+        sweep.add_copy(weight, _update.COLUMNS, to, blocks)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        _update.sgd(0.1, 0.9, 0.0, 0.0, False, True),
+        _update.rmsprop(0.1, 0.9, 1e-8, 0.0, 0.0),
+        _update.adam(0.1, 0.9, 0.9, 1e-8, 0.0, False, 1),
+    ],
+    ids=["sgd", "rmsprop", "adam"],
+)
+def test_a_sweep_follows_no_equation_whose_means_it_lacks(rule) -> None:
+    sweep, _ = swept()
+    with pytest.raises(ValueError, match="needs a running mean"):
+        sweep.run(rule, 1.0, 1)
+    assert not sweep.done
+    sweep.run(SGD, 1.0, 1)
+    assert sweep.done

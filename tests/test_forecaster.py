@@ -385,9 +385,9 @@ def test_the_cosine_lowers_the_learning_rate_every_epoch(monkeypatch):
     rates = []
 
     class Watched(optim.SGD):
-        def _rule(self):
+        def _rule(self, step):
             rates.append(self.lr)
-            return super()._rule()
+            return super()._rule(step)
 
     monkeypatch.setitem(optim.OPTIMIZERS, "sgd", Watched)
     options = {"epochs": 4, "batch_size": 55, "optimizer": "sgd", "lr": 0.5}
@@ -419,16 +419,17 @@ def test_it_prints_how_it_was_made():
 
 
 def test_an_interrupted_update_is_undone(monkeypatch):
-    """Interrupted once the weights have moved, before their packed copies are taken."""
+    """Interrupted once the weights have moved."""
     interrupted, updates = Forecaster(10, hidden_size=4), []
+    undisturbed = optim.Optimizer._make
 
-    def take_packed(self, packed):
-        updates.append(packed)
+    def make(self, *arguments):
+        updates.append(undisturbed(self, *arguments))
         if len(updates) == 4:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(fastrnn.Linear, "_take_packed", take_packed)
+        patch.setattr(optim.Optimizer, "_make", make)
         with pytest.raises(KeyboardInterrupt):
             interrupted.fit(WAVE, epochs=9)
     assert len(interrupted.history) == 3

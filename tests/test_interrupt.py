@@ -27,24 +27,26 @@ VERSE = "the cat sat on the mat\nthe dog sat on the log\n" * 100
 
 
 @pytest.mark.parametrize(
-    ("where", "method"),
-    [(optim.Adam, "_rule"), (fastrnn.Linear, "_take_packed")],
+    ("method", "comes_after"),
+    [("_rule", False), ("_make", True)],
     ids=["just before", "just after"],
 )
 def test_an_interrupt_amid_an_update_leaves_the_model_of_the_last_complete_step(
-    monkeypatch, where, method
+    monkeypatch, method, comes_after
 ) -> None:
     model = CharRNN(hidden_size=8, vocabulary=VERSE)
     complete = CharRNN(hidden_size=8, vocabulary=VERSE).fit(VERSE, steps=2, schedule="constant")
-    undisturbed, calls = getattr(where, method), []
+    undisturbed, calls = getattr(optim.Adam, method), []
 
     def stops_at_the_third_update(self: object, *arguments: object) -> object:
         calls.append(arguments)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return undisturbed(self, *arguments)
+        if len(calls) < 3:
+            return undisturbed(self, *arguments)
+        if comes_after:
+            undisturbed(self, *arguments)
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr(where, method, stops_at_the_third_update)
+    monkeypatch.setattr(optim.Adam, method, stops_at_the_third_update)
     with pytest.raises(KeyboardInterrupt):
         model.fit(VERSE, steps=9, schedule="constant")
     monkeypatch.undo()

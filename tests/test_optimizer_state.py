@@ -86,6 +86,7 @@ def test_it_is_a_copy() -> None:
         ),
         (lambda s: s.update(lr=-1), ValueError, "lr must be at least 0"),
         (lambda s: s.update(steps=1.5), TypeError, "steps must be an integer"),
+        (lambda s: s.update(steps=2**63 - 1), ValueError, "steps must be between 0 and"),
         (
             lambda s: s.update(state=5),
             TypeError,
@@ -193,6 +194,28 @@ def test_what_is_assigned_is_checked(kind, name, value, message) -> None:
     with pytest.raises((TypeError, ValueError, AttributeError), match=message):
         setattr(optimizer, name, value)
     assert repr(optimizer) == before
+
+
+def test_nesterov_and_dampening_are_not_brought_together_afterwards() -> None:
+    optimizer = optim.SGD(network(), momentum=0.9, nesterov=True)
+    message = "nesterov needs momentum above 0 and dampening 0, got momentum=0.9 and dampening=0.5"
+    with pytest.raises(ValueError, match=message):
+        optimizer.dampening = 0.5
+    with pytest.raises(ValueError, match=message):
+        optimizer.load_state_dict(optimizer.state_dict() | {"dampening": 0.5})
+    assert optimizer.dampening == 0
+
+
+def test_a_step_that_cannot_be_counted_is_not_counted() -> None:
+    net = network()
+    optimizer = optim.Adam(net)
+    update(net, optimizer, 0)
+    optimizer.load_state_dict(optimizer.state_dict() | {"steps": 2**63 - 2})
+    update(net, optimizer, 1)
+    for _ in range(2):
+        with pytest.raises(OverflowError):
+            update(net, optimizer, 2)
+        assert optimizer.steps == 2**63 - 1
 
 
 def test_what_is_assigned_counts_from_then_on() -> None:

@@ -16,7 +16,7 @@ import pytest
 from oracles.implementations import CELLS
 
 import fastrnn
-from fastrnn import CharRNN, ModelFileError, StopTraining, checkpoint
+from fastrnn import CharRNN, ModelFileError, StopTraining, checkpoint, optim
 from fastrnn.training import records
 
 VERSE = "the cat sat on the mat\nthe dog sat on the log\n" * 20
@@ -123,16 +123,15 @@ def test_an_interrupt_amid_an_update_leaves_the_checkpoint_from_before(
     tmp_path, monkeypatch
 ) -> None:
     whole = CharRNN(hidden_size=8).fit(VERSE, **OPTIONS)
-    original, path, updates = fastrnn.Linear._take_packed, tmp_path / "run", []
+    original, path, updates = optim.Optimizer._make, tmp_path / "run", []
 
-    def interrupted(self, packed):
-        updates.append(packed)
+    def interrupted(self, *arguments):
+        updates.append(original(self, *arguments))
         if len(updates) == 8:
             raise KeyboardInterrupt
-        original(self, packed)
 
     with monkeypatch.context() as patch:
-        patch.setattr(fastrnn.Linear, "_take_packed", interrupted)
+        patch.setattr(optim.Optimizer, "_make", interrupted)
         with pytest.raises(KeyboardInterrupt):
             CharRNN(hidden_size=8).fit(VERSE, **OPTIONS, checkpoint=path, checkpoint_every=3)
     steps = []

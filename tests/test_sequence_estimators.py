@@ -410,11 +410,11 @@ def test_an_interrupted_fit_can_predict(monkeypatch) -> None:
     class Interrupted(optim.Adam):
         updates = 0
 
-        def _rule(self):
+        def _rule(self, step):
             self.updates += 1
             if self.updates == 6:
                 raise KeyboardInterrupt
-            return super()._rule()
+            return super()._rule(step)
 
     monkeypatch.setitem(optim.OPTIMIZERS, "adam", Interrupted)
     y = np.array(["a", "b"])[RNG.integers(0, 2, 120)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import pickle
+import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -227,16 +229,105 @@ def test_while_weights_are_updated_a_call_has_the_copies_from_before(monkeypatch
     for _ in range(3):
         problem.gradients()
         optimizer.step()
-    before, seen = problem.net(problem.x)[0], []
-    update = type(optimizer._prepared())
-    monkeypatch.setattr(update, "make", lambda *_: seen.append(problem.net(problem.x)[0]))
+    before, (last, spare) = problem.net(problem.x)[0], optimizer._updates
+
+    def amid_the_update(self: Any, step: int) -> Any:
+        np.testing.assert_array_equal(problem.net(problem.x)[0], before)
+        version, packed = problem.layer._packed_now
+        assert version == problem.layer._version
+        assert packed is last._packed[0]
+        assert optimizer._updates == (spare, last)
+        for made in spare._packed[0]:
+            for name in copies(problem.layer):
+                assert vars(made)[name] is not vars(packed[0])[name]
+        return undisturbed(self, step)
+
+    undisturbed = optim.SGD._rule
+    monkeypatch.setattr(optim.SGD, "_rule", amid_the_update)
     optimizer.step()
-    assert_same_bits(seen, [before])
-    version, packed = problem.layer._packed_now
-    assert version == problem.layer._version
-    for made in optimizer._updates[0]._packed[0]:
-        for name in copies(problem.layer):
-            assert vars(made)[name] is not vars(packed[0])[name]
+    monkeypatch.undo()
+    assert copies(problem.layer)
+
+
+@pytest.mark.parametrize("change", ["assigned", "loaded"])
+def test_weights_that_are_set_while_they_are_updated_leave_no_old_copies(change: str) -> None:
+    """By another thread, at any moment of it."""
+    problem = Problem("lstm", 400, 65)
+    optimizer = optim.SGD(problem.net, 0.0)
+    weights, rng = problem.layer.weight_hh_l0.copy(), np.random.default_rng(5)
+    for trial in range(60):
+        problem.gradients()
+        new = weights * np.float32(1 + 0.01 * trial)
+        state = problem.layer.state_dict() | {"weight_hh_l0": new}
+        other = threading.Thread(target=optimizer.step)
+        other.start()
+        time.sleep(rng.uniform(0, 0.002))
+        if change == "assigned":
+            problem.layer.weight_hh_l0 = new
+        else:
+            problem.layer.load_state_dict(state)
+        other.join()
+        loss = problem.gradients()
+        problem.net.invalidate()
+        assert problem.gradients() == loss
+
+
+def test_a_change_amid_an_update_is_not_taken_for_what_was_packed() -> None:
+    problem = Problem()
+    problem.gradients()
+    optimizer, attributes = optim.SGD(problem.net, 0.1), vars(problem.layer)
+    update = optimizer._prepared()
+
+    class Version(int):
+        """Another thread changes parameters once the update has looked at it."""
+
+        def __add__(self, other: int) -> int:
+            attributes["_version"] = 100
+            return int(self) + other
+
+    attributes["_version"] = Version(attributes["_version"])
+    optimizer._make(update, None)
+    assert attributes["_version"] == 101
+    assert attributes["_packed_now"] is None
+    assert copies(problem.net.readout)
+
+
+def test_copies_that_a_call_has_yet_to_take_are_not_used_again() -> None:
+    problem = Problem("stacked both ways", 32)
+    optimizer = optim.SGD(problem.net, 0.5)
+    for _ in range(3):
+        problem.gradients()
+        optimizer.step()
+    problem.gradients()
+    packed = problem.layer._packed()  # as a call in another thread has it
+    before = packed[1].hh.copy()
+    for _ in range(3):
+        optimizer.step()
+        problem.gradients()
+        np.testing.assert_array_equal(packed[1].hh, before)
+        assert problem.layer._packed() is not packed
+
+
+@pytest.mark.parametrize("disturb", ["step before any call", "weights set before a step"])
+def test_updates_that_pack_less_than_is_needed_are_not_made_again(disturb: str) -> None:
+    problem = Problem()
+    optimizer = optim.Adam(problem.net, 0.01)
+    if disturb == "step before any call":
+        optimizer.step()
+    for _ in range(2):
+        problem.gradients()
+        optimizer.step()
+    if disturb == "weights set before a step":
+        problem.gradients()
+        problem.layer.bias_ih_l0 = problem.layer.bias_ih_l0 * np.float32(0.9)
+        optimizer.step()
+    made = []
+    for _ in range(8):
+        problem.gradients()
+        optimizer.step()
+        made.append(optimizer._updates[0])
+    assert len(set(map(id, made[-4:]))) == 2
+    assert all(copies(module) for module in problem.net.modules)
 
 
 # Clipping
@@ -346,3 +437,21 @@ def test_the_bits_do_not_depend_on_threads(optimizer: str, cell: str) -> None:
         results.append([*problem.weights(), np.array(norm), *problem.after()])
     assert_same_bits(results[0], results[1])
     assert_same_bits(results[0], results[2])
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.usefixtures("always_split")
+def test_means_that_fade_become_zero_and_not_subnormal_on_every_thread(threads: int) -> None:
+    """Whatever the caller's own mode: a worker's would be another."""
+    fastrnn.set_num_threads(threads)
+    try:
+        problem = Problem(hidden_size=200)
+        optimizer = optim.Adam(problem.net)
+        for module in problem.net.modules:
+            module._grad_arena[...] = 1e-20
+        optimizer.step(max_norm=1e30)
+    finally:
+        fastrnn.set_num_threads(None)
+    means = optimizer.state_dict()["state"]
+    assert all(means[f"exp_avg.{i}"].all() for i in range(2))
+    assert not any(means[f"exp_avg_sq.{i}"].any() for i in range(2))

@@ -28,7 +28,7 @@ cdef struct GradientArgs:
     Py_ssize_t hidden, recurrent, inputs, width, columns, rows, apart_bytes
     Py_ssize_t hh_size, ih_size, token_size
 
-cdef void read_blocks(Block *blocks, tuple given)
+cdef void read_blocks(Block *blocks, tuple given) except *
 cdef void add_share(bint single, void *sums, const void *others, Py_ssize_t n, Py_ssize_t first,
                     Py_ssize_t last, Py_ssize_t shares) noexcept nogil
 cdef void clear_sums(const GradientArgs *a) noexcept nogil

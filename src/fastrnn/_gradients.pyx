@@ -130,7 +130,9 @@ cdef void join_sums(const GradientArgs *a, const GradientArgs *other, Py_ssize_t
     add_share(a.single, a.grad_ih, other.grad_ih, a.ih_size, first, last, shares)
 
 
-cdef void read_blocks(Block *blocks, tuple given):
+cdef void read_blocks(Block *blocks, tuple given) except *:
+    if len(given) > MAX_BLOCKS:
+        raise ValueError(f"expected at most {MAX_BLOCKS} blocks, got {len(given)}")
     for i, (row, parameter, gates) in enumerate(given):
         blocks[i] = Block(row, parameter, gates)
 

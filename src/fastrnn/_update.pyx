@@ -10,12 +10,13 @@ from cpython.ref cimport Py_REFCNT
 cimport numpy as cnp
 from cython cimport floating
 from libc.math cimport isfinite, sqrt
-from libc.stdint cimport uintptr_t
+from libc.stdint cimport int64_t, uint64_t, uintptr_t
 from libc.string cimport memcpy, memset
 
 from fastrnn._arrays cimport kind, read, written
 from fastrnn._dispatch cimport k_adam, k_add_transposed, k_pack, k_rmsprop, k_sgd, k_sum_of_squares
 from fastrnn._gradients cimport MAX_BLOCKS, Block, read_blocks
+from fastrnn._kernels cimport fr_fpmode_flush, fr_fpmode_restore
 from fastrnn._team cimport FR_TEAM_WORKERS, run_parts
 from fastrnn.cpu cimport table
 
@@ -36,8 +37,9 @@ cdef enum:
     MAX_COPIES = 6  # of one weight
     MAX_STATES = 3  # running means of one parameter
     MOST_VALUES = 7  # of one update's equation
-    # Numbers that are updated and packed at a time: with two running means, the gradient, the
-    # weights from before and the packed copies 256 KB in float32, a quarter of L2.
+    # Numbers that are updated and packed at a time, but at least a panel's rows: with two running
+    # means, the gradient, the weights from before and the packed copies 256 KB in float32, a
+    # quarter of L2.
     BLOCK = 8192
     # Numbers whose squares are summed by one thread.
     SQUARES = 32768
@@ -49,33 +51,40 @@ cdef class Rule:
     cdef int optimizer
     cdef double values[MOST_VALUES]
     cdef bint flags[2]
+    cdef bint needs[MAX_STATES]  # which running means
 
 
-cdef Rule rule(int optimizer, tuple values, tuple flags):
+cdef Rule rule(int optimizer, tuple values, tuple flags, tuple needs):
     cdef Rule made = Rule()
     made.optimizer = optimizer
     for i, value in enumerate(values):
         made.values[i] = value
     for i, flag in enumerate(flags):
         made.flags[i] = flag
+    for i, need in enumerate(needs):
+        made.needs[i] = need
     return made
 
 
-def sgd(*values):
-    """lr, momentum, dampening, weight_decay; nesterov, whether it is the first update."""
-    return rule(OF_SGD, values[:4], values[4:])
+def sgd(double lr, double momentum, double dampening, double weight_decay, bint nesterov,
+        bint is_first):
+    """``is_first``: whether it is the first update."""
+    return rule(OF_SGD, (lr, momentum, dampening, weight_decay), (nesterov, is_first),
+                (momentum != 0,))
 
 
-def rmsprop(*values):
-    """lr, alpha, eps, weight_decay, momentum."""
-    return rule(OF_RMSPROP, values, ())
+def rmsprop(double lr, double alpha, double eps, double weight_decay, double momentum):
+    """Centered if there are means of the gradient."""
+    return rule(OF_RMSPROP, (lr, alpha, eps, weight_decay, momentum), (),
+                (True, False, momentum != 0))
 
 
 def adam(double lr, double beta1, double beta2, double eps, double weight_decay, bint decoupled,
-         long step):
+         int64_t step):
     """``step`` counts from 1."""
     corrections = 1 - beta1 ** step, 1 - beta2 ** step
-    return rule(OF_ADAM, (lr, beta1, beta2, *corrections, eps, weight_decay), (decoupled,))
+    return rule(OF_ADAM, (lr, beta1, beta2, *corrections, eps, weight_decay), (decoupled,),
+                (True, True))
 
 
 cdef struct Arena:
@@ -123,7 +132,7 @@ cdef struct SweepArgs:
     BiasRow *rows
     int row_count
     double *squares  # of each run of SQUARES gradients
-    Py_ssize_t numbers  # of all weights
+    Py_ssize_t weight_numbers  # of all weights
     int optimizer
     double values[MOST_VALUES]
     bint flags[2]
@@ -231,6 +240,7 @@ cdef void weights_part(const void *args, Py_ssize_t part, Py_ssize_t begin,
     cdef const SweepArgs *s = <const SweepArgs *>args
     cdef const Weight *w
     cdef Py_ssize_t gate, unit, at
+    cdef uint64_t mode = fr_fpmode_flush()
     cdef int i
     for i in range(s.weight_count):
         w = &s.weights[i]
@@ -245,6 +255,7 @@ cdef void weights_part(const void *args, Py_ssize_t part, Py_ssize_t begin,
                 elif at >= begin and at < end:
                     update_block(<double *>w.arena.param, s, w, gate, unit, &s.finite[part])
                 unit += w.rows
+    fr_fpmode_restore(mode)
 
 
 cdef void move_between(const SweepArgs *s, const Arena *a, Py_ssize_t start,
@@ -262,6 +273,7 @@ cdef void update_others(const SweepArgs *s) noexcept nogil:
     cdef const Arena *a
     cdef const Weight *w
     cdef Py_ssize_t start
+    cdef uint64_t mode = fr_fpmode_flush()
     cdef int i, j
     for i in range(s.arena_count):
         a, start = &s.arenas[i], 0
@@ -271,6 +283,7 @@ cdef void update_others(const SweepArgs *s) noexcept nogil:
                 move_between(s, a, start, w.start)
                 start = w.start + w.gates * w.hidden * w.columns
         move_between(s, a, start, a.size)
+    fr_fpmode_restore(mode)
 
 
 cdef void add_biases(floating *row, const floating *bias, const Block *blocks,
@@ -329,6 +342,7 @@ cdef void squares_part(const void *args, Py_ssize_t part, Py_ssize_t begin,
     cdef const SweepArgs *s = <const SweepArgs *>args
     cdef const Arena *a
     cdef Py_ssize_t run = 0, start, size, j
+    cdef uint64_t mode = fr_fpmode_flush()
     cdef int i
     for i in range(s.arena_count):
         a = &s.arenas[i]
@@ -340,6 +354,7 @@ cdef void squares_part(const void *args, Py_ssize_t part, Py_ssize_t begin,
             elif begin <= run < end:
                 s.squares[run] = k_sum_of_squares(&(<const double *>a.grad)[start], size)
             run += 1
+    fr_fpmode_restore(mode)
 
 
 cdef Py_ssize_t copy_size(const Weight *w, int how, Py_ssize_t width) noexcept nogil:
@@ -355,7 +370,7 @@ cdef Py_ssize_t copy_size(const Weight *w, int how, Py_ssize_t width) noexcept n
             else table.f64.pack_size(k, n))
 
 
-cdef class Sweep:
+cdef class UpdateSweep:
     """Updates of some modules' parameters.
 
     Parameters
@@ -365,15 +380,19 @@ cdef class Sweep:
     """
 
     cdef SweepArgs s
+    cdef int most  # modules, parameters
     cdef list arrays, copies
-    cdef list held     # by how much each copy was when it was first filled
-    cdef list watched  # dictionaries of copies, and how long they were
+    cdef list held     # by how much each copy was before it was first filled
+    cdef list watched  # what has copies, and how many attributes it had
+    cdef list modules  # their attributes, and what is packed of their parameters
     cdef readonly bint done    # whether the parameters are updated
     cdef readonly bint finite  # and all of them finite, as far as they were kept
 
     def __cinit__(self, int modules, int parameters):
         cdef int most = max(modules, parameters, 1)
-        self.arrays, self.copies, self.watched, self.held = [], [], [], None
+        self.most = most
+        self.arrays, self.copies, self.watched, self.modules = [], [], [], []
+        self.held = None
         self.s.arenas = <Arena *>PyMem_Calloc(most, sizeof(Arena))
         self.s.weights = <Weight *>PyMem_Calloc(most, sizeof(Weight))
         self.s.rows = <BiasRow *>PyMem_Calloc(most, sizeof(BiasRow))
@@ -400,6 +419,8 @@ cdef class Sweep:
         """Update a module's parameters, keeping them in previous if that is not None."""
         cdef Arena *a = &self.s.arenas[self.s.arena_count]
         cdef int number = kind(param)
+        if self.s.arena_count == self.most or len(states) > MAX_STATES or self.s.squares != NULL:
+            raise ValueError(f"there is no room for an arena of {len(states)} running means")
         a.single, a.size = number == cnp.NPY_FLOAT32, param.shape[0]
         a.param, a.grad = written(param, number, 1), <void *>read(grad, number, 1)
         for i, state in enumerate(states):
@@ -415,15 +436,22 @@ cdef class Sweep:
         """Update a weight (G * H, K) of the last module by blocks; in the order of the arena."""
         cdef Weight *w = &self.s.weights[self.s.weight_count]
         cdef const Arena *a = &self.s.arenas[self.s.arena_count - 1]
+        if self.s.arena_count == 0 or self.s.weight_count == self.most:
+            raise ValueError("there is no arena of the weight's, or no room for it")
         cdef int number = cnp.NPY_FLOAT32 if a.single else cnp.NPY_FLOAT64
         cdef uintptr_t start = <uintptr_t>read(weight, number, 2)
+        cdef uintptr_t end = <uintptr_t>a.param + a.size * cnp.PyArray_ITEMSIZE(weight)
         cdef Py_ssize_t panel = unit_block(a.single)
+        if gates < 1 or weight.shape[0] % gates or weight.shape[1] == 0:
+            raise ValueError(f"({weight.shape[0]}, {weight.shape[1]}) is no shape of {gates} gates")
+        if start < <uintptr_t>a.param or start + cnp.PyArray_NBYTES(weight) > end:
+            raise ValueError("the weight is no part of the last arena")
         w.arena, w.gates, w.columns = a, gates, weight.shape[1]
         w.hidden = weight.shape[0] // gates
         w.start = (start - <uintptr_t>a.param) // cnp.PyArray_ITEMSIZE(weight)
         w.rows = max(1, BLOCK // (w.columns * panel)) * panel
-        w.before, w.copy_count = self.s.numbers, 0
-        self.s.numbers += w.gates * w.hidden * w.columns
+        w.before, w.copy_count = self.s.weight_numbers, 0
+        self.s.weight_numbers += w.gates * w.hidden * w.columns
         self.s.weight_count += 1
 
     def add_copy(self, cnp.ndarray weight not None, int how, cnp.ndarray to not None,
@@ -436,6 +464,7 @@ cdef class Sweep:
         cdef Copy *copy
         cdef Block read_to[MAX_BLOCKS]
         cdef Py_ssize_t width, gate, i
+        memset(read_to, 0, sizeof(read_to))
         if w == NULL or w.copy_count == MAX_COPIES or w.gates > MAX_GATES:
             return False
         number = cnp.NPY_FLOAT32 if w.arena.single else cnp.NPY_FLOAT64
@@ -443,10 +472,14 @@ cdef class Sweep:
         if cnp.PyArray_SIZE(to) != copy_size(w, how, width):
             raise ValueError(f"{to.size} numbers are no copy of {w.gates} gates of {w.hidden} "
                              f"rows of {w.columns} numbers, or of biases of {width}")
+        read_blocks(read_to, blocks)
+        for i in range(MAX_BLOCKS):
+            if (min(read_to[i].row, read_to[i].parameter, read_to[i].gates) < 0
+                    or max(read_to[i].row, read_to[i].parameter) + read_to[i].gates > w.gates):
+                raise ValueError(f"{blocks} are no blocks of {w.gates} gates")
         copy = &w.copies[w.copy_count]
         copy.how, copy.to = how, written(to, number, 2 if how == TO_TOKENS else 1)
         copy.bias, copy.width = read(bias, number, 1), width
-        read_blocks(read_to, blocks)
         for i in range(len(blocks)):
             for gate in range(read_to[i].gates):
                 copy.place[read_to[i].parameter + gate] = read_to[i].row + gate
@@ -472,20 +505,29 @@ cdef class Sweep:
     def add_bias_row(self, cnp.ndarray row not None, cnp.ndarray of_input, cnp.ndarray of_state,
                      tuple input_blocks, tuple hidden_blocks, Py_ssize_t hidden):
         """Fill a row of biases once they are updated; see `fill_bias_row`."""
+        if self.s.row_count == self.most:
+            raise ValueError("there is no room for a row of biases")
         self.s.rows[self.s.row_count] = read_row(row, of_input, of_state, input_blocks,
                                                  hidden_blocks, hidden)
         self.copies.append(row)
         self.arrays.append((of_input, of_state))
         self.s.row_count += 1
 
-    def watch(self, dict of not None):
-        """Take no copies but those that are in this dictionary now to be all there are."""
-        self.watched.append((of, len(of)))
+    def watch(self, of not None):
+        """Take no copies but those that this object has now to be all there are."""
+        self.watched.append((of, len(of.__dict__)))
+
+    def publish(self, dict attributes not None, packed):
+        """Have a module use what is packed, or None, unless its parameters are changed meanwhile.
+
+        ``attributes`` are the module's; all of its parameters are updated.
+        """
+        self.modules.append((attributes, packed))
 
     def is_whole(self):
         """Return whether its copies are all there are."""
         for of, length in self.watched:
-            if len(<dict>of) != length:
+            if len(of.__dict__) != length:
                 return False
         return True
 
@@ -495,7 +537,18 @@ cdef class Sweep:
         return self.held is not None and self.is_whole() and self.holds() == self.held
 
     cdef list holds(self):
-        return [Py_REFCNT(copy) for copy in self.copies]
+        """By how much each copy is held, and what has it: a call may have yet to take it."""
+        packed = [packed for _, packed in self.modules if packed is not None]
+        return [Py_REFCNT(one) for one in (*self.copies, *[of for of, _ in self.watched], *packed)]
+
+    cdef list in_modules(self):
+        """What modules are to have by their versions, as they are before the update."""
+        now = []
+        for attributes, packed in self.modules:
+            version = attributes["_version"]
+            now.append((attributes, version, version + 1,
+                        None if packed is None else (version + 1, packed)))
+        return now
 
     def norm(self, int threads=1):
         """Return the Euclidean norm of all gradients, summed in an order of their number alone."""
@@ -515,19 +568,30 @@ cdef class Sweep:
 
     def run(self, Rule rule not None, double scale, int threads):
         """Update all, with gradients times ``scale``."""
-        cdef int i
+        cdef int i, j
+        for i in range(self.s.arena_count):
+            for j in range(MAX_STATES):
+                if rule.needs[j] and self.s.arenas[i].states[j] == NULL:
+                    raise ValueError("the equation needs a running mean that there is none of")
         self.s.optimizer, self.s.scale = rule.optimizer, scale
         memcpy(self.s.values, rule.values, sizeof(rule.values))
         memcpy(self.s.flags, rule.flags, sizeof(rule.flags))
         for i in range(FR_TEAM_WORKERS + 1):
             self.s.finite[i] = True
+        if self.held is None:
+            self.held = self.holds()
+        now = self.in_modules()
         with nogil:
             update_others(&self.s)
             for i in range(self.s.row_count):
                 fill_row(&self.s.rows[i])
-            run_parts(weights_part, &self.s, self.s.numbers, threads)
+            run_parts(weights_part, &self.s, self.s.weight_numbers, threads)
+        # No other thread runs, nor does a signal's handler, from here on to the end.
+        for attributes, before, after, packed in now:
+            if (<dict>attributes)["_version"] != before:  # another thread's change
+                after, packed = (<dict>attributes)["_version"] + 1, None
+            (<dict>attributes)["_version"] = after
+            (<dict>attributes)["_packed_now"] = packed
         self.finite, self.done = True, True
         for i in range(FR_TEAM_WORKERS + 1):
             self.finite &= self.s.finite[i]
-        if self.held is None:
-            self.held = self.holds()

@@ -63,7 +63,7 @@ class Linear(Module):
     def _pack(self) -> LinearCopies:
         return LinearCopies(self._views["weight"])
 
-    def _renewed(self, packed: LinearCopies, sweep: _update.Sweep) -> LinearCopies:
+    def _renewed(self, packed: LinearCopies, sweep: _update.UpdateSweep) -> LinearCopies:
         return packed.renewed(sweep)
 
     def __call__(self, x: Any, *, num_threads: int | None = None) -> np.ndarray:

@@ -139,31 +139,26 @@ class Module(ABC):
 
     def _join(
         self,
-        sweep: _update.Sweep,
+        sweep: _update.UpdateSweep,
         states: tuple[np.ndarray | None, ...],
         previous: np.ndarray | None,
     ) -> Any:
-        """Have a sweep update all parameters; return what it packs, for `_take_packed`."""
+        """Have a sweep update all parameters; return what it packs, for the calls after it."""
         packed = self._packed_of_now()
         sweep.add(self._arena, self._grad_arena, states, previous)
         for name, view in self._views.items():
             if view.ndim == 2:
                 sweep.add_weight(view, self._gates_of(name))
-        return None if packed is None else self._renewed(packed, sweep)
+        renewed = None if packed is None else self._renewed(packed, sweep)
+        sweep.publish(self.__dict__, renewed)
+        return renewed
 
     def _packed_of_now(self) -> Any:
         """Return what is packed of the parameters that there are now, or None."""
         version, packed = self._packed_now or (-1, None)
         return packed if version == self._version else None
 
-    def _take_packed(self, packed: Any) -> None:
-        """Use what a sweep packed of the parameters that there are now."""
-        if packed is not None:
-            self.__dict__["_packed_now"] = (self._version, packed)
-            for copies in packed if isinstance(packed, list) else [packed]:
-                copies.forget()
-
-    def _renewed(self, packed: Any, sweep: _update.Sweep) -> Any:
+    def _renewed(self, packed: Any, sweep: _update.UpdateSweep) -> Any:
         """Return what a sweep is to fill in place of ``packed``, or None."""
         return None
 

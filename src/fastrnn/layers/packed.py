@@ -37,7 +37,13 @@ class Copies:
         """Drop all copies that no sweep renews."""
 
     def _have(
-        self, sweep: _update.Sweep, weight: np.ndarray, way: int, of: Copies, name: str, *more: Any
+        self,
+        sweep: _update.UpdateSweep,
+        weight: np.ndarray,
+        way: int,
+        of: Copies,
+        name: str,
+        *more: Any,
     ) -> None:
         """Have a sweep make a copy that ``of`` has; what it cannot make is made when needed."""
         copy = of.__dict__.get(name)
@@ -63,12 +69,12 @@ class LinearCopies(Copies):
         """For dy W."""
         return _ops.pack(self._weight)
 
-    def renewed(self, sweep: _update.Sweep) -> LinearCopies:
+    def renewed(self, sweep: _update.UpdateSweep) -> LinearCopies:
         """Return what a sweep, once it has updated the weight, leaves in place of this."""
         new, weight = LinearCopies(self._weight), self._weight
         new._have(sweep, weight, _update.COLUMNS, self, "there")
         new._have(sweep, weight, _update.ROWS, self, "back")
-        sweep.watch(new.__dict__)
+        sweep.watch(new)
         return new
 
 
@@ -107,7 +113,7 @@ class Packed(Copies):
         self._kept: tuple[Table | None, Any] | None = None
         self._small: dict[tuple[str, int], np.ndarray] = {}
 
-    def renewed(self, sweep: _update.Sweep) -> Packed:
+    def renewed(self, sweep: _update.UpdateSweep) -> Packed:
         """Return what a sweep, once it has updated the weights, leaves in place of this."""
         new = Packed(
             self._weight_ih, self._weight_hh, self._biases, self._width, self._gates,
@@ -128,7 +134,7 @@ class Packed(Copies):
         if out is not None:
             new._have(sweep, out, _update.COLUMNS, self, "out")
             new._have(sweep, out, _update.ROWS, self, "out_back")
-        sweep.watch(new.__dict__)
+        sweep.watch(new)
         return new
 
     def forget(self) -> None:

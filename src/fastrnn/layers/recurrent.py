@@ -153,7 +153,7 @@ class Recurrent(Module):
     def _pack(self) -> list[Packed]:
         return [sweep.pack() for sweep in self._sweeps]
 
-    def _renewed(self, packed: list[Packed], sweep: _update.Sweep) -> list[Packed]:
+    def _renewed(self, packed: list[Packed], sweep: _update.UpdateSweep) -> list[Packed]:
         return [one.renewed(sweep) for one in packed]
 
     def _gates_of(self, name: str) -> int:

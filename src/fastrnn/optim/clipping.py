@@ -38,7 +38,7 @@ def clip_grad_norm(modules: Modules, max_norm: float) -> float:
     """
     listed = as_modules(modules)
     max_norm = _check.number("max_norm", max_norm, above=0)
-    sweep = _update.Sweep(len(listed), 0)
+    sweep = _update.UpdateSweep(len(listed), 0)
     for module in listed:
         sweep.add(module._arena, module._grad_arena)
     norm, factor = norm_and_factor(sweep, max_norm, 1)
@@ -48,7 +48,9 @@ def clip_grad_norm(modules: Modules, max_norm: float) -> float:
     return norm
 
 
-def norm_and_factor(sweep: _update.Sweep, max_norm: float, threads: int) -> tuple[float, float]:
+def norm_and_factor(
+    sweep: _update.UpdateSweep, max_norm: float, threads: int
+) -> tuple[float, float]:
     """Return the norm of the gradients and what clipping multiplies them with."""
     norm = sweep.norm(threads)
     if not math.isfinite(norm):

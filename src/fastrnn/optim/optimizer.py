@@ -14,14 +14,17 @@ import numpy as np
 
 from fastrnn import _check, _threads, _update
 from fastrnn.layers import Module
+from fastrnn.layers.packed import Copies
 from fastrnn.optim.clipping import norm_and_factor
 from fastrnn.optim.modules import Modules, as_modules
 
 # What updating and packing a number takes, in multiply-adds: for Adam 0.7 nanoseconds with
 # everything in L2 (75,000 numbers in 51 us), 1.1 beyond it (264,000 in 290 us).
 NUMBER_WORK = 128
-# And the numbers of a part: a weight's blocks have up to so many.
+# And the numbers of a part: of up to 256 columns, a weight's blocks have as many.
 PART_NUMBERS = 8192
+# What the number of the next update still fits into 64 bits of.
+MOST_STEPS = _check.MAX_SEED - 1
 
 
 def at_least_0(name: str, value: Any) -> float:
@@ -71,6 +74,9 @@ class Optimizer(ABC):
         if name in self._options:
             value = self._options[name](name, value)
             self._check_lasting(name, value)
+            options = self.__dict__ | {name: value}
+            if all(option in options for option in self._options):
+                self._check_together(options)
         elif not name.startswith("_") and not hasattr(type(self), name):
             raise AttributeError(
                 f"{name!r} of a {type(self).__name__} cannot be assigned; what can be are "
@@ -85,6 +91,15 @@ class Optimizer(ABC):
                 f"whether there is {name} is settled when an optimiser is made: of one made with "
                 f"{name}={before!r} it cannot become {value!r}"
             )
+
+    def _check_together(self, options: Mapping[str, Any]) -> None:
+        conflict = self._conflict(options)
+        if conflict is not None:
+            raise ValueError(conflict)
+
+    def _conflict(self, options: Mapping[str, Any]) -> str | None:
+        """Return why options, each of which may be, may not be so together, or None."""
+        return None
 
     @property
     def modules(self) -> tuple[Module, ...]:
@@ -148,14 +163,15 @@ class Optimizer(ABC):
             )
             if max_norm is not None:
                 norm, factor = norm_and_factor(update.sweep, max_norm, threads)
+            rule = self._rule(self._steps + 1)
             self._steps += 1
-            update.make(self._rule(), factor, threads)
+            update.sweep.run(rule, factor, threads)
         return norm
 
     def _prepared(self, previous: list[np.ndarray] | None = None) -> Update:
         """Return an update that is ready to be made: the last but one, if it can be made again."""
         last, spare = self._updates
-        if last is None or spare is None or not (last.is_current and spare.again(previous)):
+        if last is None or spare is None or not spare.again_after(last, previous):
             spare = None
             self._updates = last, None  # so that the spare one's memory is there for the next
             spare = Update(self, previous)
@@ -205,7 +221,8 @@ class Optimizer(ABC):
         options = {name: check(name, state_dict[name]) for name, check in self._options.items()}
         for name, value in options.items():
             self._check_lasting(name, value)
-        steps = _check.integer("steps", state_dict["steps"], 0, _check.MAX_SEED)
+        self._check_together(options)
+        steps = _check.integer("steps", state_dict["steps"], 0, MOST_STEPS)
         own, given = self._state(), state_dict["state"]
         if not isinstance(given, Mapping):
             raise TypeError(f"state must be a mapping, got {_check.describe(given)}")
@@ -233,8 +250,8 @@ class Optimizer(ABC):
         }
 
     @abstractmethod
-    def _rule(self) -> _update.Rule:
-        """Return the equation of the update that is the ``steps``-th."""
+    def _rule(self, step: int) -> _update.Rule:
+        """Return the equation of an update, the first of which has the number 1."""
 
     def _zeros(self, wanted: bool = True) -> list[np.ndarray | None]:
         """Return an array of zeros beside each arena, or None for each."""
@@ -255,7 +272,7 @@ class Update:
     def __init__(self, optimizer: Optimizer, previous: list[np.ndarray] | None = None) -> None:
         self._modules, self._previous = optimizer.modules, previous
         parameters = sum(len(module._shapes) for module in self._modules)
-        self.sweep = _update.Sweep(len(self._modules), parameters)
+        self.sweep = _update.UpdateSweep(len(self._modules), parameters)
         self._packed = [
             module._join(
                 self.sweep,
@@ -264,7 +281,17 @@ class Update:
             )
             for i, module in enumerate(self._modules)
         ]
+        self._names = [[*vars(copies)] for copies in self._copies()]  # of what is packed
         self.numbers = self.sweep.numbers
+
+    def _copies(self) -> list[Copies]:
+        """Return all that has packed copies."""
+        return [
+            copies
+            for packed in self._packed
+            if packed is not None
+            for copies in (packed if isinstance(packed, list) else [packed])
+        ]
 
     @property
     def is_current(self) -> bool:
@@ -274,16 +301,12 @@ class Update:
             for module, packed in zip(self._modules, self._packed, strict=True)
         )
 
-    def again(self, previous: list[np.ndarray] | None) -> bool:
-        """Return whether it can be made once more, from its beginning."""
-        return self._previous is previous and self.sweep.again()
-
-    def make(self, rule: _update.Rule, factor: float, threads: int) -> None:
-        """Update all parameters, with gradients times a factor."""
-        try:
-            self.sweep.run(rule, factor, threads)
-        finally:
-            for module in self._modules:
-                module.invalidate()
-        for module, packed in zip(self._modules, self._packed, strict=True):
-            module._take_packed(packed)
+    def again_after(self, last: Update, previous: list[np.ndarray] | None) -> bool:
+        """Return whether it can be made once more, and then packs what the last one did."""
+        if not last.is_current or self._names != last._names or self._previous is not previous:
+            return False
+        if not self.sweep.again():
+            return False
+        for copies in self._copies():
+            copies.forget()
+        return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from fastrnn import _check, _update
@@ -69,17 +70,21 @@ class SGD(Optimizer):
         super().__init__(modules, lr)
         self.momentum, self.dampening = momentum, dampening
         self.weight_decay, self.nesterov = weight_decay, nesterov
-        if self.nesterov and (self.momentum == 0 or self.dampening != 0):
-            raise ValueError(
-                f"nesterov needs momentum above 0 and dampening 0, "
-                f"got momentum={self.momentum:g} and dampening={self.dampening:g}"
-            )
         self._momentum_buffer = self._zeros(self.momentum != 0)
 
-    def _rule(self) -> _update.Rule:
+    def _conflict(self, options: Mapping[str, Any]) -> str | None:
+        momentum, dampening = options["momentum"], options["dampening"]
+        if not options["nesterov"] or (momentum > 0 and dampening == 0):
+            return None
+        return (
+            f"nesterov needs momentum above 0 and dampening 0, "
+            f"got momentum={momentum:g} and dampening={dampening:g}"
+        )
+
+    def _rule(self, step: int) -> _update.Rule:
         return _update.sgd(
             self.lr, self.momentum, self.dampening, self.weight_decay, self.nesterov,
-            self._steps == 1,
+            step == 1,
         )  # fmt: skip
 
 
@@ -139,7 +144,7 @@ class RMSprop(Optimizer):
         self._grad_avg = self._zeros(self.centered)
         self._momentum_buffer = self._zeros(self.momentum != 0)
 
-    def _rule(self) -> _update.Rule:
+    def _rule(self, step: int) -> _update.Rule:
         return _update.rmsprop(self.lr, self.alpha, self.eps, self.weight_decay, self.momentum)
 
 
@@ -203,9 +208,9 @@ class Adam(Optimizer):
         self._exp_avg = self._zeros()
         self._exp_avg_sq = self._zeros()
 
-    def _rule(self) -> _update.Rule:
+    def _rule(self, step: int) -> _update.Rule:
         return _update.adam(
-            self.lr, *self.betas, self.eps, self.weight_decay, self._decoupled, self._steps
+            self.lr, *self.betas, self.eps, self.weight_decay, self._decoupled, step
         )
 
 
