@@ -32,6 +32,8 @@ EXTENSIONS = {
     "fastrnn._readout": True,
     "fastrnn._backward": True,
     "fastrnn._ops": True,
+    "fastrnn._biases": True,
+    "fastrnn._equations": False,
     "fastrnn._update": True,
     "fastrnn._cells": True,
     "fastrnn._step": True,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastrnn import _backward, _forward, _gradients, _ops, _readout, _update
+from fastrnn import _backward, _equations, _forward, _gradients, _ops, _readout, _update
 
 UNITS, TOKENS, ROWS = 6, 4, 5
 
@@ -183,7 +183,7 @@ def test_a_weight_that_is_not_in_the_sweep_is_not_packed_by_it() -> None:
 
 
 NUMBERS = np.zeros(29, np.float32)
-SGD = _update.sgd(0.1, 0.0, 0.0, 0.0, False, True)
+SGD = _equations.sgd(0.1, 0.0, 0.0, 0.0, False, True)
 
 
 @pytest.mark.parametrize(
@@ -240,9 +240,9 @@ def test_a_sweep_packs_no_gates_that_there_are_none_of(blocks) -> None:
 @pytest.mark.parametrize(
     "rule",
     [
-        _update.sgd(0.1, 0.9, 0.0, 0.0, False, True),
-        _update.rmsprop(0.1, 0.9, 1e-8, 0.0, 0.0),
-        _update.adam(0.1, 0.9, 0.9, 1e-8, 0.0, False, 1),
+        _equations.sgd(0.1, 0.9, 0.0, 0.0, False, True),
+        _equations.rmsprop(0.1, 0.9, 1e-8, 0.0, 0.0),
+        _equations.adam(0.1, 0.9, 0.9, 1e-8, 0.0, False, 1),
     ],
     ids=["sgd", "rmsprop", "adam"],
 )

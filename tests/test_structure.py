@@ -16,7 +16,10 @@ PACKAGE = Path(fastrnn.__file__).parent
 # From the bottom up; a module may import those in lower rows and in its own.
 ROWS = [
     ["errors", "_version", "cpu", "_team", "_reference"],
-    ["_ops", "_forward", "_composed", "_gradients", "_update", "_readout", "_backward"],
+    [
+        *("_ops", "_forward", "_composed", "_gradients", "_biases", "_equations", "_update"),
+        *("_readout", "_backward"),
+    ],
     ["_check"],
     ["_threads"],
     ["_limits"],

@@ -22,7 +22,7 @@ Data flows one way::
               |
     _forward.pyx  _backward.pyx         loops over time: typed, without the GIL; _threads.py
     _gradients.pyx  _readout.pyx        and _limits.py: how many threads share them
-    _composed.pyx  _update.pyx  _ops.pyx
+    _composed.pyx  _update.pyx  _ops.pyx  and of updates _equations.pyx, _biases.pyx
     _cells.pyx  _step.pyx  _generate.pyx
               |
     cpu.pyx  _team.pyx                  the kernel table, chosen once at import; the threads

@@ -2,41 +2,14 @@ from typing import Any
 
 import numpy as np
 
+from fastrnn._equations import Rule
+
 COLUMNS: int
 UNITS: int
 ROWS: int
 TOKENS: int
 
 _Blocks = tuple[tuple[int, int, int], ...]
-
-class Rule: ...
-
-def sgd(
-    lr: float,
-    momentum: float,
-    dampening: float,
-    weight_decay: float,
-    nesterov: bool,
-    is_first: bool,
-) -> Rule: ...
-def rmsprop(lr: float, alpha: float, eps: float, weight_decay: float, momentum: float) -> Rule: ...
-def adam(
-    lr: float,
-    beta1: float,
-    beta2: float,
-    eps: float,
-    weight_decay: float,
-    decoupled: bool,
-    step: int,
-) -> Rule: ...
-def fill_bias_row(
-    row: np.ndarray,
-    of_input: np.ndarray | None,
-    of_state: np.ndarray | None,
-    input_blocks: _Blocks,
-    hidden_blocks: _Blocks,
-    hidden: int,
-) -> None: ...
 
 class UpdateSweep:
     done: bool

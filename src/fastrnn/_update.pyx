@@ -10,11 +10,13 @@ from cpython.ref cimport Py_REFCNT
 cimport numpy as cnp
 from cython cimport floating
 from libc.math cimport isfinite, sqrt
-from libc.stdint cimport int64_t, uint64_t, uintptr_t
+from libc.stdint cimport uint64_t, uintptr_t
 from libc.string cimport memcpy, memset
 
 from fastrnn._arrays cimport kind, read, written
+from fastrnn._biases cimport BiasRow, fill_row, read_row
 from fastrnn._dispatch cimport k_adam, k_add_transposed, k_pack, k_rmsprop, k_sgd, k_sum_of_squares
+from fastrnn._equations cimport MAX_STATES, MOST_VALUES, OF_RMSPROP, OF_SGD, Rule
 from fastrnn._gradients cimport MAX_BLOCKS, Block, read_blocks
 from fastrnn._kernels cimport fr_fpmode_flush, fr_fpmode_restore
 from fastrnn._team cimport FR_TEAM_WORKERS, run_parts
@@ -30,61 +32,14 @@ cdef enum:
 COLUMNS, UNITS, ROWS, TOKENS = TO_COLUMNS, TO_UNITS, TO_ROWS, TO_TOKENS
 
 cdef enum:
-    OF_SGD, OF_RMSPROP, OF_ADAM
-
-cdef enum:
     MAX_GATES = 4
     MAX_COPIES = 6  # of one weight
-    MAX_STATES = 3  # running means of one parameter
-    MOST_VALUES = 7  # of one update's equation
     # Numbers that are updated and packed at a time, but at least a panel's rows: with two running
     # means, the gradient, the weights from before and the packed copies 256 KB in float32, a
     # quarter of L2.
     BLOCK = 8192
     # Numbers whose squares are summed by one thread.
     SQUARES = 32768
-
-
-cdef class Rule:
-    """One update's equation, by sgd(), rmsprop() or adam()."""
-
-    cdef int optimizer
-    cdef double values[MOST_VALUES]
-    cdef bint flags[2]
-    cdef bint needs[MAX_STATES]  # which running means
-
-
-cdef Rule rule(int optimizer, tuple values, tuple flags, tuple needs):
-    cdef Rule made = Rule()
-    made.optimizer = optimizer
-    for i, value in enumerate(values):
-        made.values[i] = value
-    for i, flag in enumerate(flags):
-        made.flags[i] = flag
-    for i, need in enumerate(needs):
-        made.needs[i] = need
-    return made
-
-
-def sgd(double lr, double momentum, double dampening, double weight_decay, bint nesterov,
-        bint is_first):
-    """``is_first``: whether it is the first update."""
-    return rule(OF_SGD, (lr, momentum, dampening, weight_decay), (nesterov, is_first),
-                (momentum != 0,))
-
-
-def rmsprop(double lr, double alpha, double eps, double weight_decay, double momentum):
-    """Centered if there are means of the gradient."""
-    return rule(OF_RMSPROP, (lr, alpha, eps, weight_decay, momentum), (),
-                (True, False, momentum != 0))
-
-
-def adam(double lr, double beta1, double beta2, double eps, double weight_decay, bint decoupled,
-         int64_t step):
-    """``step`` counts from 1."""
-    corrections = 1 - beta1 ** step, 1 - beta2 ** step
-    return rule(OF_ADAM, (lr, beta1, beta2, *corrections, eps, weight_decay), (decoupled,),
-                (True, True))
 
 
 cdef struct Arena:
@@ -112,16 +67,6 @@ cdef struct Weight:
     Py_ssize_t before  # numbers of the weights before it
     Copy copies[MAX_COPIES]
     int copy_count
-
-
-cdef struct BiasRow:
-    bint single
-    void *row
-    Py_ssize_t width, hidden
-    const void *of_input
-    const void *of_state
-    Block input_blocks[MAX_BLOCKS]
-    Block hidden_blocks[MAX_BLOCKS]
 
 
 cdef struct SweepArgs:
@@ -284,53 +229,6 @@ cdef void update_others(const SweepArgs *s) noexcept nogil:
                 start = w.start + w.gates * w.hidden * w.columns
         move_between(s, a, start, a.size)
     fr_fpmode_restore(mode)
-
-
-cdef void add_biases(floating *row, const floating *bias, const Block *blocks,
-                     Py_ssize_t hidden) noexcept nogil:
-    cdef Py_ssize_t i, k
-    for i in range(MAX_BLOCKS):
-        for k in range(blocks[i].gates * hidden):
-            row[blocks[i].row * hidden + k] += bias[blocks[i].parameter * hidden + k]
-
-
-cdef void fill(floating *row, const BiasRow *r) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(r.width):
-        row[i] = 0
-    if r.of_input != NULL:
-        add_biases(row, <const floating *>r.of_input, r.input_blocks, r.hidden)
-        add_biases(row, <const floating *>r.of_state, r.hidden_blocks, r.hidden)
-
-
-cdef void fill_row(const BiasRow *r) noexcept nogil:
-    if r.single:
-        fill(<float *>r.row, r)
-    else:
-        fill(<double *>r.row, r)
-
-
-cdef BiasRow read_row(cnp.ndarray row, cnp.ndarray of_input, cnp.ndarray of_state,
-                      tuple input_blocks, tuple hidden_blocks, Py_ssize_t hidden):
-    cdef BiasRow r
-    cdef int number = kind(row)
-    memset(&r, 0, sizeof(r))
-    r.single = number == cnp.NPY_FLOAT32
-    r.row, r.width, r.hidden = written(row, number, 1), row.shape[0], hidden
-    r.of_input, r.of_state = read(of_input, number, 1), read(of_state, number, 1)
-    read_blocks(r.input_blocks, input_blocks)
-    read_blocks(r.hidden_blocks, hidden_blocks)
-    return r
-
-
-def fill_bias_row(cnp.ndarray row not None, cnp.ndarray of_input, cnp.ndarray of_state,
-                  tuple input_blocks, tuple hidden_blocks, Py_ssize_t hidden):
-    """Set row to the biases, which may be None, as pre-activations have them.
-
-    Blocks say where gates, of so many units, stand in the row and in the parameter.
-    """
-    cdef BiasRow r = read_row(row, of_input, of_state, input_blocks, hidden_blocks, hidden)
-    fill_row(&r)
 
 
 cdef inline Py_ssize_t squares_runs(Py_ssize_t size) noexcept nogil:
@@ -504,7 +402,7 @@ cdef class UpdateSweep:
 
     def add_bias_row(self, cnp.ndarray row not None, cnp.ndarray of_input, cnp.ndarray of_state,
                      tuple input_blocks, tuple hidden_blocks, Py_ssize_t hidden):
-        """Fill a row of biases once they are updated; see `fill_bias_row`."""
+        """Fill a row of biases once they are updated; see `_biases.fill_bias_row`."""
         if self.s.row_count == self.most:
             raise ValueError("there is no room for a row of biases")
         self.s.rows[self.s.row_count] = read_row(row, of_input, of_state, input_blocks,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastrnn import _ops, _update
+from fastrnn import _biases, _ops, _update
 from fastrnn.layers.embedding import Table, Tokens
 from fastrnn.layers.module import product
 
@@ -150,7 +150,7 @@ class Packed(Copies):
     def bias(self) -> np.ndarray:
         """For a row of pre-activations, before any product."""
         row = _ops.empty(self._width, self._weight_hh.dtype)
-        _update.fill_bias_row(row, *self._of_biases())
+        _biases.fill_bias_row(row, *self._of_biases())
         return row
 
     def ordered_ih(self) -> np.ndarray:

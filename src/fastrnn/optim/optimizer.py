@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fastrnn import _check, _threads, _update
+from fastrnn import _check, _equations, _threads, _update
 from fastrnn.layers import Module
 from fastrnn.layers.packed import Copies
 from fastrnn.optim.clipping import norm_and_factor
@@ -250,7 +250,7 @@ class Optimizer(ABC):
         }
 
     @abstractmethod
-    def _rule(self, step: int) -> _update.Rule:
+    def _rule(self, step: int) -> _equations.Rule:
         """Return the equation of an update, the first of which has the number 1."""
 
     def _zeros(self, wanted: bool = True) -> list[np.ndarray | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from fastrnn import _check, _update
+from fastrnn import _check, _equations
 from fastrnn.optim.modules import Modules
 from fastrnn.optim.optimizer import Optimizer, at_least_0
 
@@ -81,8 +81,8 @@ class SGD(Optimizer):
             f"got momentum={momentum:g} and dampening={dampening:g}"
         )
 
-    def _rule(self, step: int) -> _update.Rule:
-        return _update.sgd(
+    def _rule(self, step: int) -> _equations.Rule:
+        return _equations.sgd(
             self.lr, self.momentum, self.dampening, self.weight_decay, self.nesterov,
             step == 1,
         )  # fmt: skip
@@ -144,8 +144,8 @@ class RMSprop(Optimizer):
         self._grad_avg = self._zeros(self.centered)
         self._momentum_buffer = self._zeros(self.momentum != 0)
 
-    def _rule(self, step: int) -> _update.Rule:
-        return _update.rmsprop(self.lr, self.alpha, self.eps, self.weight_decay, self.momentum)
+    def _rule(self, step: int) -> _equations.Rule:
+        return _equations.rmsprop(self.lr, self.alpha, self.eps, self.weight_decay, self.momentum)
 
 
 def _two_below_1(name: str, value: Any) -> tuple[float, float]:
@@ -208,8 +208,8 @@ class Adam(Optimizer):
         self._exp_avg = self._zeros()
         self._exp_avg_sq = self._zeros()
 
-    def _rule(self, step: int) -> _update.Rule:
-        return _update.adam(
+    def _rule(self, step: int) -> _equations.Rule:
+        return _equations.adam(
             self.lr, *self.betas, self.eps, self.weight_decay, self._decoupled, step
         )
 
