@@ -10,6 +10,8 @@
  */
 #define GATE_SIZE (TILE_ROWS * PANEL)
 #define gate_input FR_CAT(gate_input, SUFFIX)
+#define gate_part FR_CAT(gate_part, SUFFIX)
+#define part_of FR_NAME(part_of)
 #define gate_tiles FR_NAME(gate_tiles)
 #define gate_row FR_NAME(gate_row)
 #define is_plain_row FR_NAME(is_plain_row)
@@ -72,6 +74,14 @@ typedef struct {
     ptrdiff_t first, last; /* of the units to compute */
 } gate_input;
 
+/* A tile's part of a step. */
+typedef struct {
+    ptrdiff_t row, unit;
+    int rows;
+    ptrdiff_t tile, tiles; /* of the rows */
+    ptrdiff_t next;        /* how many blocks of units further the next one is; 0: it is the last */
+} gate_part;
+
 /* A last panel of a single vector leaves the rest of its row in z as it was: zero, so that the
  * activations have something to work on. Wide tiles write whole panels. */
 FR_INLINE void clear_narrow(REAL *z, ptrdiff_t hidden) {
@@ -79,12 +89,15 @@ FR_INLINE void clear_narrow(REAL *z, ptrdiff_t hidden) {
         for (ptrdiff_t i = 0; i < 4 * GATE_SIZE; i += LANES) v_store(z + i, v_set1(0));
 }
 
-/* z[gate] <- rows + x W_ih^T + h W_hh^T for `rows` rows from `row` on, the PANEL units from `unit`
- * on, and `gates` gates from `first` of a row on; these are of `in` gates of W_ih, from
- * `first_in` on, and of `of` gates of W_hh, from `first_of` on. A negative first: no product. */
-FR_INLINE void gate_tiles(REAL *z, const gate_input *in, ptrdiff_t row, int rows, ptrdiff_t unit,
-                          int gates, int first, int first_in, int first_of, const int of) {
-    const ptrdiff_t hidden = in->hidden;
+/* z[gate] <- rows + x W_ih^T + h W_hh^T for a part's rows, the PANEL units from its `unit` on, and
+ * `gates` gates from `first` of a row on; these are of `of` gates of W_ih, from `first_in` on, and
+ * of W_hh, from `first_of` on. A negative first: no product. */
+FR_INLINE void gate_tiles(REAL *z, const gate_input *in, const gate_part *part, int gates,
+                          int first, int first_in, int first_of, const int of) {
+    const ptrdiff_t hidden = in->hidden, row = part->row, unit = part->unit;
+    const ptrdiff_t next = part->next * of;
+    const ptrdiff_t weights = of * hidden * (hidden + (in->x ? in->inputs : 0));
+    const int rows = part->rows;
     tile_args t = {
         .c = z,
         .ldc = PANEL,
@@ -98,13 +111,21 @@ FR_INLINE void gate_tiles(REAL *z, const gate_input *in, ptrdiff_t row, int rows
     };
     const ptrdiff_t panel = unit / PANEL * of;
     if (in->x && first_in >= 0)
-        t.factors[t.count++] = (factor){
-            in->x + row * in->inputs, in->inputs, 0,
-            panel_at(in->packed_ih, panel + first_in, in->inputs, FR_STORED_REAL), in->inputs};
+        t.factors[t.count++] =
+            (factor){in->x + row * in->inputs,
+                     in->inputs,
+                     0,
+                     panel_at(in->packed_ih, panel + first_in, in->inputs, FR_STORED_REAL),
+                     in->inputs,
+                     bytes_ahead(weights, in->inputs, next, part->tile, part->tiles)};
     if (in->packed_hh && first_of >= 0) {
         t.factors[t.count++] =
-            (factor){in->h + row * hidden, hidden, 0,
-                     panel_at(in->packed_hh, panel + first_of, hidden, in->stored), hidden};
+            (factor){in->h + row * hidden,
+                     hidden,
+                     0,
+                     panel_at(in->packed_hh, panel + first_of, hidden, in->stored),
+                     hidden,
+                     bytes_ahead(weights, hidden, next, part->tile, part->tiles)};
         t.stored = in->stored;
     }
     if (rows <= WIDE_ROWS) {
@@ -132,7 +153,7 @@ FR_INLINE void gate_row(vec *z, const gate_input *in, ptrdiff_t unit, const int 
         .init_left = hidden - unit,
         .ids = in->ids,
         .factors = {{in->h, hidden, NULL,
-                     panel_at(in->packed_hh, unit / PANEL * of, hidden, stored), hidden}},
+                     panel_at(in->packed_hh, unit / PANEL * of, hidden, stored), hidden, 0}},
         .count = 1,
     };
     tile_sums(&t, z, 1, gates * TILE_VECS, stored);
@@ -152,6 +173,20 @@ FR_INLINE ptrdiff_t unit_after(const gate_input *in, ptrdiff_t done) {
     return in->first + (in->reverse ? blocks - 1 - done : done) * PANEL;
 }
 
+/* Tile `tile` of `tiles` of the rows, in the block of units that comes after so many others. */
+FR_INLINE gate_part part_of(const gate_input *in, ptrdiff_t done, ptrdiff_t batch, ptrdiff_t tile,
+                            ptrdiff_t tiles) {
+    const ptrdiff_t row = tile_start(batch, tile, tiles), blocks = PANELS_OF(in->last - in->first);
+    return (gate_part){row,
+                       unit_after(in, done),
+                       (int)(tile_start(batch, tile + 1, tiles) - row),
+                       tile,
+                       tiles,
+                       done + 1 == blocks ? 0
+                       : in->reverse      ? -1
+                                          : 1};
+}
+
 FR_INLINE void each_sigmoid(REAL *z, ptrdiff_t size) {
     for (ptrdiff_t i = 0; i < size; i += LANES) v_store(z + i, v_sigmoid(v_load(z + i)));
 }
@@ -160,10 +195,11 @@ FR_INLINE void each_tanh(REAL *z, ptrdiff_t size) {
     for (ptrdiff_t i = 0; i < size; i += LANES) v_store(z + i, v_tanh(v_load(z + i)));
 }
 
-/* to (rows, panels * PANEL) <- dh + dz_next @ packed_hh_t, for the units from `unit` on. */
+/* to (rows, panels * PANEL) <- dh + dz_next @ packed_hh_t, for the units from `unit` on. `ahead` is
+ * the factor's. */
 FR_INLINE void gradient_tile(REAL *to, const REAL *dh, const REAL *dz_next, ptrdiff_t ldz,
                              ptrdiff_t depth, const REAL *packed_hh_t, int rows, int panels,
-                             ptrdiff_t unit, ptrdiff_t hidden) {
+                             ptrdiff_t unit, ptrdiff_t hidden, ptrdiff_t ahead) {
     const tile_args t = {
         .c = to,
         .ldc = panels * PANEL,
@@ -174,7 +210,7 @@ FR_INLINE void gradient_tile(REAL *to, const REAL *dh, const REAL *dz_next, ptrd
         .init_stride = PANEL,
         .init_left = hidden - unit,
         .step = PANEL,
-        .factors = {{dz_next, ldz, NULL, packed_hh_t + unit * depth, depth}},
+        .factors = {{dz_next, ldz, NULL, packed_hh_t + unit * depth, depth, ahead}},
         .count = dz_next ? 1 : 0,
     };
     tile_of(&t, rows, panels);

@@ -52,6 +52,7 @@ static void gemm_run(const gemm_args *g) {
         const int together = panels_at_once(g->m, panels - done);
         const ptrdiff_t panel = skipped + (g->reverse ? panels - done - together : done);
         const ptrdiff_t column = panel * PANEL, left = g->n - column;
+        const ptrdiff_t next = done + together == panels ? 0 : g->reverse ? -1 : 1;
         for (ptrdiff_t i = 0; i < tiles; i++) {
             const ptrdiff_t row = tile_start(g->m, i, tiles);
             const int rows = (int)(tile_start(g->m, i + 1, tiles) - row);
@@ -74,6 +75,8 @@ static void gemm_run(const gemm_args *g) {
                 t.factors[f].a += row * (g->factors[f].at ? 1 : g->factors[f].stride);
                 t.factors[f].packed =
                     panel_at(g->factors[f].packed, panel, g->factors[f].k, g->stored);
+                t.factors[f].ahead =
+                    bytes_ahead(g->n * g->factors[f].k, g->factors[f].k, next, i, tiles);
             }
             if (g->init != g->c) fetch_tile(t.c, t.ldc, rows);
             tile_of(&t, rows, together);
@@ -165,7 +168,7 @@ static void FR_NAME(gemm_tn)(REAL *c, ptrdiff_t ldc, const REAL *a, ptrdiff_t ld
                              const REAL *b, ptrdiff_t ldb, ptrdiff_t b_run, ptrdiff_t m,
                              ptrdiff_t n, ptrdiff_t k, ptrdiff_t run) {
     _Alignas(64) REAL panel[GEMM_TN_DEPTH * PANEL];
-    ptrdiff_t at[GEMM_TN_DEPTH];
+    ptrdiff_t at[GEMM_TN_DEPTH + COLUMNS_AHEAD];
     const ptrdiff_t deepest = run < GEMM_TN_DEPTH ? GEMM_TN_DEPTH / run * run : GEMM_TN_DEPTH;
     for (ptrdiff_t k0 = 0, depth; k0 < k; k0 += depth) {
         const ptrdiff_t within = k0 % run;
@@ -178,6 +181,7 @@ static void FR_NAME(gemm_tn)(REAL *c, ptrdiff_t ldc, const REAL *a, ptrdiff_t ld
             }
             at[i] = from;
         }
+        for (ptrdiff_t i = depth; i < depth + COLUMNS_AHEAD; i++) at[i] = at[i - depth];
         const REAL *from = b + k0 / run * b_run + within * ldb;
         for (ptrdiff_t column = 0; column < n; column += PANEL) {
             const ptrdiff_t width = n - column < PANEL ? n - column : PANEL;

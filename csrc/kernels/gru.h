@@ -74,16 +74,17 @@ static void gru_step(REAL *h, REAL *gates, const gate_input *in, ptrdiff_t batch
         const ptrdiff_t unit = unit_after(in, done);
         const ptrdiff_t n = hidden - unit < PANEL ? hidden - unit : PANEL;
         for (ptrdiff_t i = 0; i < tiles; i++) {
-            const ptrdiff_t row = tile_start(batch, i, tiles);
-            const int rows = (int)(tile_start(batch, i + 1, tiles) - row);
+            const gate_part part = part_of(in, done, batch, i, tiles);
+            const ptrdiff_t row = part.row;
+            const int rows = part.rows;
             fetch_tile(h + row * hidden + unit, hidden, rows);
             if (in->x) {
-                gate_tiles(z, in, row, rows, unit, 1, 0, 2, -1, 3);
-                gate_tiles(z + GATE_SIZE, in, row, rows, unit, 2, 1, 0, 0, 3);
-                gate_tiles(z + 3 * GATE_SIZE, in, row, rows, unit, 1, 3, -1, 2, 3);
+                gate_tiles(z, in, &part, 1, 0, 2, -1, 3);
+                gate_tiles(z + GATE_SIZE, in, &part, 2, 1, 0, 0, 3);
+                gate_tiles(z + 3 * GATE_SIZE, in, &part, 1, 3, -1, 2, 3);
             } else {
-                gate_tiles(z, in, row, rows, unit, 1, 0, -1, -1, 3);
-                gate_tiles(z + GATE_SIZE, in, row, rows, unit, 3, 1, -1, 0, 3);
+                gate_tiles(z, in, &part, 1, 0, -1, -1, 3);
+                gate_tiles(z + GATE_SIZE, in, &part, 3, 1, -1, 0, 3);
             }
             for (int gate = 1; gate < 3; gate++) each_sigmoid(z + gate * GATE_SIZE, rows * PANEL);
             EACH_ROW(r, rows, batch <= FEW_ROWS) {
@@ -137,12 +138,14 @@ static void FR_NAME(gru_backward)(REAL *dz, REAL *dh_past, const REAL *gates, co
         const int panels = panels_at_once(batch, PANELS_OF(last - unit));
         const ptrdiff_t columns = panels * PANEL;
         const ptrdiff_t n = last - unit < columns ? last - unit : columns;
+        const ptrdiff_t next = unit + columns < last;
         for (ptrdiff_t i = 0; i < tiles; i++) {
             const ptrdiff_t row = tile_start(batch, i, tiles);
             const int rows = (int)(tile_start(batch, i + 1, tiles) - row);
             gradient_tile(reached, dh ? dh + row * hidden : NULL,
                           dz_next ? dz_next + row * width + hidden : NULL, width, 3 * hidden,
-                          packed_hh_t, rows, panels, unit, hidden);
+                          packed_hh_t, rows, panels, unit, hidden,
+                          bytes_ahead(3 * hidden * hidden, 3 * hidden, next, i, tiles));
             EACH_ROW(r, rows, scattered_back(batch, width)) {
                 const ptrdiff_t at = (row + r) * hidden + unit, gate = (row + r) * width + unit;
                 gru_cell_back(dz + gate, dh_past + at, gates + gate, h_prev + at,

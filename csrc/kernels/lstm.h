@@ -75,10 +75,11 @@ static void lstm_step(REAL *h, REAL *c, REAL *gates, const gate_input *in, const
         const ptrdiff_t unit = unit_after(in, done);
         const ptrdiff_t n = hidden - unit < PANEL ? hidden - unit : PANEL;
         for (ptrdiff_t i = 0; i < tiles; i++) {
-            const ptrdiff_t row = tile_start(batch, i, tiles);
-            const int rows = (int)(tile_start(batch, i + 1, tiles) - row);
+            const gate_part part = part_of(in, done, batch, i, tiles);
+            const ptrdiff_t row = part.row;
+            const int rows = part.rows;
             fetch_tile(h + row * hidden + unit, hidden, rows);
-            gate_tiles(z, in, row, rows, unit, 4, 0, 0, 0, 4);
+            gate_tiles(z, in, &part, 4, 0, 0, 0, 4);
             for (int gate = 0; gate < 4; gate++) {
                 if (gate == 2)
                     each_tanh(z + gate * GATE_SIZE, rows * PANEL);
@@ -135,12 +136,13 @@ static void FR_NAME(lstm_backward)(REAL *dz, REAL *dc, const REAL *gates, const 
         const int panels = panels_at_once(batch, PANELS_OF(last - unit));
         const ptrdiff_t columns = panels * PANEL;
         const ptrdiff_t n = last - unit < columns ? last - unit : columns;
+        const ptrdiff_t next = unit + columns < last;
         for (ptrdiff_t i = 0; i < tiles; i++) {
             const ptrdiff_t row = tile_start(batch, i, tiles);
             const int rows = (int)(tile_start(batch, i + 1, tiles) - row);
             gradient_tile(reached, dh ? dh + row * hidden : NULL,
                           dz_next ? dz_next + row * width : NULL, width, width, packed_hh_t, rows,
-                          panels, unit, hidden);
+                          panels, unit, hidden, bytes_ahead(width * hidden, width, next, i, tiles));
             EACH_ROW(r, rows, scattered_back(batch, width)) {
                 const ptrdiff_t at = (row + r) * hidden + unit, gate = (row + r) * width + unit;
                 lstm_cell_back(dz + gate, dc + at, gates + gate, c + at, c_prev + at,

@@ -16,8 +16,8 @@ static void FR_NAME(rnn_forward)(REAL *h, const REAL *input, ptrdiff_t ld_input,
                 reverse, nonlinearity, FR_STORED_REAL);
         return;
     }
-    const factor from_x = {x, inputs, NULL, packed_ih, inputs};
-    const factor from_h = {h_prev, hidden, NULL, packed_hh, hidden};
+    const factor from_x = {x, inputs, NULL, packed_ih, inputs, 0};
+    const factor from_h = {h_prev, hidden, NULL, packed_hh, hidden, 0};
     gemm_args g = {
         .c = h,
         .ldc = hidden,
@@ -48,7 +48,7 @@ static void FR_NAME(rnn_backward)(REAL *dz, const REAL *h, const REAL *dh, const
         .ldc = hidden,
         .init = dh,
         .ld_init = hidden,
-        .factors = {{dz_next, hidden, NULL, packed_hh_t, hidden}},
+        .factors = {{dz_next, hidden, NULL, packed_hh_t, hidden, 0}},
         .count = dz_next ? 1 : 0,
         .m = batch,
         .n = last,

@@ -55,7 +55,7 @@ FR_INLINE void row_groups(REAL *c, const REAL *init, const REAL *a, const void *
         const ptrdiff_t column = first + (reverse ? groups - 1 - done : done) * most;
         const ptrdiff_t n = last - column < most ? last - column : most;
         const REAL *from = init ? init + column : NULL;
-        const factor f = {a, k, 0, panel_at(packed, column / PANEL, k, stored), k};
+        const factor f = {a, k, 0, panel_at(packed, column / PANEL, k, stored), k, 0};
         switch (n <= LANES ? 0 : PANELS_OF(n)) { /* 0: not even a panel, one vector */
             FR_COLUMNS(0, 1);
             FR_COLUMNS(1, TILE_VECS);

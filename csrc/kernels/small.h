@@ -101,7 +101,7 @@ static void FR_NAME(rnn_forward_small)(float *h, const float *input, ptrdiff_t l
         .init = input,
         .ld_init = ld_input,
         .ids = ids,
-        .factors = {{h_prev, hidden, NULL, packed_hh, hidden}},
+        .factors = {{h_prev, hidden, NULL, packed_hh, hidden, 0}},
         .count = 1,
         .stored = stored,
         .m = batch,

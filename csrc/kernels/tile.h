@@ -37,12 +37,19 @@
 #define store_vectors FR_NAME(store_vectors)
 #define tile_sums FR_NAME(tile_sums)
 #define fetch_tile FR_NAME(fetch_tile)
+#define fetch_column FR_NAME(fetch_column)
+#define bytes_ahead FR_NAME(bytes_ahead)
 
 #ifndef MAX_PANELS
 #define MAX_PANELS 4
 #define WIDE_ROWS (TILE_ROWS / MAX_PANELS)
 #define ROW_GROUP 4
 #define LINE 64 /* bytes of a cache's line */
+/* Weights of up to so many bytes are left to be found in L2 again. */
+#define KEPT_BYTES (1 << 20)
+/* Columns of a transposed factor that are fetched before their turn: of 2, 3, 4, 5, 8 and 16 the
+ * best (docs/performance.md, "Where L3 is far"). */
+#define COLUMNS_AHEAD 4
 #define ROW_TILES(rows) (((rows) + TILE_ROWS - 1) / TILE_ROWS)
 
 /* The first row of tile i of so many, of nearly equal height. A division takes as long as four
@@ -82,10 +89,23 @@ FR_INLINE vec load_weights(const char *b, ptrdiff_t next_panel, const int j,
 typedef struct {
     const REAL *a; /* element (r, k) at a[r * stride + k], or if transposed at a[r + at[k]] */
     ptrdiff_t stride;
-    const ptrdiff_t *at; /* not NULL: transposed */
+    const ptrdiff_t *at; /* not NULL: transposed; k + COLUMNS_AHEAD of them */
     const void *packed;  /* panels one after the other, k x PANEL each */
     ptrdiff_t k;
+    ptrdiff_t ahead; /* bytes from `packed` to k lines that are fetched into L2 meanwhile */
 } factor;
+
+/* How far after a panel those weights are that tile `tile` of `tiles` which use it has fetched into
+ * L2: of the panel that is `panels` further, where L2 does not keep all of them, each a line per k,
+ * one part after the other. Lines in turns gained nothing: for the first tile, neighbours of lines
+ * are fetched too, and L3 is too slow for both. 0: none. A single tile would wait for L3 all the
+ * same. */
+FR_INLINE ptrdiff_t bytes_ahead(ptrdiff_t weights, ptrdiff_t k, ptrdiff_t panels, ptrdiff_t tile,
+                                ptrdiff_t tiles) {
+    const ptrdiff_t row = PANEL * sizeof(REAL), part = tile * LINE;
+    const int fetches = tiles > 1 && part < row && weights * (ptrdiff_t)sizeof(REAL) > KEPT_BYTES;
+    return fetches && panels ? k * (panels * row + part) : 0;
+}
 
 /* Every pointer is to the tile's own first element. Panel p's columns start p * stride after the
  * first's, and left - p * step of them exist: stride = step = PANEL in a plain matrix; step = 0
@@ -161,17 +181,25 @@ FR_INLINE void store_tile(const tile_args *t, const vec *acc, const int rows, co
         store_vectors(t, acc, rows, width, 0);
 }
 
+/* Fetches rows of a transposed factor's column. These are too far apart for prefetchers that go by
+ * distances. */
+FR_INLINE void fetch_column(const REAL *column, const int rows) {
+    FR_UNROLL
+    for (int r = 0; r < rows - 1; r += LINE / (int)sizeof(REAL)) __builtin_prefetch(column + r);
+    __builtin_prefetch(column + rows - 1);
+}
+
 /* acc += a @ packed, of one factor. Rows are reached from a few pointers, of which each serves
  * ROW_GROUP: an offset for each would not fit into the registers. */
 FR_INLINE void walk(const factor *f, vec *acc, const int rows, const int width,
                     const fr_stored stored, const int transposed) {
     const ptrdiff_t stride = f->stride, depth = f->k;
     const ptrdiff_t next_panel = panel_size(depth, stored);
-    const char *b = (const char *)f->packed + panel_size(0, stored);
+    const char *b = (const char *)f->packed + panel_size(0, stored), *ahead = b + f->ahead;
     const REAL *group[(TILE_ROWS + ROW_GROUP - 1) / ROW_GROUP];
     FR_UNROLL
     for (int r = 0; r < rows; r += ROW_GROUP) group[r / ROW_GROUP] = f->a + r * stride;
-    for (ptrdiff_t k = 0; k < depth; k++, b += PANEL * weight_size(stored)) {
+    for (ptrdiff_t k = 0; k < depth; k++, b += PANEL * weight_size(stored), ahead += LINE) {
         vec x[TILE_ROWS], w[MAX_PANELS * TILE_VECS];
         /* Weights that have to be widened take a register each, unless they pass one by one. */
         const int one_by_one = stored != FR_STORED_REAL && rows < width;
@@ -179,6 +207,10 @@ FR_INLINE void walk(const factor *f, vec *acc, const int rows, const int width,
         for (int j = 0; !one_by_one && j < width; j++)
             w[j] = load_weights(b, next_panel, j, stored);
         const REAL *column = transposed ? f->a + f->at[k] : NULL;
+        if (transposed && rows > WIDE_ROWS)
+            fetch_column(f->a + f->at[k + COLUMNS_AHEAD], rows);
+        else if (stored == FR_STORED_REAL && rows > WIDE_ROWS)
+            __builtin_prefetch(ahead, 0, 2);
         FR_UNROLL
         for (int r = 0; !transposed && r < rows; r += ROW_GROUP) FR_OPAQUE(group[r / ROW_GROUP]);
         FR_UNROLL
