@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import tracemalloc
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,3 +64,52 @@ def test_thousands_of_steps_take_no_more_memory_than_the_first(cell: str) -> Non
     assert count == 8
     # Its history keeps a record of each step, of some 350 bytes.
     assert grown < 3000 * 700
+
+
+def trained(layer: Any) -> Any:
+    optimizer = fastrnn.optim.Adam(layer)
+    out, _ = layer(np.ones((4, 2, layer.input_size), np.float32))
+    layer.backward(out)
+    optimizer.step()
+    return layer
+
+
+def learnt(cell: str) -> fastrnn.CharRNN:
+    model = fastrnn.CharRNN(cell, 8, seed=0)
+    model.fit("the cat sat on the mat. " * 20, steps=3, batch_size=2, seq_len=5)
+    model.generate("the", length=3)
+    return model
+
+
+def forecasting(cell: str) -> fastrnn.Forecaster:
+    forecaster = fastrnn.Forecaster(cell=cell, window=5).fit(fastrnn.data.sine(60), epochs=2)
+    forecaster.forecast(2)
+    return forecaster
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collector")
+@pytest.mark.parametrize(
+    "make",
+    [
+        *(lambda cell=cell: trained(LAYERS[cell](3, 8, seed=0)) for cell in CELLS),
+        lambda: trained(fastrnn.LSTM(3, 8, 2, proj_size=4, dropout=0.1, bidirectional=True)),
+        *(lambda cell=cell: learnt(cell) for cell in CELLS),
+        *(lambda cell=cell: learnt(cell).network.layer for cell in CELLS),
+        *(lambda cell=cell: forecasting(cell).network.layer for cell in CELLS),
+    ],
+)
+def test_what_nobody_refers_to_any_more_is_freed_without_the_garbage_collector(
+    make: Callable[[], Any],
+) -> None:
+    made = make()
+    reference = weakref.ref(made)
+    del made
+    assert reference() is None

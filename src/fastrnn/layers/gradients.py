@@ -51,7 +51,8 @@ class ParameterGrads:
         workspace: Workspace = FRESH,
         groups: int = 1,
     ) -> None:
-        layer, grad, suffix = sweep._layer, sweep._layer._grad_views, sweep.suffix
+        layer, suffix = sweep._layer, sweep.suffix
+        grad = layer._grad_views
         self._layer, self._suffix, self._workspace = layer, suffix, workspace
         self._tokens, self._num_threads = tokens, num_threads
         is_dense = x.ndim == 2

@@ -110,6 +110,14 @@ class Recurrent(Module):
         self.init = _check.choice("init", init, initial.SCHEMES)
         self._directions = [False, True] if self.bidirectional else [False]
         self.output_size = len(self._directions) * self.state_sizes[0]
+        self._make_sweeps()
+        shapes = {name: shape for sweep in self._sweeps for name, shape in sweep.shapes.items()}
+        self._make_arena(shapes, _check.float_dtype("dtype", dtype))
+        rng = np.random.default_rng(_check.seed("seed", seed))
+        initial.fill(self._views, self.init, self.hidden_size, rng)
+        self._drop_seeds = np.random.default_rng(rng.integers(2**63))
+
+    def _make_sweeps(self) -> None:
         composed = self.layer_norm or self.recurrent_dropout > 0 or self._projects
         kind = ComposedSweep if composed else Sweep
         self._sweeps = [
@@ -117,11 +125,15 @@ class Recurrent(Module):
             for k in range(self.num_layers)
             for backwards in self._directions
         ]
-        shapes = {name: shape for sweep in self._sweeps for name, shape in sweep.shapes.items()}
-        self._make_arena(shapes, _check.float_dtype("dtype", dtype))
-        rng = np.random.default_rng(_check.seed("seed", seed))
-        initial.fill(self._views, self.init, self.hidden_size, rng)
-        self._drop_seeds = np.random.default_rng(rng.integers(2**63))
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        del state["_sweeps"]  # which are this layer's
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._make_sweeps()
 
     def __repr__(self) -> str:
         parts = [str(self.input_size), str(self.hidden_size)]

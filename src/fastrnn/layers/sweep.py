@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -72,7 +73,8 @@ class Sweep:
     Parameters
     ----------
     layer : Recurrent
-        Whose parameters it uses, those that end in ``suffix``.
+        Whose parameters it uses, those that end in ``suffix``, and which owns it: it keeps no
+        reference that would have the layer's memory wait for the garbage collector.
     number : int
         Which layer it is, from 0.
     backwards : bool
@@ -91,10 +93,16 @@ class Sweep:
     def __init__(self, layer: Recurrent, number: int, backwards: bool, input_size: int) -> None:
         self.suffix = f"_l{number}" + ("_reverse" if backwards else "")
         self.backwards, self.input_size = backwards, input_size
-        self._layer, self._is_first, self.helpers = layer, number == 0, 0
+        self._owner, self._is_first, self.helpers = weakref.ref(layer), number == 0, 0
         self._width = layer._row_gates * layer.hidden_size
         self._columns = layer._gates * layer.hidden_size
         self._fed_back = layer.state_sizes[0]
+
+    @property
+    def _layer(self) -> Recurrent:
+        layer = self._owner()
+        assert layer is not None
+        return layer
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
