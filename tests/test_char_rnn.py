@@ -208,15 +208,19 @@ def test_a_loss_that_overflows_stops_training_and_leaves_a_usable_model(options)
 
 
 @pytest.mark.parametrize(
-    ("clip_norm", "advice"),
+    ("nonlinearity", "clip_norm", "advice"),
     [
-        (None, "well below lr=1e+300, clip_norm=5.0, or the nonlinearity 'tanh'"),
-        (2.5, "well below lr=1e+300, a smaller clip_norm than 2.5, or the nonlinearity 'tanh'"),
+        ("tanh", None, "well below lr=1e+300 or clip_norm=5.0"),
+        ("tanh", 2.5, "well below lr=1e+300 or a smaller clip_norm than 2.5"),
+        ("relu", None, "well below lr=1e+300, clip_norm=5.0, or the nonlinearity 'tanh'"),
     ],
 )
-def test_the_advice_names_the_rate_and_the_limit_that_were_used(clip_norm, advice) -> None:
+def test_the_advice_names_what_was_used_and_what_would_help(
+    nonlinearity, clip_norm, advice
+) -> None:
+    model = fastrnn.CharRNN("rnn", hidden_size=8, nonlinearity=nonlinearity, seed=0)
     with pytest.raises(fastrnn.NonFiniteLossError) as caught:
-        untrained().fit(VERSE, steps=1, lr=1e300, clip_norm=clip_norm)
+        model.fit(VERSE, steps=1, lr=1e300, clip_norm=clip_norm)
     assert str(caught.value).endswith(advice)
 
 

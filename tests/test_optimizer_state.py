@@ -183,7 +183,7 @@ def test_all_that_it_was_made_with_goes_along() -> None:
         (optim.SGD, "momentum", 0.9, "of one made with momentum=0.0 it cannot become 0.9"),
         (optim.SGD, "nesterov", True, "made with nesterov=False it cannot become True"),
         (optim.RMSprop, "centered", True, "made with centered=False it cannot become True"),
-        (optim.SGD, "learning_rate", 0.1, "'learning_rate' of a SGD cannot be assigned; .* lr"),
+        (optim.SGD, "learning_rate", 0.1, "'learning_rate' of SGD cannot be assigned; .* lr"),
         (optim.SGD, "steps", 3, "steps|no setter"),
         (optim.SGD, "modules", (), "modules|no setter"),
     ],

@@ -176,7 +176,7 @@ class Module(ABC):
         if self._saved is None:
             raise RuntimeError(
                 "backward needs a call of the layer in training mode before it; "
-                "there was none (see Module.train)"
+                "there was none, or eval() has dropped what it kept (see Module.train)"
             )
         version, saved = self._saved
         if version != self._version:
@@ -273,7 +273,7 @@ class Module(ABC):
         made = "_views" in self.__dict__
         if name in ("training", "grad") or (made and self._is_fixed(name)):
             raise AttributeError(
-                f"{name!r} of a {type(self).__name__} cannot be assigned; its parameters "
+                f"{name!r} of {type(self).__name__} cannot be assigned; its parameters "
                 f"are {', '.join(self._shapes)}, everything else is given when it is made"
             )
         object.__setattr__(self, name, value)

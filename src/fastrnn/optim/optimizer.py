@@ -79,7 +79,7 @@ class Optimizer(ABC):
                 self._check_together(options)
         elif not name.startswith("_") and not hasattr(type(self), name):
             raise AttributeError(
-                f"{name!r} of a {type(self).__name__} cannot be assigned; what can be are "
+                f"{name!r} of {type(self).__name__} cannot be assigned; what can be are "
                 f"{', '.join(self._options)}"
             )
         object.__setattr__(self, name, value)

@@ -195,10 +195,11 @@ class Updates:
     def _not_finite(self, what: str) -> NonFiniteLossError:
         limit = self._settings.clip_norm
         clip = "clip_norm=5.0" if limit is None else f"a smaller clip_norm than {limit:g}"
+        unbounded = getattr(self._network.layer, "nonlinearity", None) in ("relu", "linear")
+        advice = f", {clip}, or the nonlinearity 'tanh'" if unbounded else f" or {clip}"
         return NonFiniteLossError(
             f"{what} of training step {self._count} is not finite, so training stopped at the "
-            f"weights from before; try a learning rate well below lr={self._settings.lr:g}, "
-            f"{clip}, or the nonlinearity 'tanh'"
+            f"weights from before; try a learning rate well below lr={self._settings.lr:g}{advice}"
         )
 
 
