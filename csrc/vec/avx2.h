@@ -74,10 +74,8 @@ FR_INLINE void v_transpose_f32(vec_f32 *rows) {
         rows[i] = low;
     }
 }
-FR_INLINE vec_f32 v_pow2_f32(vec_f32 n) {
-    const __m256i bias = _mm256_set1_epi32(127);
-    return _mm256_castsi256_ps(
-        _mm256_slli_epi32(_mm256_add_epi32(_mm256_castps_si256(n), bias), 23));
+FR_INLINE vec_f32 v_pow2_f32(vec_f32 biased) {
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(biased), 23));
 }
 
 /* Two vectors lie in pairs of elements, so that either takes one operation. */

@@ -65,10 +65,8 @@ FR_INLINE void v_transpose_f32(vec_f32 *rows) {
         rows[i + 12] = _mm512_shuffle_f32x4(odd_0, odd_1, 0xdd);
     }
 }
-FR_INLINE vec_f32 v_pow2_f32(vec_f32 n) {
-    const __m512i bias = _mm512_set1_epi32(127);
-    return _mm512_castsi512_ps(
-        _mm512_slli_epi32(_mm512_add_epi32(_mm512_castps_si512(n), bias), 23));
+FR_INLINE vec_f32 v_pow2_f32(vec_f32 biased) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(biased), 23));
 }
 
 /* Two vectors lie in pairs of elements, so that either takes one operation. */

@@ -78,9 +78,10 @@ FR_INLINE vec_f32 v_fma_f32(vec_f32 a, vec_f32 b, vec_f32 c) { return a * b + c;
 FR_INLINE vec_f64 v_fma_f64(vec_f64 a, vec_f64 b, vec_f64 c) { return a * b + c; }
 #endif
 
-FR_INLINE vec_f32 v_pow2_f32(vec_f32 n) {
+/* 2^n, where the low bits of `biased` are n + 127. */
+FR_INLINE vec_f32 v_pow2_f32(vec_f32 biased) {
     typedef uint32_t vecu __attribute__((vector_size(16)));
-    return (vec_f32)(((vecu)n + 127u) << 23);
+    return (vec_f32)((vecu)biased << 23);
 }
 
 #define BF16_PAIRS 0
