@@ -274,7 +274,7 @@ def test_a_text_that_cannot_be_learned_is_refused(capsys, content, message) -> N
     ("option", "value", "message"),
     [
         ("--hidden-size", "2000000000", "GiB"),
-        ("--lr", "1e300", "well below --lr 1e+300, a smaller --clip than 1, or"),
+        ("--lr", "1e300", "well below --lr 1e+300 or a smaller --clip than 1"),
         ("--seq-len", "5000", "needs at least 5,001"),
     ],
 )

@@ -10,7 +10,7 @@ from oracles.implementations import CELLS, LAYERS
 
 import fastrnn
 from fastrnn import _reference, _team
-from fastrnn.layers import recurrent
+from fastrnn.layers import steps
 from fastrnn.sampling import generate_ids
 
 VOCABULARY = 11
@@ -100,7 +100,7 @@ def test_a_prompt_read_in_pieces_leads_to_the_same_tokens(
 ) -> None:
     net, prompt = network(cell), np.arange(100) % VOCABULARY
     whole = generate_ids(net, prompt, 20)
-    monkeypatch.setattr(recurrent, "PROMPT_STEPS", 7)
+    monkeypatch.setattr(steps, "PROMPT_STEPS", 7)
     assert generate_ids(net, prompt, 20).tolist() == whole.tolist()
 
 

@@ -13,6 +13,7 @@ from fastrnn.layers import Embedding, Linear, Module, Recurrent
 from fastrnn.layers.embedding import Table
 from fastrnn.layers.parts import Parts
 from fastrnn.layers.run import Run, Taken
+from fastrnn.layers.steps import checked_cells, stream_of
 from fastrnn.layers.workspace import FRESH, Workspace
 from fastrnn.readout import Computed, CrossEntropy, How, Outcome, SquaredError
 
@@ -235,9 +236,10 @@ class Network(Parts):
         (2,)
         """
         layer, table = self.layer, self._table
-        cells, stored = layer._checked_cells(batch_size, weights, table)
+        cells, stored = checked_cells(layer, batch_size, weights, table)
         self._add_readout(cells, stored)
-        return layer._stream_of(
+        return stream_of(
+            layer,
             cells,
             num_tokens=None if table is None else len(table.weight),
             is_softmax=self.output == "softmax",

@@ -9,6 +9,7 @@ import numpy as np
 
 from fastrnn import _check
 from fastrnn._generate import Beams, Decoder, Ends, Sampler
+from fastrnn.layers.steps import cells_after
 from fastrnn.network import Network
 
 # A piece of a stream has so many tokens, beside whose time that of Python's loop does not count,
@@ -221,7 +222,7 @@ def _row(network: Network) -> int:
 def decoder(network: Network, prompt: np.ndarray, rows: int, weights: str | None) -> Decoder:
     """Return a decoder whose rows all follow a prompt, checked, that lacks its last token."""
     stored = _check.weights("weights", weights, network.layer.dtype)
-    cells = network.layer._cells_after(prompt[:-1], rows, stored, network._table)
+    cells = cells_after(network.layer, prompt[:-1], rows, stored, network._table)
     network._add_readout(cells, stored)
     return Decoder(cells)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastrnn import _ops
+from fastrnn.layers.steps import require_one_direction
 from fastrnn.network import Network
 from fastrnn.sampling import decoder
 
@@ -37,7 +38,7 @@ def log_probs(
     weights : {"float32", "bfloat16", "int8"}, optional
         Go token by token with these weights, as :func:`fastrnn.sampling.generate_ids` does.
     """
-    network.layer._require_one_direction()
+    require_one_direction(network.layer)
     size = _chunk(network)
     state, stepper = None, None
     if weights is not None:
@@ -74,7 +75,7 @@ def next_probs(
 def _outputs(
     call: Callable[..., tuple[Any, Any]], network: Network, ids: Any, num_threads: int | None
 ) -> Iterator[np.ndarray]:
-    network.layer._require_one_direction()
+    require_one_direction(network.layer)
     size, state = _chunk(network), None
     for start in range(0, len(ids), size):
         output, state = call(ids[start : start + size], state, num_threads=num_threads)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fastrnn import _check, _threads, _update
-from fastrnn._cells import MOST, Cells
+from fastrnn._cells import MOST
 from fastrnn._step import Stream
 from fastrnn.layers import initial, inputs
 from fastrnn.layers.composed import ComposedSweep, dropped_out
@@ -23,11 +23,9 @@ from fastrnn.layers.outside import Given, Outside
 from fastrnn.layers.packed import Blocks, Packed
 from fastrnn.layers.rows import Rows, joined
 from fastrnn.layers.run import Run, Taken
+from fastrnn.layers.steps import checked_cells, stream_of
 from fastrnn.layers.sweep import Sweep
 from fastrnn.layers.workspace import FRESH, Workspace
-
-# A prompt is read so many tokens at a time: the states of all of a long one would take gigabytes.
-PROMPT_STEPS = 4096
 
 
 class Recurrent(Module):
@@ -443,45 +441,6 @@ class Recurrent(Module):
             for name, array in ("h", saved.h), ("c", saved.c), ("gates", saved.gates):
                 workspace.give(name + sweep.suffix, array)
 
-    def _cells_after(
-        self, prompt: np.ndarray, rows: int, stored: int, table: Table | None
-    ) -> Cells:
-        """Return the layers for being advanced step by step, all rows after ids (T,)."""
-        cells = self._cells(rows, stored, table)
-        if len(prompt):
-            cells.set_state(self._state_after(prompt, stored, table))
-        return cells
-
-    def _state_after(self, ids: np.ndarray, stored: int, table: Table | None) -> Any:
-        """Return the parts of the state after ids (T,), (L, 1, size) each."""
-        if not stored:
-            state: Any = None
-            parts: tuple[np.ndarray, ...] = ()
-            for begin in range(0, len(ids), PROMPT_STEPS):
-                some = ids[begin : begin + PROMPT_STEPS]
-                parts = self._final(self._forward(some, state, None, keep=False, table=table))
-                state = self._state_of(parts)
-            return [part[:, None] for part in parts]
-        cells = self._cells(1, stored, table)
-        cells.read(ids)
-        return cells.state()
-
-    def _cells(self, rows: int, stored: int, table: Table | None = None) -> Cells:
-        """Return the layers for being advanced step by step, states zero."""
-        self._require_one_direction()
-        cells = Cells(self.dtype, rows, self.input_size)
-        for sweep, packed in zip(self._sweeps, self._packed(), strict=True):
-            sweep.add_to(cells, packed, stored, Tokens(table))
-        return cells
-
-    def _require_one_direction(self) -> None:
-        if self.bidirectional:
-            raise ValueError(
-                "a bidirectional layer reads sequences from their end too, which a stream, or a "
-                "text of which each token follows from those before, does not have; use "
-                "bidirectional=False"
-            )
-
     def stream(self, batch_size: int = 1, weights: str | None = None) -> Stream:
         """Return an object that keeps the state and is fed one step at a time.
 
@@ -519,21 +478,8 @@ class Recurrent(Module):
         >>> stream.step(np.ones(3, np.float32)).shape
         (5,)
         """
-        cells, _ = self._checked_cells(batch_size, weights, None)
-        return self._stream_of(cells)
-
-    def _checked_cells(
-        self, batch_size: Any, weights: Any, table: Table | None
-    ) -> tuple[Cells, int]:
-        """Return what a stream advances and what its weights are stored as, both as asked for."""
-        batch_size = _check.integer("batch_size", batch_size)
-        numbers = (3 + self._row_gates) * self.hidden_size * len(self._sweeps)
-        _check.memory("the states", batch_size, numbers, self.dtype.itemsize)
-        stored = _check.weights("weights", weights, self.dtype)
-        return self._cells(batch_size, stored, table), stored
-
-    def _stream_of(self, cells: Cells, **options: Any) -> Stream:
-        return Stream(cells, self.state_names, self.state_sizes, **options)
+        cells, _ = checked_cells(self, batch_size, weights, None)
+        return stream_of(self, cells)
 
     def _checked_states(self, value: Any, form: Form) -> list[np.ndarray | None]:
         """Return the parts of an initial state as (D * L, B, H), or None for zeros."""
