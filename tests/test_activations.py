@@ -68,6 +68,12 @@ def test_results_never_leave_the_range_so_that_no_slope_is_negative(dtype: type)
     assert s.max() <= 1
 
 
+def test_sigmoid_saturates_beyond_what_exp_can_represent() -> None:
+    ones = activate("sigmoid", np.float32([87, 88, 89, 1e30, np.inf]))
+    np.testing.assert_array_equal(ones, 1)
+    assert activate("sigmoid", np.float32([-88, -89, -1e30, -np.inf])).max() < 1e-38
+
+
 @pytest.mark.parametrize("name", EXACT)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_nan_passes_through(name: str, dtype: type) -> None:

@@ -51,6 +51,30 @@ def test_a_copy_trains_as_the_original_would_and_leaves_it_alone(
     assert losses[-1] < losses[0]
 
 
+@every_cell
+def test_a_shallow_copy_has_weights_and_gradients_of_its_own(cell: str) -> None:
+    layer, x = LAYERS[cell](3, 4, seed=0), np.ones((5, 2, 3), np.float32)
+    before, _ = layer(x)
+    twin = copy.copy(layer)
+    twin.weight_hh_l0 = np.zeros_like(twin.weight_hh_l0)
+    twin.backward(np.ones_like(twin(x)[0]))
+    assert not any(gradient.any() for gradient in layer.grad.values())
+    assert twin.grad["weight_ih_l0"].any()
+    np.testing.assert_array_equal(layer(x)[0], before)
+    assert (twin(x)[0][1:] != before[1:]).any()
+
+
+class HandsOverAll(fastrnn.LSTM):
+    def __getstate__(self) -> dict[str, object]:
+        return self.__dict__.copy()
+
+
+@pytest.mark.parametrize("how", COPIES)
+def test_a_subclass_may_hand_over_all_of_its_attributes(how: str) -> None:
+    layer, x = HandsOverAll(3, 4, seed=0), np.ones((5, 2, 3), np.float32)
+    np.testing.assert_array_equal(COPIES[how](layer)(x)[0], layer(x)[0])
+
+
 @pytest.mark.parametrize("how", COPIES)
 @every_cell
 def test_a_copy_keeps_its_gradients_but_not_the_call_before_it(cell: str, how: str) -> None:

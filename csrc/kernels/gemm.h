@@ -48,6 +48,8 @@ static void finish(const gemm_args *g, ptrdiff_t row, ptrdiff_t column, int rows
 static void gemm_run(const gemm_args *g) {
     const ptrdiff_t skipped = PANELS_OF(g->first), panels = PANELS_OF(g->n) - skipped;
     const ptrdiff_t tiles = ROW_TILES(g->m);
+    ptrdiff_t weights = 0;
+    for (int f = 0; f < g->count; f++) weights += g->n * g->factors[f].k;
     for (ptrdiff_t done = 0; done < panels;) {
         const int together = panels_at_once(g->m, panels - done);
         const ptrdiff_t panel = skipped + (g->reverse ? panels - done - together : done);
@@ -75,8 +77,7 @@ static void gemm_run(const gemm_args *g) {
                 t.factors[f].a += row * (g->factors[f].at ? 1 : g->factors[f].stride);
                 t.factors[f].packed =
                     panel_at(g->factors[f].packed, panel, g->factors[f].k, g->stored);
-                t.factors[f].ahead =
-                    bytes_ahead(g->n * g->factors[f].k, g->factors[f].k, next, i, tiles);
+                t.factors[f].ahead = bytes_ahead(weights, g->factors[f].k, next, i, tiles);
             }
             if (g->init != g->c) fetch_tile(t.c, t.ldc, rows);
             tile_of(&t, rows, together);

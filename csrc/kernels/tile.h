@@ -92,14 +92,17 @@ typedef struct {
     const ptrdiff_t *at; /* not NULL: transposed; k + COLUMNS_AHEAD of them */
     const void *packed;  /* panels one after the other, k x PANEL each */
     ptrdiff_t k;
-    ptrdiff_t ahead; /* bytes from `packed` to k lines that are fetched into L2 meanwhile */
+    ptrdiff_t ahead; /* bytes from `packed` to what is fetched into L2 meanwhile */
 } factor;
+
+/* Bytes that a tile fetches ahead for each k: a line, or all that a panel has of a k. */
+#define FETCHED ((ptrdiff_t)(PANEL * sizeof(REAL) < LINE ? PANEL * sizeof(REAL) : LINE))
 
 /* How far after a panel those weights are that tile `tile` of `tiles` which use it has fetched into
  * L2: of the panel that is `panels` further, where L2 does not keep all of them, each a line per k,
  * one part after the other. Lines in turns gained nothing: for the first tile, neighbours of lines
- * are fetched too, and L3 is too slow for both. 0: none. A single tile would wait for L3 all the
- * same. */
+ * are fetched too, and L3 is too slow for both. 0: of its own panel, which is there: a single tile
+ * would wait for L3 all the same. */
 FR_INLINE ptrdiff_t bytes_ahead(ptrdiff_t weights, ptrdiff_t k, ptrdiff_t panels, ptrdiff_t tile,
                                 ptrdiff_t tiles) {
     const ptrdiff_t row = PANEL * sizeof(REAL), part = tile * LINE;
@@ -195,11 +198,13 @@ FR_INLINE void walk(const factor *f, vec *acc, const int rows, const int width,
                     const fr_stored stored, const int transposed) {
     const ptrdiff_t stride = f->stride, depth = f->k;
     const ptrdiff_t next_panel = panel_size(depth, stored);
-    const char *b = (const char *)f->packed + panel_size(0, stored), *ahead = b + f->ahead;
+    const char *b = (const char *)f->packed + panel_size(0, stored);
+    /* An address, as it may lie outside the array: of smaller weights, that are not fetched. */
+    uintptr_t ahead = (uintptr_t)b + (uintptr_t)f->ahead;
     const REAL *group[(TILE_ROWS + ROW_GROUP - 1) / ROW_GROUP];
     FR_UNROLL
     for (int r = 0; r < rows; r += ROW_GROUP) group[r / ROW_GROUP] = f->a + r * stride;
-    for (ptrdiff_t k = 0; k < depth; k++, b += PANEL * weight_size(stored), ahead += LINE) {
+    for (ptrdiff_t k = 0; k < depth; k++, b += PANEL * weight_size(stored), ahead += FETCHED) {
         vec x[TILE_ROWS], w[MAX_PANELS * TILE_VECS];
         /* Weights that have to be widened take a register each, unless they pass one by one. */
         const int one_by_one = stored != FR_STORED_REAL && rows < width;
@@ -210,7 +215,7 @@ FR_INLINE void walk(const factor *f, vec *acc, const int rows, const int width,
         if (transposed && rows > WIDE_ROWS)
             fetch_column(f->a + f->at[k + COLUMNS_AHEAD], rows);
         else if (stored == FR_STORED_REAL && rows > WIDE_ROWS)
-            __builtin_prefetch(ahead, 0, 2);
+            __builtin_prefetch((const void *)ahead, 0, 2);
         FR_UNROLL
         for (int r = 0; !transposed && r < rows; r += ROW_GROUP) FR_OPAQUE(group[r / ROW_GROUP]);
         FR_UNROLL

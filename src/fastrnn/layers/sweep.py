@@ -98,6 +98,10 @@ class Sweep:
         self._columns = layer._gates * layer.hidden_size
         self._fed_back = layer.state_sizes[0]
 
+    def __getstate__(self) -> dict[str, Any]:
+        # A copied layer makes its own, but a subclass may hand over all that it has.
+        return {name: value for name, value in self.__dict__.items() if name != "_owner"}
+
     @property
     def _layer(self) -> Recurrent:
         layer = self._owner()
