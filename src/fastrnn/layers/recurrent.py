@@ -125,7 +125,9 @@ class Recurrent(Module):
         ]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in super().__getstate__().items() if name != "_sweeps"}
+        state = super().__getstate__()
+        del state["_sweeps"]  # which are this layer's
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
