@@ -217,7 +217,7 @@ def test_train_reads_standard_input(capsys, monkeypatch) -> None:
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(VERSE.encode())))
     status, output, _ = run(capsys, "train", "-", *SMALL)
     assert status == 0
-    assert "1,840 characters" in output
+    assert "standard input: 1,840 characters" in output
 
 
 def test_train_shows_progress_unless_quiet(capsys, text) -> None:

@@ -141,6 +141,7 @@ def test_an_embedding_by_itself_gathers_and_scatters() -> None:
     y = embedding([[1, 3], [1, 0]])
     embedding.backward(np.ones_like(y))
     assert embedding.grad["weight"].tolist() == [[1, 1], [2, 2], [0, 0], [1, 1]]
+    assert embedding([]).shape == (0, 2)
     with pytest.raises(TypeError, match="ids must hold integers"):
         embedding([0.5])
     with pytest.raises(ValueError, match="from 0 to 3, got 4"):

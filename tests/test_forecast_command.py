@@ -224,7 +224,7 @@ def test_progress_is_shown_unless_quiet(capsys, sales) -> None:
     ("arguments", "message"),
     [
         (["nowhere.csv"], "'nowhere.csv': No such file"),
-        (["sales.csv"], "'sales.csv' has several columns of numbers; name one with --column"),
+        (["sales.csv"], "several columns of numbers; name one with --column, of 'sold', 'bought'"),
         (["sales.csv", "--column", "price"], "'sales.csv' has no column 'price'; it has 'month',"),
         (["sales.csv", "--column", "month"], "line 2, column 'month': '2010-01' is not a number"),
         (["sales.csv", "--column", "sold", "--column", "2"], "'sold' is asked for twice"),

@@ -153,6 +153,7 @@ def test_what_is_padded_is_never_read() -> None:
     [
         ({"lengths": [1]}, ValueError, r"lengths has shape \(1,\), expected \(2,\)"),
         ({"lengths": [1.0, 2.0]}, TypeError, "lengths must hold integers"),
+        ({"lengths": []}, ValueError, r"lengths has shape \(0,\), expected \(2,\)"),
         ({"lengths": [4, 1]}, ValueError, "every length must be between 0 and 3, got 4"),
         ({"lengths": [-1, 1]}, ValueError, "every length must be between 0 and 3, got -1"),
         ({"lengths": [0, 0]}, ValueError, "target is empty"),

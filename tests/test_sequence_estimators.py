@@ -565,6 +565,7 @@ def test_sequences_that_cannot_be_read_are_refused(x, error, message) -> None:
     [
         ([[0.0, 1.0]], TypeError, r"X\[0\] must hold integer ids with num_ids=3"),
         ([[0, 3]], ValueError, r"X\[0\] must hold ids from 0 to 2, got 3"),
+        ([[0, 1], []], ValueError, r"X\[1\] has shape \(0,\), expected \(length,\)"),
         ([[-1]], ValueError, r"X\[0\] must hold ids from 0 to 2, got -1"),
         ([[[0, 1]]], ValueError, r"X\[0\] has shape \(1, 2\), expected \(length,\)"),
         (np.zeros((2, 2, 2), int), ValueError, r"X has shape \(2, 2, 2\), expected \(N, length\)"),

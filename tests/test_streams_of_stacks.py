@@ -96,11 +96,21 @@ def test_some_rows_start_from_a_state_given() -> None:
         np.testing.assert_array_equal(now[:, [3, 1]], new)
 
 
+@pytest.mark.parametrize("rows", [[], (), range(0), np.zeros(0, int), np.zeros(4, bool)])
+def test_no_rows_are_none_to_reset(rows: Any) -> None:
+    stream = fastrnn.LSTM(INPUTS, HIDDEN, 2, seed=0).stream(4)
+    stream.step(np.ones((4, INPUTS), np.float32))
+    before = parts(stream.state)
+    stream.reset(rows=rows)
+    for was, now in zip(before, parts(stream.state), strict=True):
+        np.testing.assert_array_equal(now, was)
+
+
 @pytest.mark.parametrize(
     ("rows", "error", "message"),
     [
-        ([0.5], TypeError, "rows must be booleans or integers"),
-        ([[0]], TypeError, "rows must be booleans or integers"),
+        ([0.5], TypeError, "rows must hold booleans or integers"),
+        ([[0]], TypeError, "rows must have one dimension"),
         ([True], ValueError, r"rows has shape \(1,\), expected \(3,\)"),
         ([3], ValueError, "every row must be between 0 and 2, got 3"),
         ([-1], ValueError, "every row must be between 0 and 2, got -1"),

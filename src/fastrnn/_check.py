@@ -203,16 +203,24 @@ def finite(name: str, array: np.ndarray) -> None:
         )
 
 
+def integers(name: str, value: Any, meaning: str = "integers") -> np.ndarray:
+    """Return an array of any integer type; an empty list is of none, and taken for one."""
+    array = as_array(name, value)
+    if not array.size and isinstance(value, (list, tuple, range)):
+        return array.astype(np.int64)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name} must hold {meaning}, got {describe(array)}")
+    return array
+
+
 def token_ids(name: str, value: np.ndarray, size: int) -> np.ndarray:
     """Return a copy of integer ids as C-contiguous int64 in [0, size).
 
     What the program writes to its own array while a loop runs would reach beyond arrays.
     """
-    if value.dtype.kind == "u" and value.dtype.itemsize == 8 and value.size:
-        integer(f"the largest of {name}", int(value.max()), 0, size - 1)
     ids = np.array(value, dtype=np.int64, order="C")
     if not _ops.are_ids(ids, size):
-        low, high = ids.min(), ids.max()
+        low, high = value.min(), value.max()
         raise ValueError(
             f"{name} must hold ids from 0 to {size - 1}, got {low if low < 0 else high}"
         )
@@ -229,8 +237,7 @@ def not_empty(name: str, array: np.ndarray) -> None:
     """Require at least one element in every dimension."""
     if array.size == 0:
         raise ValueError(
-            f"{name} is empty (shape {array.shape}); at least one step, one sequence "
-            f"and one feature are expected"
+            f"{name} is empty (shape {array.shape}); every dimension must be at least 1"
         )
 
 

@@ -112,10 +112,9 @@ cdef class Stream:
         if array.dtype == np.bool_:
             _check.shape("rows", array, (self.batch_size,))
             return np.flatnonzero(array)
-        if array.dtype.kind not in "iu" or array.ndim != 1:
-            raise TypeError(
-                f"rows must be booleans or integers in one dimension, got {_check.describe(rows)}"
-            )
+        array = _check.integers("rows", rows, "booleans or integers")
+        if array.ndim != 1:
+            raise TypeError(f"rows must have one dimension, got {_check.describe(array)}")
         for row in array.tolist():
             _check.integer("every row", row, 0, self.batch_size - 1)
         return array
@@ -189,7 +188,7 @@ cdef class Stream:
         if self._num_features < 0:
             raise TypeError(f"x must be token ids, integers, got {_check.describe(x)}")
         converted = _check.floats("x", x, self._dtype)
-        unbatched = self.batch_size == 1 and converted.ndim == 1
+        unbatched = self.batch_size == 1 and converted.ndim <= 1
         expected = [self.batch_size, self.input_size]
         _check.shape("x", converted, tuple(expected[1:] if unbatched else expected))
         return self._advance(cnp.PyArray_DATA(converted), NULL, 1 if unbatched else 2, out)

@@ -225,14 +225,12 @@ def counting_windows(starts: Any, window: int) -> tuple[np.ndarray, np.ndarray]:
     array([ 4., 43.])
     """
     window = _check.integer("window", window)
-    starts = _check.as_array("starts", starts)
+    starts = _check.integers("starts", starts)
     if starts.ndim != 1 or starts.size == 0:
         raise ValueError(
             f"starts must be a one-dimensional array of at least one integer, "
             f"got shape {starts.shape}"
         )
-    if starts.dtype.kind not in "iu":
-        raise TypeError(f"starts must hold integers, got dtype {starts.dtype}")
     limit = MAX_EXACT_INTEGER // 2
     for extreme in (starts.min(), starts.max()):
         _check.integer("every start", extreme, minimum=-limit, maximum=limit)

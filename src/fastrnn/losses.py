@@ -107,9 +107,7 @@ def mse(prediction: Any, target: Any, reduction: str = "mean") -> tuple[float, n
 
 def target_array(target: Any, shape: tuple[int, ...]) -> np.ndarray:
     """Return target ids of this shape, of any integer type and value."""
-    ids = _check.as_array("target", target)
-    if ids.dtype.kind not in "iu":
-        raise TypeError(f"target must hold integer ids, got {_check.describe(ids)}")
+    ids = _check.integers("target", target, "integer ids")
     _check.shape("target", ids, shape)
     return ids
 

@@ -471,7 +471,8 @@ def _add_weights(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights",
         choices=tuple(_ops.WEIGHTS),
-        help="how to store the weights of a float32 model: fewer bits are faster in large models",
+        help="how to store the weights of a float32 model of rnn, lstm or gru cells without layer "
+        "normalisation: fewer bits are faster in large models",
     )
 
 

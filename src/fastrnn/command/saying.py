@@ -54,7 +54,13 @@ def name_text(text: Corpus) -> str:
     if not text.files:
         return "Python's help (pydoc_data.topics)"
     more = len(text.files) - FILES_SHOWN
-    return ", ".join(text.files[:FILES_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
+    shown = (name_file(path) for path in text.files[:FILES_SHOWN])
+    return ", ".join(shown) + (f" and {more:,} more" if more > 0 else "")
+
+
+def name_file(path: str) -> str:
+    """Return what to call a file of the command line."""
+    return "standard input" if path == "-" else path
 
 
 def say_pieces(pieces: Iterable[Any]) -> None:

@@ -176,8 +176,8 @@ class ComposedSweep(Sweep):
             return
         if stored:
             raise ValueError(
-                "weights can be stored smaller only for layers without layer normalisation and "
-                "projections"
+                "weights can be stored smaller only for RNN, LSTM and GRU layers without layer "
+                "normalisation and projections"
             )
         buffers = self._buffers(packed, cells.capacity, cells.capacity, keep=True)
         # Those that are views of the parameters would follow them.

@@ -132,9 +132,7 @@ class Embedding(Module):
         TypeError, ValueError
             For ids that are no integers or out of range.
         """
-        array = _check.as_array("ids", ids)
-        if array.dtype.kind not in "iu":
-            raise TypeError(f"ids must hold integers, got {_check.describe(array)}")
+        array = _check.integers("ids", ids)
         checked = _check.token_ids("ids", array, self.num_embeddings).reshape(array.shape)
         self._keep(checked)
         vectors: np.ndarray = self._views["weight"][checked]

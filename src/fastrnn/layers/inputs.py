@@ -100,7 +100,7 @@ def checked(
         if lengths is not None:
             raise ValueError("lengths must not be given beside a list of arrays, which have theirs")
         listed, x = _checked_list(x, input_size, batch_first)
-    array = _check.as_array("x", x)
+    array = _as_array(x)
     is_ids = array.dtype.kind in "iu" and array.ndim in (1, 2)
     if not is_ids and tokens is not None:
         raise ValueError(
@@ -124,6 +124,16 @@ def checked(
     if is_ids:  # only those that are read need be ids
         return Inputs(_check.token_ids("x", values, tokens or input_size), rows, form)
     return Inputs(np.ascontiguousarray(values), rows, form)
+
+
+def _as_array(x: Any) -> np.ndarray:
+    try:
+        return _check.as_array("x", x)
+    except ValueError as error:
+        if not isinstance(x, (list, tuple)):
+            raise
+        hint = "sequences of several lengths are a list of arrays, one for each"
+        raise ValueError(f"{error}; {hint}") from None
 
 
 def _checked_list(x: Any, input_size: int, batch_first: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -177,9 +187,7 @@ def _checked_floats(x: Any, array: np.ndarray, input_size: int, dtype: np.dtype)
 
 def _checked_lengths(lengths: Any, steps: int, batch: int) -> np.ndarray:
     """Return how many steps each sequence has, int64 (batch,)."""
-    array = _check.as_array("lengths", lengths)
-    if array.dtype.kind not in "iu":
-        raise TypeError(f"lengths must hold integers, got {_check.describe(array)}")
+    array = _check.integers("lengths", lengths)
     _check.shape("lengths", array, (batch,))
     for extreme in (array.min(), array.max()):
         _check.integer("every length", int(extreme), 0, steps)

@@ -468,8 +468,8 @@ class Recurrent(Module):
         ------
         TypeError, ValueError
             If batch_size is not a positive integer, or weights are none of these, or given for
-            a float64 layer or one with layer normalisation or projections; if the layer is
-            bidirectional.
+            a float64 layer, a Jordan or one with layer normalisation or projections; if the layer
+            is bidirectional.
 
         Examples
         --------

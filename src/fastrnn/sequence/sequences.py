@@ -84,11 +84,7 @@ def as_list(value: Any) -> Sequence[Any] | None:
 def _numbers(name: str, value: Any, num_ids: int | None) -> np.ndarray:
     if num_ids is None:
         return _check.reals(name, value, FLOAT64)
-    ids = _check.as_array(name, value)
-    if ids.dtype.kind not in "iu":
-        raise TypeError(
-            f"{name} must hold integer ids with num_ids={num_ids}, got {_check.describe(ids)}"
-        )
+    ids = _check.integers(name, value, f"integer ids with num_ids={num_ids}")
     return _check.token_ids(name, ids, num_ids)
 
 

@@ -119,7 +119,8 @@ def _only(table: Table, labelled: int | None) -> int:
     ]
     if len(places) == 1:
         return places[0]
-    listed = ", ".join(repr(name) for name in table.names[:20])
+    named = [table.names[place] for place in places] or table.names
+    listed = ", ".join(repr(name) for name in named[:20])
     hint = f"name one with --column, of {listed}"
     if not places:
         raise ValueError(f"{table.source} has no column of numbers; {hint}")

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from fastrnn.command.forecasting.command import Result
+from fastrnn.command.saying import name_file
 
 # How rows of errors are called, and how their keys begin.
 KINDS = (("fastrnn", ""), ("naive", "naive_"), ("seasonal naive", "seasonal_naive_"))
@@ -25,9 +26,8 @@ def as_text(result: Result) -> str:
     ends = f", {series.labels[0]} to {series.labels[-1]}" if series.labels else ""
     parameters = forecaster.network.num_parameters if forecaster.network else 0
     ahead = "1 step" if result.steps_measured == 1 else f"1 to {result.steps_measured} steps"
-    path = "standard input" if series.path == "-" else series.path
     lines = [
-        f"series     {path}: {rows:,} rows of {', '.join(series.names)}{ends}",
+        f"series     {name_file(series.path)}: {rows:,} rows of {', '.join(series.names)}{ends}",
         f"model      {forecaster.cell}, {forecaster.hidden_size:,} hidden units, "
         f"window {forecaster.window:,}: {parameters:,} parameters",
         f"held out   the last {result.held_out:,} rows, forecast {ahead} ahead from each of them",
