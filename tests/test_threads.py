@@ -112,13 +112,47 @@ def test_threads_share_the_units_of_few_sequences_there_and_back(
     pytest.fail(f"(forward, backward) shared in 100 calls: {both}")
 
 
-@pytest.mark.parametrize(("threads", "shared"), [(2, (2, True)), (16, (12, False))])
-def test_units_of_a_dozen_sequences_are_shared_where_as_many_threads_can(
-    threads: int, shared: tuple[int, bool]
+@pytest.mark.usefixtures("always_split")
+@pytest.mark.parametrize("batch", [16, 31])
+@every_cell
+def test_threads_that_share_units_of_many_weights_give_the_same_bits(
+    monkeypatch, cell: str, batch: int
 ) -> None:
-    layer = fastrnn.GRU(64, 64, seed=0)
-    row_work = 3 * 64 * (64 + 64)
-    assert layer._sweeps[0]._threads(Rows(1000, 12), row_work, threads) == shared
+    monkeypatch.setattr(sweep, "FAR_WEIGHTS", 0)
+    layer = LAYERS[cell](5, 97, seed=0)
+    x = np.random.default_rng(0).normal(size=(20, batch, 5)).astype(np.float32)
+    assert layer._sweeps[0]._threads(Rows(20, batch), 97 * 97, 2)[1]
+
+    def there_and_back(threads: int) -> list[np.ndarray]:
+        layer.zero_grad()
+        output, state = layer(x, num_threads=threads)
+        grad_x, _ = layer.backward(np.ones_like(output), num_threads=threads)
+        return [output, grad_x, *by_name(cell, state, "{}").values(), *layer.grad.values()]
+
+    expected = [part.copy() for part in there_and_back(1)]
+    for threads in (2, 3):
+        for got, wanted in zip(there_and_back(threads), expected, strict=True):
+            np.testing.assert_array_equal(got, wanted)
+
+
+@pytest.mark.parametrize(
+    ("hidden", "batch", "threads", "shared"),
+    [
+        (64, 12, 2, (2, True)),
+        (64, 12, 16, (12, False)),
+        (384, 16, 2, (2, False)),
+        (512, 16, 2, (2, True)),
+        (512, 31, 2, (2, True)),
+        (512, 32, 2, (2, False)),
+        (512, 20, 20, (20, False)),
+    ],
+)
+def test_units_are_shared_of_a_dozen_sequences_or_many_weights_where_as_many_threads_can(
+    hidden: int, batch: int, threads: int, shared: tuple[int, bool]
+) -> None:
+    layer = fastrnn.GRU(64, hidden, seed=0)
+    row_work = 3 * hidden * (64 + hidden)
+    assert layer._sweeps[0]._threads(Rows(1000, batch), row_work, threads) == shared
 
 
 ON_ONE_PROCESSOR = """

@@ -30,9 +30,12 @@ CHUNK_ROWS = 256
 
 # Of fewer sequences than the first, threads share the units of each step; up to the second they do
 # if as many can: a thread's share of the sequences would be tiles of few rows, whose multiply-adds
-# wait for each other and for all of the weights (docs/performance.md, "Threads"; two threads).
+# wait for each other and for all of the weights (docs/performance.md, "Threads"; two threads). The
+# third takes the place of the second where W_hh is of more bytes than an L2 has room for.
 FEW_SEQUENCES = 8
 SOME_SEQUENCES = 16
+MORE_SEQUENCES = 32
+FAR_WEIGHTS = 2 << 20
 
 
 # A batch of twice this many sequences is done in two groups on the way back, so that two threads
@@ -341,8 +344,11 @@ class Sweep:
         work, layer = rows.count * row_work, self._layer
         have_all_steps = rows.batch == 1 or rows.starts is None
         by_sequences = _threads.threads_for(work, rows.batch, num_threads)
-        if have_all_steps and rows.batch < SOME_SEQUENCES and work >= 2 * _threads.MINIMUM_SHARE:
-            parts = _threads.unit_parts(rows.batch * self._columns * layer.hidden_size)
+        weights = self._columns * layer.hidden_size
+        are_far = weights * layer.dtype.itemsize > FAR_WEIGHTS
+        some = MORE_SEQUENCES if are_far else SOME_SEQUENCES
+        if have_all_steps and rows.batch < some and work >= 2 * _threads.MINIMUM_SHARE:
+            parts = _threads.unit_parts(rows.batch * weights)
             if parts > 1:
                 parts = min(parts, _ops.unit_blocks(layer.hidden_size, layer.dtype))
             threads = _threads.threads_for(work, parts, num_threads)
