@@ -47,7 +47,7 @@ def test_train_learns_the_text_of_all_files_in_their_order(capsys, monkeypatch, 
     monkeypatch.setattr(sys, "stdin", stdin)
     status, output, errors = run(capsys, "train", *files, *SMALL)
     assert (status, errors) == (0, "")
-    last = "-" if "-" in files else "b.txt"
+    last = "standard input" if "-" in files else "b.txt"
     assert f"text       a.txt, {last}: 1,840 characters, 14 distinct; the last 184" in output
     trained = Path("m").read_bytes()
     Path("whole").write_text(VERSE)

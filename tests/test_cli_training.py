@@ -498,7 +498,7 @@ def test_a_training_on_several_files_goes_on_and_may_be_held_out_from_one(
     stdin = SimpleNamespace(buffer=io.BytesIO(VERSE[:500].encode()))
     monkeypatch.setattr("sys.stdin", stdin)
     output = done(capsys, "-", "part.2", *options, "--resume", "run", "--out", "m")
-    assert "text       -, part.2: 1,840 characters, 14 distinct; held, 300 characters" in output
+    assert "standard input, part.2: 1,840 characters, 14 distinct; held, 300" in output
     assert "resuming   run, after step 20" in output
     assert Path("m").read_bytes() == Path("whole").read_bytes()
 
