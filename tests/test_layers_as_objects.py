@@ -64,6 +64,16 @@ def test_a_shallow_copy_has_weights_and_gradients_of_its_own(cell: str) -> None:
     assert (twin(x)[0][1:] != before[1:]).any()
 
 
+@every_cell
+def test_a_shallow_copy_draws_masks_of_its_own(cell: str) -> None:
+    layer, x = LAYERS[cell](3, 4, recurrent_dropout=0.5, seed=0), np.ones((5, 2, 3), np.float32)
+    alone = copy.deepcopy(layer)
+    twin = copy.copy(layer)
+    expected, _ = alone(x)
+    np.testing.assert_array_equal(twin(x)[0], expected)
+    np.testing.assert_array_equal(layer(x)[0], expected)
+
+
 class HandsOverAll(fastrnn.LSTM):
     def __getstate__(self) -> dict[str, object]:
         return self.__dict__.copy()

@@ -7,6 +7,7 @@ pre-activations is laid out, and its call.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any, ClassVar
 
 import numpy as np
@@ -131,6 +132,7 @@ class Recurrent(Module):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
+        self._drop_seeds = deepcopy(self._drop_seeds)
         self._make_sweeps()
 
     def __repr__(self) -> str:
