@@ -31,7 +31,8 @@ CHUNK_ROWS = 256
 # Of fewer sequences than the first, threads share the units of each step; up to the second they do
 # if as many can: a thread's share of the sequences would be tiles of few rows, whose multiply-adds
 # wait for each other and for all of the weights (docs/performance.md, "Threads"; two threads). The
-# third takes the place of the second where W_hh is of more bytes than an L2 has room for.
+# third takes the place of the second where W_hh is of more bytes than an L2 mostly has room for;
+# those whose units are shared have to be one group on the way back (`GROUP_SEQUENCES`).
 FEW_SEQUENCES = 8
 SOME_SEQUENCES = 16
 MORE_SEQUENCES = 32
@@ -276,7 +277,7 @@ class Sweep:
 
     def _groups(self, rows: Rows, row_work: int, of_outputs: int) -> int:
         """Return in how many groups the way back is done, for any number of threads."""
-        if rows.starts is not None or rows.batch < SOME_SEQUENCES:  # whose units may be shared
+        if rows.starts is not None or rows.batch < SOME_SEQUENCES:
             return 1
         work = rows.count * row_work
         if max(row_work, of_outputs) > GROUP_WEIGHTS or work < 2 * _threads.MINIMUM_SHARE:
